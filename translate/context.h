@@ -1,0 +1,55 @@
+/**
+ * What translated code, running inside a replayed process, shares with the tool.
+ *
+ * PURPOSE  The fixed addresses and the context area that %gs points to.
+ * CONTEXT  Included by the tool; translated code knows it by offsets only.
+ *
+ * Each replayed process maps two memory files that the tool maps too:
+ *   URD_CONTEXT_BASE  one struct urd_context page (rw, its own for each process), then the log buffer
+ *                     (rw), then an unmapped guard
+ *   URD_CACHE_BASE    the code cache of its code space: translated code and the indirect branch
+ *                     lookup table (r-x in the process, written by the tool only)
+ * They lie where no ordinary program, and no sanitizer, has anything.
+ */
+#ifndef URD_TRANSLATE_CONTEXT_H
+#define URD_TRANSLATE_CONTEXT_H
+#include <stdint.h>
+
+#define URD_CONTEXT_BASE  0x5e0000000000u
+#define URD_CONTEXT_BYTES 0x2000u                             /* struct urd_context and its scratch */
+#define URD_LOG_BASE      (URD_CONTEXT_BASE + URD_CONTEXT_BYTES)
+#define URD_LOG_BYTES     (8u << 20)                          /* default size of the log buffer */
+#define URD_LOG_SLACK     0x8000u /* mapped behind log_end: one record always fits in here */
+#define URD_CACHE_BASE    0x5e1000000000u
+#define URD_CACHE_BYTES   (128u << 20)                        /* sparse: only what is used is there */
+
+enum urd_exit {
+    URD_EXIT_NONE,
+    URD_EXIT_MISS,     /* exit_pc is not translated; exit_link (if not 0) can be chained to it */
+    URD_EXIT_SYSCALL,  /* the `syscall` at exit_pc is about to run; it is the last instruction of its
+                          block and counted there; what follows it is at exit_pc + 2 */
+    URD_EXIT_STEP,     /* the instruction at exit_pc must be run by the tool (cpuid, rdtsc, int3, %gs,
+                          unknown to the translator); not part of any block */
+    URD_EXIT_LOG_FULL, /* before the block at exit_pc; drain, reset log_pos, enter exit_pc again */
+    URD_EXIT_BUDGET,   /* before the block at exit_pc: it has more instructions than steps_left */
+    URD_EXIT_CUT,      /* before exit_pc: all 16 registers equal cut_regs and rip is the cut's;
+                          to go on without testing once more, resume at exit_resume */
+    URD_EXIT_STOP,     /* before exit_pc, a stop address; to go on, resume at exit_resume */
+    URD_EXIT_REP,      /* after a REP string store that was too long for the log: the log's last record
+                          says where, its bytes are to be read from memory now; resume at exit_resume */
+};
+
+/** Registers in the order of their hardware encoding: rax rcx rdx rbx rsp rbp rsi rdi r8..r15. */
+struct urd_context {
+    uint64_t exit_reason;  /* enum urd_exit */
+    uint64_t exit_pc;      /* subject address */
+    uint64_t exit_link;    /* cache address of a branch that urd_translate_link may patch, or 0 */
+    uint64_t exit_resume;  /* cache address */
+    uint64_t log_pos;      /* address in the subject where the next record begins */
+    uint64_t log_end;      /* a block is entered only while log_pos < log_end */
+    int64_t steps_left;    /* for URD_PROBE_COUNT */
+    uint64_t cut_regs[16];
+    uint64_t scratch[64];  /* spilled application registers, flags; owned by the translator */
+};
+
+#endif
