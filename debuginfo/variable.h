@@ -1,0 +1,69 @@
+/**
+ * Variables in scope, globals, arguments and return values.
+ *
+ * PURPOSE  Find variables by place or by name, and read them in a frame.
+ * NOT      Expressions (query/expr.h).
+ * OWNS     Variables belong to their module. Lists are freed with free().
+ */
+#ifndef URD_DEBUGINFO_VARIABLE_H
+#define URD_DEBUGINFO_VARIABLE_H
+#include "debuginfo/value.h"
+
+enum urd_variable_kind {
+    URD_VARIABLE_PARAMETER,
+    URD_VARIABLE_LOCAL,
+    URD_VARIABLE_GLOBAL, /* or static, at file scope or within a function */
+};
+
+struct urd_variable {
+    const char *name;      /* bare */
+    const char *qualified; /* ns::name for globals of C++, else the same */
+    const struct urd_type *type;
+    enum urd_variable_kind kind;
+    bool external;
+    bool artificial;       /* this, __range */
+    bool has_location;
+    unsigned depth;        /* 0 the function itself, 1 a block in it or an inlined function, ... */
+    const char *inlined;   /* the inlined function it belongs to, NULL: the real one */
+    const char *file;      /* declared in */
+    unsigned line;
+    struct urd_module *module;
+    uint64_t die;
+    /* for reading; private to debuginfo */
+    void *location;
+};
+
+/** Innermost first: those of the blocks and inlined functions around address, then parameters and
+ *  locals of the function itself. Not file-scope ones. A name may occur more than once: the first
+ *  is the visible one. Free with free(). */
+void urd_debuginfo_variables_at(struct urd_module *m, uint64_t address,
+                                const struct urd_variable ***ret, size_t *ret_count);
+/** Parameters of a function in order (urd_function.die). Free with free(). */
+void urd_debuginfo_parameters_of(struct urd_module *m, const struct urd_function *function,
+                                 const struct urd_variable ***ret, size_t *ret_count);
+/** All file-scope and namespace-scope variables with a location, and statics of functions. */
+const struct urd_variable *const *urd_debuginfo_globals(struct urd_module *m, size_t *ret_count);
+/**
+ * A global by name ("x", "ns::x"). near_address: one of the unit that holds this module address is
+ * preferred, then external ones (0: no preference). file: only units whose name ends so (NULL:
+ * any). function: statics of that function only (NULL: not within functions).
+ */
+const struct urd_variable *urd_debuginfo_global_named(struct urd_module *m, const char *name,
+                                                      uint64_t near_address, const char *file,
+                                                      const char *function);
+const char *urd_debuginfo_nearest_variable(struct urd_module *m, uint64_t address,
+                                           const char *name);
+
+/** The value in a frame; bias is the module's. ret is lazy when it lies wholly in memory. */
+void urd_debuginfo_variable_read(const struct urd_variable *variable, const struct urd_frame *frame,
+                                 uint64_t bias, struct urd_value *ret);
+
+/** What a function returns (urd_function.die), NULL for void or unknown. */
+const struct urd_type *urd_debuginfo_return_type(struct urd_module *m,
+                                                 const struct urd_function *function);
+/** The return value in a frame right at the return of a function (after ret, or at it): registers
+ *  by the psABI's classes, or the memory that rax points to. */
+void urd_debuginfo_return_value(const struct urd_type *type, const struct urd_frame *frame,
+                                struct urd_value *ret);
+
+#endif
