@@ -1,0 +1,83 @@
+#include "trace/checksum.h"
+#include "base/buf.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#define PAGE 4096u
+
+static bool is_zero(const uint64_t *page)
+{
+    for (unsigned i = 0; i < PAGE / 8; i += 4)
+        if (page[i] | page[i + 1] | page[i + 2] | page[i + 3])
+            return false;
+    return true;
+}
+
+static void add_pages(const uint8_t *data, uint64_t address, size_t size, uint64_t *sum)
+{
+    for (size_t at = 0; at + PAGE <= size; at += PAGE)
+        if (!is_zero((const uint64_t *)(data + at)))
+            *sum += XXH3_64bits_withSeed(data + at, PAGE, address + at);
+}
+
+/** Anonymous mappings may be vast and mostly untouched: ask pagemap which pages are there. */
+static void add_mapping(int mem, int pagemap, uint64_t start, uint64_t end, bool anonymous,
+                        uint64_t *sum, uint64_t *bytes)
+{
+    enum { BATCH = 64 };
+    static __thread uint8_t data[BATCH * PAGE] __attribute__((aligned(64)));
+    uint64_t present[BATCH];
+    for (uint64_t at = start; at < end;) {
+        uint64_t n = (end - at) / PAGE < BATCH ? (end - at) / PAGE : BATCH;
+        bool known = anonymous && pagemap >= 0 &&
+                     pread(pagemap, present, n * 8, (off_t)(at / PAGE * 8)) == (ssize_t)(n * 8);
+        for (uint64_t i = 0; i < n;) {
+            if (known && !(present[i] >> 62)) { /* bit 63 present, bit 62 swapped */
+                i++;
+                continue;
+            }
+            uint64_t j = i + 1;
+            while (j < n && (!known || present[j] >> 62))
+                j++;
+            ssize_t got = pread(mem, data, (j - i) * PAGE, (off_t)(at + i * PAGE));
+            if (got > 0) {
+                add_pages(data, at + i * PAGE, (size_t)got, sum);
+                *bytes += (uint64_t)got;
+            }
+            i = j;
+        }
+        at += n * PAGE;
+    }
+}
+
+urd_err *urd_checksum_memory(pid_t pid, int mem_fd, uint64_t *ret, uint64_t *ret_bytes)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/maps", pid);
+    FILE *maps = fopen(path, "re");
+    if (!maps)
+        URD_FAIL_ERRNO("cannot read %s", path);
+    snprintf(path, sizeof path, "/proc/%d/pagemap", pid);
+    URD_AUTO_CLOSE int pagemap = open(path, O_RDONLY | O_CLOEXEC);
+    uint64_t sum = 0, bytes = 0;
+    URD_AUTO_FREE char *line = NULL;
+    size_t capacity = 0;
+    while (getline(&line, &capacity, maps) > 0) {
+        unsigned long start, end, inode;
+        char prot[5];
+        int name = 0;
+        if (sscanf(line, "%lx-%lx %4s %*s %*s %lu %n", &start, &end, prot, &inode, &name) < 4)
+            continue;
+        if (prot[1] != 'w' || prot[3] == 's' || strncmp(line + name, "[v", 2) == 0 ||
+            (start >= URD_OWN_START && start < URD_OWN_END))
+            continue;
+        add_mapping(mem_fd, pagemap, start, end, inode == 0, &sum, &bytes);
+    }
+    fclose(maps);
+    *ret = sum;
+    *ret_bytes = bytes;
+    return NULL;
+}

@@ -1,0 +1,282 @@
+/* The bytes of an event, after its tag:
+ *
+ *   u8 kind, u8 flags, varint parts, varint pid, varint tid, varint time - last time
+ *   registers before (differences to the task's last), registers after (differences to before)
+ *   each part whose bit is set, in order of the bits below
+ *
+ * Differences: a varint mask of the registers that differ (bit i: i-th word of user_regs_struct), then each
+ * as zigzag varint of the difference.
+ */
+#include "trace/codec.h"
+
+enum {
+    PART_SYSCALL = 1,
+    PART_SIGNAL = 2,
+    PART_MAP_OPS = 4,
+    PART_WRITES = 8,
+    PART_XSTATE = 16,
+    PART_OUTPUT = 32,
+    PART_TEXT = 64,
+    PART_CHECKSUM = 128,
+    PART_OTHER = 256,
+    PART_OUTPUT_SHARED = 512, /* the output's bytes are those of a write of this event */
+};
+
+#define N_REGS (sizeof(struct user_regs_struct) / 8)
+
+void urd_codec_reset(struct urd_codec *c)
+{
+    urd_map_clear(&c->tasks);
+    c->n_regs = 0;
+    c->time_ns = 0;
+}
+
+static void free_texts(struct urd_codec *c)
+{
+    for (size_t i = 0; i < c->n_texts; i++)
+        free(c->texts[i]);
+    c->n_texts = 0;
+}
+
+void urd_codec_deinit(struct urd_codec *c)
+{
+    free_texts(c);
+    urd_map_deinit(&c->tasks);
+    free(c->regs);
+    free(c->map_ops);
+    free(c->writes);
+    free(c->texts);
+    *c = (struct urd_codec){0};
+}
+
+static struct user_regs_struct *task_regs(struct urd_codec *c, int32_t tid)
+{
+    uint64_t *slot = urd_map_put(&c->tasks, (uint64_t)(uint32_t)tid);
+    if (!*slot) {
+        URD_PUSH(c->regs, c->n_regs, c->cap_regs) = (struct user_regs_struct){0};
+        *slot = c->n_regs;
+    }
+    return &c->regs[*slot - 1];
+}
+
+static void put_regs(struct urd_buf *out, const struct user_regs_struct *from,
+                     const struct user_regs_struct *to)
+{
+    const uint64_t *a = (const uint64_t *)from, *b = (const uint64_t *)to;
+    uint64_t mask = 0;
+    for (unsigned i = 0; i < N_REGS; i++)
+        mask |= (uint64_t)(a[i] != b[i]) << i;
+    urd_buf_varint(out, mask);
+    for (unsigned i = 0; i < N_REGS; i++)
+        if (a[i] != b[i])
+            urd_buf_varint(out, urd_zigzag((int64_t)(b[i] - a[i])));
+}
+
+static void get_regs(struct urd_cursor *in, const struct user_regs_struct *from,
+                     struct user_regs_struct *to)
+{
+    const uint64_t *a = (const uint64_t *)from;
+    uint64_t *b = (uint64_t *)to;
+    uint64_t mask = urd_cursor_varint(in);
+    for (unsigned i = 0; i < N_REGS; i++)
+        b[i] = a[i] + (mask >> i & 1 ? (uint64_t)urd_unzigzag(urd_cursor_varint(in)) : 0);
+}
+
+static const struct urd_mem_write *write_of_output(const struct urd_event *e)
+{
+    for (uint32_t i = 0; i < e->n_writes; i++)
+        if (e->writes[i].data == e->output_data && e->writes[i].size == e->output_size)
+            return &e->writes[i];
+    return NULL;
+}
+
+void urd_codec_encode(struct urd_codec *c, const struct urd_event *e, struct urd_buf *out)
+{
+    const struct urd_mem_write *shared = e->output ? write_of_output(e) : NULL;
+    unsigned parts = (e->syscall >= 0 ? PART_SYSCALL : 0) |
+                     (e->signal || e->status ? PART_SIGNAL : 0) | (e->n_map_ops ? PART_MAP_OPS : 0) |
+                     (e->n_writes ? PART_WRITES : 0) | (e->xstate ? PART_XSTATE : 0) |
+                     (e->output ? PART_OUTPUT : 0) | (e->text && *e->text ? PART_TEXT : 0) |
+                     (e->has_checksum ? PART_CHECKSUM : 0) | (e->other_tid ? PART_OTHER : 0) |
+                     (shared ? PART_OUTPUT_SHARED : 0);
+    urd_buf_u8(out, e->kind);
+    urd_buf_u8(out, e->flags);
+    urd_buf_varint(out, parts);
+    urd_buf_varint(out, (uint32_t)e->pid);
+    urd_buf_varint(out, (uint32_t)e->tid);
+    urd_buf_varint(out, e->time_ns - c->time_ns);
+    c->time_ns = e->time_ns;
+    struct user_regs_struct *last = task_regs(c, e->tid);
+    put_regs(out, last, &e->before);
+    put_regs(out, &e->before, &e->after);
+    *last = e->after;
+    if (parts & PART_SYSCALL)
+        urd_buf_varint(out, (uint32_t)e->syscall);
+    if (parts & PART_SIGNAL) {
+        urd_buf_varint(out, (uint32_t)e->signal);
+        urd_buf_varint(out, (uint32_t)e->status);
+    }
+    if (parts & PART_MAP_OPS) {
+        urd_buf_varint(out, e->n_map_ops);
+        for (uint32_t i = 0; i < e->n_map_ops; i++) {
+            const struct urd_map_op *op = &e->map_ops[i];
+            urd_buf_u8(out, op->kind);
+            urd_buf_u8(out, (uint8_t)(op->shared | op->grows_down << 1));
+            urd_buf_u8(out, op->prot);
+            urd_buf_varint(out, op->file);
+            urd_buf_varint(out, op->start);
+            urd_buf_varint(out, op->size);
+            urd_buf_varint(out, op->offset);
+            urd_buf_varint(out, op->old_size);
+            urd_buf_text(out, op->name ? op->name : "");
+        }
+    }
+    if (parts & PART_WRITES) {
+        urd_buf_varint(out, e->n_writes);
+        for (uint32_t i = 0; i < e->n_writes; i++) {
+            urd_buf_varint(out, e->writes[i].address);
+            urd_buf_varint(out, e->writes[i].size);
+            urd_buf_put(out, e->writes[i].data, e->writes[i].size);
+        }
+    }
+    if (parts & PART_XSTATE) {
+        urd_buf_varint(out, e->xstate_size);
+        urd_buf_put(out, e->xstate, e->xstate_size);
+    }
+    if (parts & PART_OUTPUT) {
+        urd_buf_u8(out, e->output);
+        if (shared) {
+            urd_buf_varint(out, (uint64_t)(shared - e->writes));
+        } else {
+            urd_buf_varint(out, e->output_size);
+            urd_buf_put(out, e->output_data, e->output_size);
+        }
+    }
+    if (parts & PART_TEXT)
+        urd_buf_text(out, e->text);
+    if (parts & PART_CHECKSUM)
+        urd_buf_u64(out, e->checksum);
+    if (parts & PART_OTHER)
+        urd_buf_varint(out, (uint32_t)e->other_tid);
+}
+
+static const char *keep_text(struct urd_codec *c, char *text)
+{
+    if (!text)
+        return "";
+    URD_PUSH(c->texts, c->n_texts, c->cap_texts) = text;
+    return text;
+}
+
+/** A count read from a file: each of its items takes at least min_bytes, so more cannot be true. */
+static uint32_t sane_count(struct urd_cursor *in, unsigned min_bytes)
+{
+    uint64_t n = urd_cursor_varint(in);
+    if (n > urd_cursor_left(in) / min_bytes) {
+        in->ok = false;
+        return 0;
+    }
+    return (uint32_t)n;
+}
+
+static const uint8_t *get_bytes(struct urd_cursor *in, uint64_t *ret_size)
+{
+    *ret_size = urd_cursor_varint(in);
+    return urd_cursor_bytes(in, *ret_size);
+}
+
+static void get_map_ops(struct urd_codec *c, struct urd_cursor *in, struct urd_event *e)
+{
+    e->n_map_ops = sane_count(in, 9);
+    if (e->n_map_ops > c->cap_map_ops) {
+        c->cap_map_ops = e->n_map_ops;
+        c->map_ops = urd_xrealloc(c->map_ops, c->cap_map_ops * sizeof *c->map_ops);
+    }
+    e->map_ops = c->map_ops;
+    for (uint32_t i = 0; i < e->n_map_ops; i++) {
+        struct urd_map_op *op = &c->map_ops[i];
+        op->kind = urd_cursor_u8(in);
+        uint8_t bits = urd_cursor_u8(in);
+        op->shared = bits & 1;
+        op->grows_down = bits >> 1 & 1;
+        op->prot = urd_cursor_u8(in);
+        op->file = (uint32_t)urd_cursor_varint(in);
+        op->start = urd_cursor_varint(in);
+        op->size = urd_cursor_varint(in);
+        op->offset = urd_cursor_varint(in);
+        op->old_size = urd_cursor_varint(in);
+        op->name = keep_text(c, urd_cursor_text(in));
+    }
+}
+
+static void get_writes(struct urd_codec *c, struct urd_cursor *in, struct urd_event *e)
+{
+    e->n_writes = sane_count(in, 2);
+    if (e->n_writes > c->cap_writes) {
+        c->cap_writes = e->n_writes;
+        c->writes = urd_xrealloc(c->writes, c->cap_writes * sizeof *c->writes);
+    }
+    e->writes = c->writes;
+    for (uint32_t i = 0; i < e->n_writes; i++) {
+        c->writes[i].address = urd_cursor_varint(in);
+        c->writes[i].data = get_bytes(in, &c->writes[i].size);
+    }
+}
+
+urd_err *urd_codec_decode(struct urd_codec *c, struct urd_cursor *in, struct urd_event *ret)
+{
+    free_texts(c);
+    struct urd_event e = {.syscall = -1, .text = ""};
+    e.kind = urd_cursor_u8(in);
+    e.flags = urd_cursor_u8(in);
+    uint64_t parts = urd_cursor_varint(in);
+    e.pid = (int32_t)urd_cursor_varint(in);
+    e.tid = (int32_t)urd_cursor_varint(in);
+    e.time_ns = c->time_ns + urd_cursor_varint(in);
+    if (!in->ok || e.kind == URD_EVENT_NONE || e.kind >= URD_EVENT_KINDS)
+        URD_FAIL("an event in the trace is damaged (kind %u)", e.kind);
+    c->time_ns = e.time_ns;
+    struct user_regs_struct *last = task_regs(c, e.tid);
+    get_regs(in, last, &e.before);
+    get_regs(in, &e.before, &e.after);
+    *last = e.after;
+    if (parts & PART_SYSCALL)
+        e.syscall = (int32_t)urd_cursor_varint(in);
+    if (parts & PART_SIGNAL) {
+        e.signal = (int32_t)urd_cursor_varint(in);
+        e.status = (int32_t)urd_cursor_varint(in);
+    }
+    if (parts & PART_MAP_OPS)
+        get_map_ops(c, in, &e);
+    if (parts & PART_WRITES)
+        get_writes(c, in, &e);
+    if (parts & PART_XSTATE) {
+        uint64_t size;
+        e.xstate = get_bytes(in, &size);
+        e.xstate_size = (uint32_t)size;
+    }
+    if (parts & PART_OUTPUT) {
+        e.output = urd_cursor_u8(in);
+        if (parts & PART_OUTPUT_SHARED) {
+            uint64_t i = urd_cursor_varint(in);
+            if (i >= e.n_writes)
+                URD_FAIL("an event in the trace is damaged (output)");
+            e.output_data = e.writes[i].data;
+            e.output_size = e.writes[i].size;
+        } else {
+            e.output_data = get_bytes(in, &e.output_size);
+        }
+    }
+    if (parts & PART_TEXT)
+        e.text = keep_text(c, urd_cursor_text(in));
+    if (parts & PART_CHECKSUM) {
+        e.has_checksum = true;
+        e.checksum = urd_cursor_u64(in);
+    }
+    if (parts & PART_OTHER)
+        e.other_tid = (int32_t)urd_cursor_varint(in);
+    if (!in->ok)
+        URD_FAIL("an event in the trace is damaged (it is longer than its chunk)");
+    *ret = e;
+    return NULL;
+}

@@ -1,0 +1,119 @@
+/**
+ * Events: everything that came into the subject from outside, in order.
+ *
+ * PURPOSE  The decoded form of one recorded event, shared by recorder, replayer and everybody who asks.
+ * NOT      Its bytes on disk; see trace/format.h.
+ * OWNS     Nothing: pointers lead into the reader's current chunk or the recorder's scratch.
+ *
+ * An event is a stop of one task. `before` is what the task had when it stopped, `after` what it goes
+ * on with. The task ran user code up to this event only when URD_EVENT_RAN is set; what runs between
+ * event E and E + 1 is therefore the task of E + 1 (nothing, when E + 1 lacks the flag).
+ */
+#ifndef URD_TRACE_EVENT_H
+#define URD_TRACE_EVENT_H
+#include "base/err.h"
+#include <sys/user.h>
+
+/** An address in the subject's memory. */
+struct urd_addr {
+    uint64_t v;
+};
+
+/** A point in the run: `event:steps`, steps = instructions retired by the running task since event. */
+struct urd_moment {
+    uint64_t event;
+    uint64_t steps;
+};
+
+enum urd_event_kind {
+    URD_EVENT_NONE,
+    URD_EVENT_EXEC,          /* a new image, complete: map_ops from an empty address space */
+    URD_EVENT_SYSCALL,       /* a call, entered and returned */
+    URD_EVENT_SYSCALL_ENTER, /* a call entered that blocks: other tasks may run before it returns */
+    URD_EVENT_SYSCALL_EXIT,  /* ... and returned */
+    URD_EVENT_SIGNAL,        /* a handler was entered: frame in writes, registers in after */
+    URD_EVENT_INSN,          /* a non-deterministic instruction: registers in after */
+    URD_EVENT_START,         /* a new task begins (child of `other_tid`); writes are in the child */
+    URD_EVENT_EXIT,          /* the task is gone; status as wait4 gives it */
+    URD_EVENT_END,           /* the recording ended; status is that of the first process */
+    URD_EVENT_KINDS
+};
+
+enum urd_event_flag {
+    URD_EVENT_RAN = 1,   /* the task ran user code just before */
+    URD_EVENT_VFORK = 2, /* START: shares memory with its parent until exec or exit */
+    URD_EVENT_KILLED = 4, /* EXIT by a signal that hit in the middle of user code, before = there */
+};
+
+enum urd_map_op_kind { URD_MAP_MAP, URD_MAP_UNMAP, URD_MAP_PROTECT, URD_MAP_MOVE };
+
+/** One change of an address space. */
+struct urd_map_op {
+    uint8_t kind;          /* enum urd_map_op_kind */
+    uint8_t shared;        /* MAP_SHARED */
+    uint8_t grows_down;    /* a stack */
+    uint8_t prot;          /* PROT_... */
+    uint32_t file;         /* index of a stored file + 1; 0: anonymous */
+    uint64_t start, size;  /* bytes, page aligned */
+    uint64_t offset;       /* in the file; MOVE: the old start */
+    uint64_t old_size;     /* MOVE */
+    const char *name;      /* as /proc/PID/maps has it, or "" */
+};
+
+/** Bytes that came in. */
+struct urd_mem_write {
+    uint64_t address, size;
+    const uint8_t *data;
+};
+
+struct urd_event {
+    uint64_t number;
+    uint8_t kind, flags;
+    uint8_t output;         /* 0, or 1 stdout, 2 stderr: output_data was written there */
+    int32_t pid, tid, other_tid;
+    int32_t syscall;        /* number, or -1 */
+    int32_t signal, status;
+    uint64_t time_ns;       /* since the start of the recording */
+    struct user_regs_struct before, after;
+    uint32_t n_map_ops, n_writes;
+    struct urd_map_op *map_ops;
+    struct urd_mem_write *writes;
+    const uint8_t *xstate;  /* XSAVE area to load, or NULL */
+    uint32_t xstate_size;
+    const uint8_t *output_data;
+    uint64_t output_size;
+    const char *text;       /* EXEC: path; otherwise "" */
+    bool has_checksum;
+    uint64_t checksum;      /* of the writable memory before the event, as trace/checksum.h says */
+};
+
+const char *urd_event_kind_name(enum urd_event_kind kind);
+
+/** Registers that carry the state: the values checked between recording and replay. */
+static inline uint64_t *urd_reg_slot(struct user_regs_struct *r, unsigned hw)
+{
+    switch (hw) { /* hardware encoding order */
+    case 0: return (uint64_t *)&r->rax;
+    case 1: return (uint64_t *)&r->rcx;
+    case 2: return (uint64_t *)&r->rdx;
+    case 3: return (uint64_t *)&r->rbx;
+    case 4: return (uint64_t *)&r->rsp;
+    case 5: return (uint64_t *)&r->rbp;
+    case 6: return (uint64_t *)&r->rsi;
+    case 7: return (uint64_t *)&r->rdi;
+    case 8: return (uint64_t *)&r->r8;
+    case 9: return (uint64_t *)&r->r9;
+    case 10: return (uint64_t *)&r->r10;
+    case 11: return (uint64_t *)&r->r11;
+    case 12: return (uint64_t *)&r->r12;
+    case 13: return (uint64_t *)&r->r13;
+    case 14: return (uint64_t *)&r->r14;
+    default: return (uint64_t *)&r->r15;
+    }
+}
+
+/** "1042:318" into *ret; also "1042" (steps 0). A wrong text is URD_ERR_QUESTION. */
+urd_err *urd_moment_parse(const char *text, struct urd_moment *ret) URD_MUST_USE;
+int urd_moment_compare(struct urd_moment a, struct urd_moment b);
+
+#endif
