@@ -45,9 +45,9 @@ enum urd_event_flag {
     URD_EVENT_KILLED = 4, /* EXIT by a signal that hit in the middle of user code, before = there */
 };
 
-enum urd_map_op_kind { URD_MAP_MAP, URD_MAP_UNMAP, URD_MAP_PROTECT, URD_MAP_MOVE };
+enum urd_map_op_kind { URD_MAP_MAP, URD_MAP_UNMAP, URD_MAP_PROTECT, URD_MAP_MOVE, URD_MAP_DISCARD };
 
-/** One change of an address space. */
+/** One change of an address space. DISCARD: pages go back to zeros or to their file (MADV_DONTNEED). */
 struct urd_map_op {
     uint8_t kind;          /* enum urd_map_op_kind */
     uint8_t shared;        /* MAP_SHARED */

@@ -1,0 +1,102 @@
+#include "base/tracee.h"
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+urd_err *urd_tracee_get_regs(pid_t tid, struct user_regs_struct *ret)
+{
+    if (ptrace(PTRACE_GETREGS, tid, 0, ret) != 0)
+        URD_FAIL_ERRNO("cannot read the registers of process %d", tid);
+    return NULL;
+}
+
+urd_err *urd_tracee_set_regs(pid_t tid, const struct user_regs_struct *regs)
+{
+    if (ptrace(PTRACE_SETREGS, tid, 0, regs) != 0)
+        URD_FAIL_ERRNO("cannot set the registers of process %d", tid);
+    return NULL;
+}
+
+urd_err *urd_tracee_get_xstate(pid_t tid, void *data, size_t *size)
+{
+    struct iovec iov = {data, *size};
+    if (ptrace(PTRACE_GETREGSET, tid, NT_X86_XSTATE, &iov) != 0)
+        URD_FAIL_ERRNO("cannot read the vector registers of process %d", tid);
+    *size = iov.iov_len;
+    return NULL;
+}
+
+urd_err *urd_tracee_set_xstate(pid_t tid, const void *data, size_t size)
+{
+    struct iovec iov = {(void *)data, size};
+    if (ptrace(PTRACE_SETREGSET, tid, NT_X86_XSTATE, &iov) != 0)
+        URD_FAIL_ERRNO("cannot set the vector registers of process %d", tid);
+    return NULL;
+}
+
+int urd_tracee_open_mem(pid_t tid)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/mem", tid);
+    return open(path, O_RDWR | O_CLOEXEC);
+}
+
+size_t urd_tracee_read(int mem_fd, uint64_t address, void *data, size_t size)
+{
+    size_t done = 0;
+    while (done < size) {
+        ssize_t n = pread(mem_fd, (char *)data + done, size - done, (off_t)(address + done));
+        if (n <= 0)
+            break;
+        done += (size_t)n;
+    }
+    return done;
+}
+
+size_t urd_tracee_write(int mem_fd, uint64_t address, const void *data, size_t size)
+{
+    size_t done = 0;
+    while (done < size) {
+        ssize_t n = pwrite(mem_fd, (const char *)data + done, size - done, (off_t)(address + done));
+        if (n <= 0)
+            break;
+        done += (size_t)n;
+    }
+    return done;
+}
+
+FILE *urd_tracee_open_maps(pid_t pid)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/maps", pid);
+    return fopen(path, "re");
+}
+
+bool urd_tracee_next_map(FILE *maps, struct urd_map_line *ret)
+{
+    char line[1024];
+    while (fgets(line, sizeof line, maps)) {
+        unsigned long start, end, offset, inode;
+        char prot[5];
+        int name = 0;
+        if (sscanf(line, "%lx-%lx %4s %lx %x:%x %lu %n", &start, &end, prot, &offset,
+                   &ret->dev_major, &ret->dev_minor, &inode, &name) < 7)
+            continue;
+        line[strcspn(line, "\n")] = 0;
+        ret->start = start;
+        ret->end = end;
+        ret->offset = offset;
+        ret->inode = inode;
+        ret->prot = (uint8_t)((prot[0] == 'r' ? PROT_READ : 0) | (prot[1] == 'w' ? PROT_WRITE : 0) |
+                              (prot[2] == 'x' ? PROT_EXEC : 0));
+        ret->shared = prot[3] == 's';
+        snprintf(ret->name, sizeof ret->name, "%s", name ? line + name : "");
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,35 @@
+/**
+ * A stopped process under ptrace: registers, memory, mappings.
+ *
+ * PURPOSE  The few operations that recorder and replayer share.
+ * NOT      Deciding anything; waiting.
+ * CONTEXT  The thread that traces the process.
+ */
+#ifndef URD_BASE_TRACEE_H
+#define URD_BASE_TRACEE_H
+#include "base/err.h"
+#include <stdio.h>
+#include <sys/types.h>
+#include <sys/user.h>
+
+urd_err *urd_tracee_get_regs(pid_t tid, struct user_regs_struct *ret) URD_MUST_USE;
+urd_err *urd_tracee_set_regs(pid_t tid, const struct user_regs_struct *regs) URD_MUST_USE;
+/** The XSAVE area (NT_X86_XSTATE); *size in: room, out: used. */
+urd_err *urd_tracee_get_xstate(pid_t tid, void *data, size_t *size) URD_MUST_USE;
+urd_err *urd_tracee_set_xstate(pid_t tid, const void *data, size_t size) URD_MUST_USE;
+
+int urd_tracee_open_mem(pid_t tid); /* /proc/TID/mem for reading and writing, or -1 */
+/** Bytes really moved, short at an unmapped page. Writing reaches read-only pages too. */
+size_t urd_tracee_read(int mem_fd, uint64_t address, void *data, size_t size);
+size_t urd_tracee_write(int mem_fd, uint64_t address, const void *data, size_t size);
+
+/** One line of /proc/PID/maps. */
+struct urd_map_line {
+    uint64_t start, end, offset, inode;
+    uint8_t prot, shared; /* PROT_... */
+    unsigned dev_major, dev_minor;
+    char name[512];
+};
+FILE *urd_tracee_open_maps(pid_t pid);
+bool urd_tracee_next_map(FILE *maps, struct urd_map_line *ret);
+#endif

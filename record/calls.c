@@ -1,0 +1,177 @@
+#include "record/calls.h"
+#include "base/log.h"
+#include "base/tracee.h"
+#include "record/record.h"
+#include <errno.h>
+#include <unistd.h>
+
+/* The kernel's own codes for "call me again" (include/linux/errno.h); a process never sees them. */
+static bool is_restart(int64_t result)
+{
+    return result == -512 || result == -513 || result == -514 || result == -516;
+}
+
+const char *urd_record_syscall_name(int number)
+{
+    const struct urd_syscall_entry *s = urd_record_syscall(number);
+    return s ? s->name : NULL;
+}
+
+int urd_record_syscall_number(const char *name)
+{
+    for (int i = 0; i < 600; i++) {
+        const struct urd_syscall_entry *s = urd_record_syscall(i);
+        if (s && strcmp(s->name, name) == 0)
+            return i;
+    }
+    return -1;
+}
+
+static const struct urd_syscall_entry unknown_call = {-1, "unknown", "e", ""};
+
+static void apply_flags(struct recorder *r, struct task *t, int number)
+{
+    t->cancelled = false;
+    if (t->call == &unknown_call && number >= 0 && number < 600 && !r->warned[number]) {
+        r->warned[number] = true;
+        urd_warn("system call %d is not in the table and was answered ENOSYS "
+                 "(docs/how-to-add-a-system-call.md)", number);
+    }
+    const char *refuse = strpbrk(t->call->flags, "eps");
+    if (!refuse)
+        return;
+    t->cancelled = true;
+    t->forced = *refuse == 'e' ? -ENOSYS : *refuse == 'p' ? -EPERM : 0;
+}
+
+urd_err *calls_entry(struct recorder *r, struct task *t)
+{
+    struct user_regs_struct regs;
+    URD_TRY(urd_tracee_get_regs(t->tid, &regs));
+    if (t->held_exit) { /* the kernel makes the same call again: it never returned */
+        t->held_exit = false;
+        t->in_call = true;
+        return NULL;
+    }
+    t->entry = regs;
+    t->in_call = true;
+    t->entered = false;
+    t->execed = false;
+    t->call = urd_record_syscall((int)regs.orig_rax);
+    if (!t->call)
+        t->call = &unknown_call;
+    apply_flags(r, t, (int)regs.orig_rax);
+    for (unsigned i = 1; i <= 6; i++) {
+        t->lengths[i - 1] = 0;
+        if (strchr(t->call->outputs, '*'))
+            urd_tracee_read(t->mem, urd_syscall_arg(&regs, i), &t->lengths[i - 1], 4);
+    }
+    if (!t->cancelled && r->exec_seen && urd_syscall_has_flag(t->call, '@'))
+        URD_TRY(special_entry(r, t));
+    URD_TRY(recorder_checksum(r, t));
+    if (t->cancelled) {
+        struct user_regs_struct none = regs;
+        none.orig_rax = (unsigned long long)-1;
+        URD_TRY(urd_tracee_set_regs(t->tid, &none));
+    }
+    return NULL;
+}
+
+urd_err *calls_emit_enter(struct recorder *r, struct task *t)
+{
+    if (t->entered || !t->in_call)
+        return NULL;
+    t->entered = true;
+    event_begin(&r->builder, URD_EVENT_SYSCALL_ENTER, t->pid, t->tid);
+    struct urd_event *e = &r->builder.event;
+    e->flags = URD_EVENT_RAN;
+    e->syscall = (int32_t)t->entry.orig_rax;
+    e->before = e->after = t->entry;
+    e->has_checksum = t->has_checksum;
+    e->checksum = t->checksum;
+    URD_TRY(recorder_emit(r));
+    return NULL;
+}
+
+static urd_err *emit_exit(struct recorder *r, struct task *t, const struct user_regs_struct *now)
+{
+    event_begin(&r->builder, t->entered ? URD_EVENT_SYSCALL_EXIT : URD_EVENT_SYSCALL, t->pid, t->tid);
+    struct urd_event *e = &r->builder.event;
+    e->flags = t->entered ? 0 : URD_EVENT_RAN;
+    e->syscall = (int32_t)t->entry.orig_rax;
+    e->before = t->entry;
+    e->after = *now;
+    e->has_checksum = t->has_checksum && !t->entered;
+    e->checksum = t->checksum;
+    int64_t result = (int64_t)now->rax;
+    if (!t->cancelled) {
+        urd_record_outputs(t->call, &r->builder, t->mem, &t->entry, result, t->lengths);
+        if (urd_syscall_has_flag(t->call, '@'))
+            URD_TRY(special_exit(r, t, now, result));
+    }
+    URD_TRY(recorder_emit(r));
+    return NULL;
+}
+
+static urd_err *emit_exec(struct recorder *r, struct task *t, struct user_regs_struct *now)
+{
+    struct mm *old = t->mm;
+    t->mm = urd_xcalloc(1, sizeof *t->mm);
+    t->mm->refs = 1;
+    if (--old->refs == 0)
+        free(old);
+    close(t->mem);
+    t->mem = urd_tracee_open_mem(t->tid);
+    t->vfork_parent = 0;
+    URD_TRY(layout_hide_vdso(t, now->rsp));
+    event_begin(&r->builder, URD_EVENT_EXEC, t->pid, t->tid);
+    struct urd_event *e = &r->builder.event;
+    e->flags = t->entered ? 0 : URD_EVENT_RAN;
+    e->syscall = (int32_t)t->entry.orig_rax;
+    e->before = t->entry;
+    e->after = *now;
+    char link[64], path[4096];
+    snprintf(link, sizeof link, "/proc/%d/exe", t->pid);
+    ssize_t n = readlink(link, path, sizeof path - 1);
+    path[n > 0 ? n : 0] = 0;
+    r->builder.text = strdup(path);
+    URD_TRY(layout_after_exec(r, t));
+    URD_TRY(recorder_emit(r));
+    return urd_trace_flush(r->writer);
+}
+
+urd_err *calls_exit(struct recorder *r, struct task *t)
+{
+    struct user_regs_struct now;
+    URD_TRY(urd_tracee_get_regs(t->tid, &now));
+    t->in_call = false;
+    if (t->execed) {
+        t->execed = false;
+        URD_TRY(emit_exec(r, t, &now));
+    } else {
+        if (t->cancelled) {
+            now.rax = (unsigned long long)t->forced;
+            URD_TRY(urd_tracee_set_regs(t->tid, &now));
+        }
+        if (!t->cancelled && is_restart((int64_t)now.rax)) {
+            t->held_exit = true;
+            t->in_call = true; /* for all that can be seen from outside */
+            t->last = now;
+            return NULL;
+        }
+        URD_TRY(emit_exit(r, t, &now));
+    }
+    t->last = now;
+    return NULL;
+}
+
+urd_err *calls_emit_held_exit(struct recorder *r, struct task *t)
+{
+    if (!t->held_exit)
+        return NULL;
+    t->held_exit = false;
+    t->in_call = false;
+    struct user_regs_struct now = t->last;
+    URD_TRY(emit_exit(r, t, &now));
+    return NULL;
+}

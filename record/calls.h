@@ -1,0 +1,13 @@
+/** Entry and exit of system calls while recording. */
+#ifndef URD_RECORD_CALLS_H
+#define URD_RECORD_CALLS_H
+#include "record/recorder.h"
+/** The task stopped at a call's entry: decide what becomes of it. */
+urd_err *calls_entry(struct recorder *r, struct task *t) URD_MUST_USE;
+/** The task stopped at a call's exit. */
+urd_err *calls_exit(struct recorder *r, struct task *t) URD_MUST_USE;
+/** Write SYSCALL_ENTER for a call that will return later, unless that was done. */
+urd_err *calls_emit_enter(struct recorder *r, struct task *t) URD_MUST_USE;
+/** A call returned with a restart code and a handler runs now: it did return, then. */
+urd_err *calls_emit_held_exit(struct recorder *r, struct task *t) URD_MUST_USE;
+#endif

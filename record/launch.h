@@ -1,0 +1,14 @@
+/** Starting the subject, pinned and traced, and describing this machine in the trace's header. */
+#ifndef URD_RECORD_LAUNCH_H
+#define URD_RECORD_LAUNCH_H
+#include "trace/trace.h"
+#include <sys/types.h>
+urd_err *launch_describe(char **argv, int core, struct urd_trace_info *ret) URD_MUST_USE;
+/** Pin this thread to the core it is on and give its number. */
+int launch_pin(void);
+/** Find the program as execvp would. malloc'ed; URD_ERR_QUESTION when there is none. */
+urd_err *launch_find_program(const char *name, char **ret) URD_MUST_USE;
+/** Fork a child that will exec `program`; it is seized by ptrace and stopped before that. */
+urd_err *launch_subject(const char *program, char **argv, pid_t *ret) URD_MUST_USE;
+extern const long launch_ptrace_options;
+#endif

@@ -1,0 +1,111 @@
+#include "record/recorder.h"
+#include "base/log.h"
+#include "base/tracee.h"
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PAGE 4096u
+
+urd_err *layout_store(struct recorder *r, const char *proc_path, const char *name, uint32_t *ret)
+{
+    *ret = 0;
+    URD_AUTO_CLOSE int fd = open(proc_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+        return NULL;
+    return urd_trace_store_file(r->writer, fd, name, ret);
+}
+
+/** argc, argv.., 0, envp.., 0, then the auxiliary vector (System V ABI AMD64, 3.4.1). */
+static uint64_t find_auxv(int mem, uint64_t stack)
+{
+    uint64_t word = 0, at = stack;
+    if (urd_tracee_read(mem, at, &word, 8) != 8 || word > 1u << 22)
+        return 0;
+    at += 8 * (word + 2);
+    do {
+        if (urd_tracee_read(mem, at, &word, 8) != 8)
+            return 0;
+        at += 8;
+    } while (word);
+    return at;
+}
+
+urd_err *layout_hide_vdso(struct task *t, uint64_t stack)
+{
+    uint64_t at = find_auxv(t->mem, stack);
+    if (!at)
+        URD_FAIL("cannot find the auxiliary vector of process %d", t->pid);
+    for (Elf64_auxv_t aux;; at += sizeof aux) {
+        if (urd_tracee_read(t->mem, at, &aux, sizeof aux) != sizeof aux || aux.a_type == AT_NULL)
+            return NULL;
+        if (aux.a_type != AT_SYSINFO_EHDR)
+            continue;
+        aux.a_type = AT_IGNORE;
+        urd_tracee_write(t->mem, at, &aux, sizeof aux);
+        return NULL;
+    }
+}
+
+/** Pages of a mapping that differ from `fd`'s content (from zeros when fd is -1) come in as writes. */
+static void add_differences(struct event_builder *b, int mem, const struct urd_map_line *m, int fd)
+{
+    static uint8_t now[PAGE], was[PAGE];
+    uint64_t run = 0, run_size = 0;
+    for (uint64_t at = m->start; at < m->end; at += PAGE) {
+        bool same = true;
+        if (urd_tracee_read(mem, at, now, PAGE) == PAGE) {
+            memset(was, 0, PAGE);
+            if (fd >= 0 && pread(fd, was, PAGE, (off_t)(m->offset + at - m->start)) < 0)
+                memset(was, 0, PAGE);
+            same = memcmp(now, was, PAGE) == 0;
+        }
+        if (!same && run_size && run + run_size == at) {
+            run_size += PAGE;
+        } else if (!same) {
+            event_add_memory(b, mem, run, run_size);
+            run = at;
+            run_size = PAGE;
+        }
+    }
+    event_add_memory(b, mem, run, run_size);
+}
+
+urd_err *layout_after_exec(struct recorder *r, struct task *t)
+{
+    FILE *maps = urd_tracee_open_maps(t->pid);
+    if (!maps)
+        URD_FAIL_ERRNO("cannot read the mappings of process %d", t->pid);
+    struct urd_map_line m;
+    urd_err *err = NULL;
+    while (!err && urd_tracee_next_map(maps, &m)) {
+        if (strncmp(m.name, "[v", 2) == 0) /* vdso, vvar, vvar_vclock, vsyscall */
+            continue;
+        struct urd_map_op op = {.kind = URD_MAP_MAP, .shared = m.shared, .prot = m.prot,
+                                .start = m.start, .size = m.end - m.start, .offset = m.offset,
+                                .name = m.name, .grows_down = strcmp(m.name, "[stack]") == 0};
+        int fd = -1;
+        if (m.inode) {
+            char link[128];
+            snprintf(link, sizeof link, "/proc/%d/map_files/%lx-%lx", t->pid, m.start, m.end);
+            err = layout_store(r, link, m.name, &op.file);
+            if (!err && !op.file)
+                err = layout_store(r, m.name, m.name, &op.file);
+            fd = open(link, O_RDONLY | O_CLOEXEC);
+            if (fd < 0)
+                fd = open(m.name, O_RDONLY | O_CLOEXEC);
+        }
+        event_add_op(&r->builder, op);
+        if (!err && (m.prot & PROT_WRITE || !op.file))
+            add_differences(&r->builder, t->mem, &m, fd);
+        if (fd >= 0)
+            close(fd);
+    }
+    fclose(maps);
+    URD_TRY(err);
+    return NULL;
+}

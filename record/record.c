@@ -1,0 +1,529 @@
+/* The recorder's main loop.
+ *
+ * One task runs at a time. When it makes a call that may block it is given a moment to return; if it does not,
+ * SYSCALL_ENTER is written and another task runs. A blocked task that returns stops by itself at its
+ * call's exit and waits there for its turn, so user code never runs in two tasks at once, and the order of events
+ * is the order in which they are written.
+ */
+#include "record/record.h"
+#include "base/log.h"
+#include "base/tracee.h"
+#include "record/calls.h"
+#include "record/launch.h"
+#include "record/signals.h"
+#include "trace/checksum.h"
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+urd_err *recorder_checksum(struct recorder *r, struct task *t)
+{
+    /* at every exit, and otherwise so that they cost about 1 % of the time */
+    uint64_t now = urd_now_ns();
+    t->has_checksum = false;
+    if (!r->exec_seen || (t->entry.orig_rax != SYS_exit_group &&
+                          now - r->last_checksum_ns < 100 * r->checksum_cost_ns + 10000000))
+        return NULL;
+    uint64_t bytes;
+    URD_TRY(urd_checksum_memory(t->pid, t->mem, &t->checksum, &bytes));
+    t->has_checksum = true;
+    r->last_checksum_ns = urd_now_ns();
+    r->checksum_cost_ns = r->last_checksum_ns - now;
+    return NULL;
+}
+
+urd_err *recorder_emit(struct recorder *r)
+{
+    struct urd_event *e = &r->builder.event;
+    if (!r->exec_seen) { /* what the recorder's own child does until it execs is nobody's business */
+        if (e->kind != URD_EVENT_EXEC)
+            return NULL;
+        r->exec_seen = true;
+        e->flags = 0;
+        e->before = e->after;
+    }
+    uint64_t now = urd_now_ns();
+    e->time_ns = now - r->started_ns;
+    URD_TRY(urd_trace_append(r->writer, event_finish(&r->builder)));
+    if (now - r->last_flush_ns > 200000000) {
+        r->last_flush_ns = now;
+        URD_TRY(urd_trace_flush(r->writer));
+    }
+    return NULL;
+}
+
+static struct task *find_task(struct recorder *r, pid_t tid)
+{
+    struct task *t = r->tasks;
+    while (t && t->tid != tid)
+        t = t->next;
+    return t;
+}
+
+static struct task *add_task(struct recorder *r, pid_t tid, struct mm *mm)
+{
+    struct task *t = urd_xcalloc(1, sizeof *t);
+    t->tid = t->pid = tid;
+    t->mem = urd_tracee_open_mem(tid);
+    t->mm = mm;
+    mm->refs++;
+    struct task **at = &r->tasks; /* at the end: the older tasks run first */
+    while (*at)
+        at = &(*at)->next;
+    *at = t;
+    return t;
+}
+
+static void remove_task(struct recorder *r, struct task *t)
+{
+    for (struct task **at = &r->tasks; *at; at = &(*at)->next)
+        if (*at == t) {
+            *at = t->next;
+            break;
+        }
+    if (r->current == t)
+        r->current = NULL;
+    if (--t->mm->refs == 0)
+        free(t->mm);
+    if (t->mem >= 0)
+        close(t->mem);
+    free(t);
+}
+
+static urd_err *resume(struct task *t, int signal)
+{
+    if (ptrace(PTRACE_SYSCALL, t->tid, 0, (void *)(long)signal) != 0 && errno != ESRCH)
+        URD_FAIL_ERRNO("cannot resume process %d", t->tid);
+    t->state = TASK_RUNNING;
+    return NULL;
+}
+
+/** A child was born inside the current call of t: it begins where its parent is, with result 0. */
+static urd_err *new_child(struct recorder *r, struct task *t, bool vfork)
+{
+    unsigned long message = 0;
+    if (ptrace(PTRACE_GETEVENTMSG, t->tid, 0, &message) != 0)
+        URD_FAIL_ERRNO("cannot ask for the child of process %d", t->tid);
+    int status;
+    pid_t pid = (pid_t)message;
+    while (waitpid(pid, &status, __WALL) < 0 && errno == EINTR)
+        ;
+    URD_TRY(calls_emit_enter(r, t));
+    bool shares = vfork || (t->call->number == SYS_clone && t->entry.rdi & CLONE_VM);
+    struct mm *mm = t->mm;
+    if (!shares) {
+        mm = urd_xcalloc(1, sizeof *mm);
+        mm->brk = t->mm->brk;
+    }
+    struct task *child = add_task(r, pid, mm);
+    child->vfork_parent = shares ? t->tid : 0;
+    event_begin(&r->builder, URD_EVENT_START, pid, pid);
+    struct urd_event *e = &r->builder.event;
+    e->other_tid = t->tid;
+    e->flags = shares ? URD_EVENT_VFORK : 0;
+    URD_TRY(urd_tracee_get_regs(pid, &e->after));
+    e->before = e->after;
+    child->last = e->after;
+    if (t->call->number == SYS_clone && t->entry.rdi & CLONE_CHILD_SETTID)
+        event_add_memory(&r->builder, child->mem, t->entry.r10, 4);
+    URD_TRY(recorder_emit(r));
+    child->state = TASK_READY;
+    if (WIFSTOPPED(status) && status >> 16 != PTRACE_EVENT_STOP) {
+        child->state = TASK_STOPPED; /* a signal was faster than the first stop */
+        child->wait_status = status;
+    }
+    return NULL;
+}
+
+static urd_err *task_exit(struct recorder *r, struct task *t)
+{
+    unsigned long message = 0;
+    if (ptrace(PTRACE_GETEVENTMSG, t->tid, 0, &message) != 0 && errno != ESRCH)
+        URD_FAIL_ERRNO("cannot ask for the status of process %d", t->tid);
+    event_begin(&r->builder, URD_EVENT_EXIT, t->pid, t->tid);
+    struct urd_event *e = &r->builder.event;
+    e->status = (int32_t)message;
+    e->signal = (int32_t)(message & 0x7f);
+    e->before = t->last;
+    if (t->fatal_signal) {
+        e->before = t->fatal;
+        e->flags = t->fatal_signal > 0 ? URD_EVENT_RAN : URD_EVENT_KILLED;
+    } else if (!t->in_call && e->signal) {
+        struct user_regs_struct now;
+        urd_err *err = urd_tracee_get_regs(t->tid, &now);
+        if (!err) {
+            e->before = now;
+            e->flags = URD_EVENT_KILLED;
+        }
+        urd_err_free(err);
+    }
+    e->after = e->before;
+    t->exit_emitted = true;
+    if (t->tid == r->first_pid)
+        r->first_status = (int)message;
+    URD_TRY(recorder_emit(r));
+    return NULL;
+}
+
+static bool may_block(const struct task *t)
+{
+    return !t->cancelled && urd_syscall_has_flag(t->call, 'b');
+}
+
+/** At a call's entry: emit what must be written before it runs, and let it run. */
+static urd_err *let_call_run(struct recorder *r, struct task *t)
+{
+    int number = t->call->number;
+    if (number == SYS_exit_group || number == SYS_exit)
+        URD_TRY(calls_emit_enter(r, t));
+    URD_TRY(resume(t, 0));
+    if (may_block(t) || t->entered)
+        t->state = TASK_BLOCKED;
+    return NULL;
+}
+
+static urd_err *handle_event_stop(struct recorder *r, struct task *t, int event, int signal)
+{
+    switch (event) {
+    case PTRACE_EVENT_FORK: case PTRACE_EVENT_VFORK: case PTRACE_EVENT_CLONE:
+        URD_TRY(new_child(r, t, event == PTRACE_EVENT_VFORK));
+        URD_TRY(resume(t, 0));
+        t->state = TASK_BLOCKED;
+        return NULL;
+    case PTRACE_EVENT_EXEC:
+        t->execed = true;
+        return resume(t, 0);
+    case PTRACE_EVENT_EXIT:
+        URD_TRY(task_exit(r, t));
+        URD_TRY(resume(t, 0));
+        t->state = TASK_BLOCKED; /* until waitpid says that it is gone */
+        return NULL;
+    case PTRACE_EVENT_STOP:
+        if (signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU) {
+            if (ptrace(PTRACE_LISTEN, t->tid, 0, 0) != 0)
+                URD_FAIL_ERRNO("cannot leave process %d stopped", t->tid);
+            t->state = TASK_LISTENING;
+            return NULL;
+        }
+        bool was_in_call = t->in_call;
+        URD_TRY(resume(t, 0));
+        if (was_in_call)
+            t->state = TASK_BLOCKED;
+        return NULL;
+    }
+    return resume(t, 0);
+}
+
+static urd_err *handle_stop(struct recorder *r, struct task *t, int status)
+{
+    int signal = WSTOPSIG(status), event = status >> 16;
+    if (event)
+        return handle_event_stop(r, t, event, signal);
+    if (signal == (SIGTRAP | 0x80)) {
+        if (!t->in_call || t->held_exit) {
+            URD_TRY(calls_entry(r, t));
+            return let_call_run(r, t);
+        }
+        URD_TRY(calls_exit(r, t));
+        t->state = TASK_READY;
+        if (t->held_exit) { /* restarts or is interrupted: see which, others run meanwhile */
+            URD_TRY(calls_emit_enter(r, t));
+            URD_TRY(resume(t, 0));
+            t->state = TASK_BLOCKED;
+        }
+        return NULL;
+    }
+    int pass;
+    t->state = TASK_READY;
+    bool in_call = t->in_call;
+    URD_TRY(signals_stop(r, t, signal, &pass));
+    if (t->state == TASK_STOPPED)
+        return NULL;
+    if (pass || (in_call && t->in_call)) {
+        URD_TRY(resume(t, pass));
+        if (in_call)
+            t->state = TASK_BLOCKED;
+    }
+    return NULL;
+}
+
+/** waitpid says that the task is gone: by SIGKILL perhaps without a PTRACE_EVENT_EXIT before. */
+static urd_err *task_gone(struct recorder *r, struct task *t, int status)
+{
+    if (!t->exit_emitted) {
+        event_begin(&r->builder, URD_EVENT_EXIT, t->pid, t->tid);
+        struct urd_event *e = &r->builder.event;
+        e->status = status;
+        e->signal = status & 0x7f;
+        e->before = e->after = t->last;
+        e->flags = URD_EVENT_KILLED;
+        if (t->tid == r->first_pid)
+            r->first_status = status;
+        URD_TRY(recorder_emit(r));
+    }
+    remove_task(r, t);
+    return NULL;
+}
+
+/** Deal with one stop of a task; those of blocked tasks only when it is their turn. */
+static urd_err *handle_status(struct recorder *r, struct task *t, int status)
+{
+    urd_log(2, "task %d status %x state %d", t->tid, status, t->state);
+    if (WIFEXITED(status) || WIFSIGNALED(status))
+        return task_gone(r, t, status);
+    return handle_stop(r, t, status);
+}
+
+/** The current task goes on, but not for ever when others wait: 5 ms, then the next one. */
+static bool keeps_its_turn(struct recorder *r)
+{
+    struct task *c = r->current;
+    if (!c || (c->state != TASK_READY && c->state != TASK_STOPPED))
+        return false;
+    return urd_now_ns() - r->turn_started_ns < 5000000;
+}
+
+static struct task *pick(struct recorder *r)
+{
+    for (struct task *t = r->tasks; t; t = t->next)
+        if (t->state == TASK_RUNNING)
+            return t;
+    if (keeps_its_turn(r))
+        return r->current;
+    struct task *after = r->current ? r->current->next : r->tasks;
+    for (unsigned round = 0; round < 2; round++, after = r->tasks)
+        for (struct task *t = after; t; t = t->next)
+            if (t->state == TASK_READY || t->state == TASK_STOPPED)
+                return t;
+    return NULL;
+}
+
+static volatile sig_atomic_t tick;
+
+static void on_tick(int signal)
+{
+    tick = 1;
+}
+
+static urd_err *on_interrupt(struct recorder *r)
+{
+    if (tick) {
+        tick = 0;
+        r->last_flush_ns = urd_now_ns();
+        URD_TRY(urd_trace_flush(r->writer));
+    }
+    return NULL;
+}
+
+/** Note a status of some task: dealt with at once, or kept until that task's turn comes. */
+static urd_err *note_status(struct recorder *r, pid_t tid, int status)
+{
+    struct task *t = find_task(r, tid);
+    if (!t)
+        return NULL; /* a child whose parent's event comes next: waited for in new_child */
+    if (t->state == TASK_BLOCKED || t->state == TASK_LISTENING) {
+        if (WIFEXITED(status) || WIFSIGNALED(status))
+            return task_gone(r, t, status);
+        t->state = TASK_STOPPED;
+        t->wait_status = status;
+        return NULL;
+    }
+    return handle_status(r, t, status);
+}
+
+static urd_err *wait_any(struct recorder *r, int flags, bool *ret_got)
+{
+    int status;
+    pid_t tid = waitpid(-1, &status, __WALL | flags);
+    *ret_got = tid > 0;
+    if (tid > 0)
+        return note_status(r, tid, status);
+    if (tid < 0 && errno == EINTR)
+        return on_interrupt(r);
+    if (tid < 0 && errno == ECHILD)
+        while (r->tasks)
+            remove_task(r, r->tasks);
+    return NULL;
+}
+
+static char run_state(pid_t tid)
+{
+    char path[64], text[512];
+    snprintf(path, sizeof path, "/proc/%d/stat", tid);
+    FILE *f = fopen(path, "re");
+    if (!f)
+        return 'X';
+    size_t n = fread(text, 1, sizeof text - 1, f);
+    fclose(f);
+    text[n] = 0;
+    char *close_paren = strrchr(text, ')');
+    return close_paren && close_paren[1] ? close_paren[2] : 'X';
+}
+
+/** The current task is in a call that may block. Give it the time it needs, unless it sleeps. */
+static urd_err *settle_blocked(struct recorder *r, struct task *t)
+{
+    pid_t tid = t->tid;
+    for (unsigned tries = 0;; tries++) {
+        int status;
+        pid_t got = waitpid(tid, &status, __WALL | WNOHANG);
+        if (got == tid)
+            return note_status(r, tid, status);
+        char state = run_state(tid);
+        if (state == 'S' || state == 'X' || state == 'Z' || (state == 'D' && tries > 20))
+            return NULL;
+        if (tries < 4)
+            sched_yield();
+        else
+            nanosleep(&(struct timespec){0, 20000}, NULL);
+    }
+}
+
+static bool others_can_run(struct recorder *r, struct task *except)
+{
+    for (struct task *t = r->tasks; t; t = t->next)
+        if (t != except && (t->state == TASK_READY || t->state == TASK_STOPPED))
+            return true;
+    return false;
+}
+
+/** Let task t go on from where it is, and follow it until it needs nobody's attention. */
+static urd_err *run_task(struct recorder *r, struct task *t)
+{
+    if (r->current != t) {
+        if (r->current && r->current->state == TASK_BLOCKED)
+            URD_TRY(calls_emit_enter(r, r->current));
+        r->current = t;
+    }
+    r->turn_started_ns = urd_now_ns() - r->turn_started_ns > 5000000 ? urd_now_ns() : r->turn_started_ns;
+    if (t->state == TASK_STOPPED) {
+        int status = t->wait_status;
+        t->state = TASK_RUNNING;
+        URD_TRY(handle_status(r, t, status));
+    } else if (t->state == TASK_READY) {
+        URD_TRY(resume(t, signals_take_deferred(t)));
+    }
+    return NULL;
+}
+
+static urd_err *run_next(struct recorder *r)
+{
+    struct task *t = pick(r);
+    if (t && t->state != TASK_RUNNING)
+        URD_TRY(run_task(r, t));
+    return NULL;
+}
+
+static urd_err *main_loop(struct recorder *r)
+{
+    while (r->tasks) {
+        struct task *t = pick(r);
+        bool got;
+        struct task *c = r->current;
+        if (c && c->state == TASK_BLOCKED && !c->entered && c->in_call && others_can_run(r, c)) {
+            URD_TRY(settle_blocked(r, c));
+            if (r->current == c && c->state == TASK_BLOCKED) {
+                URD_TRY(calls_emit_enter(r, c));
+                URD_TRY(run_next(r));
+            }
+            continue;
+        }
+        if (t && t->state != TASK_RUNNING) {
+            URD_TRY(run_task(r, t));
+            continue;
+        }
+        URD_TRY(wait_any(r, 0, &got));
+    }
+    return NULL;
+}
+
+static void ignore_terminal_signals(void)
+{
+    static const int signals[] = {SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU, SIGHUP, SIGPIPE};
+    for (unsigned i = 0; i < sizeof signals / sizeof *signals; i++)
+        signal(signals[i], SIG_IGN);
+}
+
+static void note_outputs(struct recorder *r)
+{
+    for (int i = 1; i <= 2; i++) {
+        struct stat st;
+        if (fstat(i, &st) == 0) {
+            r->out_dev[i] = st.st_dev;
+            r->out_ino[i] = st.st_ino;
+        }
+    }
+}
+
+static urd_err *finish(struct recorder *r)
+{
+    event_begin(&r->builder, URD_EVENT_END, r->first_pid, r->first_pid);
+    r->builder.event.status = r->first_status;
+    return recorder_emit(r);
+}
+
+static void stop_everything(struct recorder *r)
+{
+    while (r->tasks) {
+        kill(r->tasks->tid, SIGKILL);
+        remove_task(r, r->tasks);
+    }
+}
+
+urd_err *urd_record_run(const char *directory, char **argv, struct urd_record_summary *ret)
+{
+    URD_AUTO_FREE char *program = NULL;
+    URD_TRY(launch_find_program(argv[0], &program));
+    struct recorder *r = urd_xcalloc(1, sizeof *r);
+    struct urd_trace_info info;
+    URD_TRY(launch_describe(argv, launch_pin(), &info));
+    urd_err *err = urd_trace_create(directory, &info, &r->writer);
+    urd_trace_info_deinit(&info);
+    if (err) {
+        free(r);
+        return urd_err_hop(err, __func__, __FILE__, __LINE__);
+    }
+    note_outputs(r);
+    r->started_ns = r->last_flush_ns = urd_now_ns();
+    pid_t pid;
+    err = launch_subject(program, argv, &pid);
+    if (!err) {
+        struct mm *mm = urd_xcalloc(1, sizeof *mm);
+        r->first_pid = pid;
+        struct task *t = add_task(r, pid, mm);
+        err = urd_tracee_get_regs(pid, &t->last);
+        ignore_terminal_signals();
+        struct sigaction on_alarm = {.sa_handler = on_tick};
+        sigaction(SIGALRM, &on_alarm, NULL);
+        setitimer(ITIMER_REAL, &(struct itimerval){{0, 200000}, {0, 200000}}, NULL);
+        prctl(PR_SET_TIMERSLACK, 1);
+    }
+    if (!err)
+        err = main_loop(r);
+    setitimer(ITIMER_REAL, &(struct itimerval){0}, NULL);
+    stop_everything(r);
+    if (!err && !r->exec_seen)
+        err = urd_err_hint(URD_ERROR(URD_ERR_QUESTION, "the kernel cannot run '%s'", program),
+                           "it is no program for this machine; a script needs a first line like #!/bin/sh");
+    if (!err)
+        err = finish(r);
+    if (!err)
+        err = urd_trace_flush(r->writer);
+    *ret = (struct urd_record_summary){r->first_status, urd_trace_written_events(r->writer),
+                                       urd_trace_written_bytes(r->writer), urd_now_ns() - r->started_ns};
+    urd_err *close_err = urd_trace_finish(r->writer);
+    event_builder_deinit(&r->builder);
+    free(r);
+    if (!err)
+        return close_err;
+    urd_err_free(close_err);
+    return err;
+}

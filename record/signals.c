@@ -1,0 +1,182 @@
+/* A signal that the task raised itself by an instruction (SIGSEGV, SIGFPE...) comes where it comes on every
+ * replay. One from outside may come anywhere; it is delivered at once when the task has run no user
+ * code since its last event, and otherwise waits for the task's next system call: that place replays. */
+#include "record/signals.h"
+#include "base/log.h"
+#include "base/tracee.h"
+#include "record/calls.h"
+#include <errno.h>
+#include <stdio.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+static bool is_raised_by_code(const siginfo_t *si)
+{
+    switch (si->si_signo) {
+    case SIGSEGV: case SIGBUS: case SIGFPE: case SIGILL: case SIGTRAP:
+        return si->si_code > 0;
+    }
+    return false;
+}
+
+enum disposition { CAUGHT, IGNORED, FATAL, STOPS };
+
+static enum disposition disposition_of(struct task *t, int signal)
+{
+    char path[64], line[256];
+    snprintf(path, sizeof path, "/proc/%d/status", t->tid);
+    FILE *f = fopen(path, "re");
+    unsigned long long ignored = 0, caught = 0;
+    while (f && fgets(line, sizeof line, f)) {
+        sscanf(line, "SigIgn: %llx", &ignored);
+        sscanf(line, "SigCgt: %llx", &caught);
+    }
+    if (f)
+        fclose(f);
+    if (caught >> (signal - 1) & 1)
+        return CAUGHT;
+    if (ignored >> (signal - 1) & 1)
+        return IGNORED;
+    switch (signal) {
+    case SIGCHLD: case SIGURG: case SIGWINCH: case SIGCONT:
+        return IGNORED;
+    case SIGSTOP: case SIGTSTP: case SIGTTIN: case SIGTTOU:
+        return STOPS;
+    }
+    return FATAL;
+}
+
+/** Has the task run user code since its last event? Then its registers differ from those it got. */
+static bool has_run(const struct task *t, const struct user_regs_struct *now)
+{
+    if (t->held_exit)
+        return false;
+    for (unsigned i = 0; i < 16; i++)
+        if (*urd_reg_slot((struct user_regs_struct *)now, i) !=
+            *urd_reg_slot((struct user_regs_struct *)&t->last, i))
+            return true;
+    return now->rip != t->last.rip;
+}
+
+/** RDTSC 0f 31, RDTSCP 0f 01 f9: trapped by PR_SET_TSC. */
+static urd_err *try_tsc(struct recorder *r, struct task *t, const struct user_regs_struct *at,
+                        bool *ret_done)
+{
+    uint8_t code[3] = {0};
+    urd_tracee_read(t->mem, at->rip, code, sizeof code);
+    bool rdtsc = code[0] == 0x0f && code[1] == 0x31;
+    bool rdtscp = code[0] == 0x0f && code[1] == 0x01 && code[2] == 0xf9;
+    *ret_done = rdtsc || rdtscp;
+    if (!*ret_done)
+        return NULL;
+    event_begin(&r->builder, URD_EVENT_INSN, t->pid, t->tid);
+    struct urd_event *e = &r->builder.event;
+    e->flags = URD_EVENT_RAN;
+    e->before = e->after = *at;
+    uint32_t aux = 0;
+    uint64_t tsc = __builtin_ia32_rdtscp(&aux);
+    e->after.rax = (uint32_t)tsc;
+    e->after.rdx = tsc >> 32;
+    if (rdtscp)
+        e->after.rcx = aux;
+    e->after.rip += rdtsc ? 2 : 3;
+    URD_TRY(urd_tracee_set_regs(t->tid, &e->after));
+    t->last = e->after;
+    URD_TRY(recorder_emit(r));
+    return NULL;
+}
+
+/** The frame: from the new stack pointer to the end of the saved vector state (SA_SIGINFO layout). */
+static void add_frame(struct event_builder *b, struct task *t, uint64_t sp)
+{
+    uint64_t uc_at = sp + 8, fpstate = 0;
+    urd_tracee_read(t->mem, uc_at + offsetof(ucontext_t, uc_mcontext.fpregs), &fpstate, 8);
+    uint64_t end = sp + 8 + 304 + 128; /* struct rt_sigframe without vector state */
+    if (fpstate > sp && fpstate < sp + 65536) {
+        uint32_t sw[2] = {0}; /* struct _fpx_sw_bytes: magic1, extended_size */
+        urd_tracee_read(t->mem, fpstate + 464, sw, sizeof sw);
+        end = fpstate + (sw[0] == 0x46505853u && sw[1] < 32768 ? sw[1] : 512);
+    }
+    event_add_memory(b, t->mem, sp, end - sp);
+}
+
+static urd_err *deliver_to_handler(struct recorder *r, struct task *t, int signal, bool ran,
+                                   const struct user_regs_struct *before)
+{
+    URD_TRY(calls_emit_held_exit(r, t));
+    if (ptrace(PTRACE_SINGLESTEP, t->tid, 0, (void *)(long)signal) != 0)
+        URD_FAIL_ERRNO("cannot deliver signal %d to process %d", signal, t->tid);
+    int status;
+    while (waitpid(t->tid, &status, __WALL) < 0 && errno == EINTR)
+        ;
+    if (!WIFSTOPPED(status) || WSTOPSIG(status) != SIGTRAP) {
+        /* the handler's frame could not be built (no stack), or it died: let the main loop see it */
+        t->state = TASK_STOPPED;
+        t->wait_status = status;
+        return NULL;
+    }
+    event_begin(&r->builder, URD_EVENT_SIGNAL, t->pid, t->tid);
+    struct urd_event *e = &r->builder.event;
+    e->flags = ran ? URD_EVENT_RAN : 0;
+    e->signal = signal;
+    e->before = *before;
+    URD_TRY(urd_tracee_get_regs(t->tid, &e->after));
+    e->after.eflags &= ~0x100ull; /* the trap flag is the recorder's */
+    add_frame(&r->builder, t, e->after.rsp);
+    size_t size = sizeof r->builder.xstate;
+    URD_TRY(urd_tracee_get_xstate(t->tid, r->builder.xstate, &size));
+    e->xstate = r->builder.xstate;
+    e->xstate_size = (uint32_t)size;
+    t->last = e->after;
+    t->in_call = false;
+    URD_TRY(recorder_emit(r));
+    return NULL;
+}
+
+urd_err *signals_stop(struct recorder *r, struct task *t, int signal, int *ret_signal)
+{
+    *ret_signal = 0;
+    siginfo_t si = {0};
+    struct user_regs_struct now;
+    if (ptrace(PTRACE_GETSIGINFO, t->tid, 0, &si) != 0)
+        URD_FAIL_ERRNO("cannot ask about signal %d of process %d", signal, t->tid);
+    URD_TRY(urd_tracee_get_regs(t->tid, &now));
+    bool by_code = is_raised_by_code(&si);
+    if (signal == SIGSEGV && by_code) {
+        bool done;
+        URD_TRY(try_tsc(r, t, &now, &done));
+        if (done)
+            return NULL;
+    }
+    if (t->injecting && t->n_deferred && t->deferred[0].si_signo == signal) {
+        si = t->deferred[0];
+        if (ptrace(PTRACE_SETSIGINFO, t->tid, 0, &si) != 0)
+            urd_log(1, "cannot restore siginfo");
+        memmove(t->deferred, t->deferred + 1, --t->n_deferred * sizeof *t->deferred);
+        t->injecting = false;
+    }
+    bool ran = has_run(t, &now);
+    enum disposition what = disposition_of(t, signal);
+    if (!by_code && ran && what == CAUGHT && t->n_deferred < 32) {
+        t->deferred[t->n_deferred++] = si;
+        return NULL;
+    }
+    if (what == CAUGHT)
+        return deliver_to_handler(r, t, signal, by_code, &now);
+    if (what == FATAL) {
+        t->fatal = now;
+        t->fatal_signal = by_code ? signal : ran ? -signal : 0;
+    }
+    *ret_signal = signal;
+    return NULL;
+}
+
+int signals_take_deferred(struct task *t)
+{
+    if (!t->n_deferred || t->injecting)
+        return 0;
+    t->injecting = true;
+    return t->deferred[0].si_signo;
+}

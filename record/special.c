@@ -1,0 +1,331 @@
+/* Calls that the outputs column of syscalls.def does not say everything about: those that change the address
+ * space, those that urd must not let happen, those whose outputs depend on a sub-command, and writes to
+ * the recording's own standard output. */
+#include "record/recorder.h"
+#include "base/log.h"
+#include "base/tracee.h"
+#include <asm/prctl.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define PAGE_UP(x) (((x) + 4095) & ~4095ull)
+
+static void cancel(struct task *t, int64_t result)
+{
+    t->cancelled = true;
+    t->forced = result;
+}
+
+static void cancel_clone(struct recorder *r, struct task *t)
+{
+    if (!r->warned_threads)
+        urd_warn("%d tried to start a thread: threads are not recorded yet, it got EAGAIN", t->pid);
+    r->warned_threads = true;
+    cancel(t, -EAGAIN);
+}
+
+urd_err *special_entry(struct recorder *r, struct task *t)
+{
+    const struct user_regs_struct *e = &t->entry;
+    switch (t->call->number) {
+    case SYS_clone:
+        if (e->rdi & CLONE_VM && !(e->rdi & CLONE_VFORK))
+            cancel_clone(r, t);
+        break;
+    case SYS_madvise: /* when the kernel frees such pages cannot be known */
+        if (e->rdx == MADV_FREE)
+            cancel(t, -EINVAL);
+        break;
+    case SYS_prctl:
+        if (e->rdi == PR_SET_TSC)
+            cancel(t, 0);
+        else if (e->rdi == PR_SET_MM || e->rdi == PR_SET_SYSCALL_USER_DISPATCH)
+            cancel(t, -EINVAL);
+        break;
+    case SYS_futex: {
+        int op = (int)e->rsi & FUTEX_CMD_MASK;
+        if (op == FUTEX_LOCK_PI || op == FUTEX_UNLOCK_PI || op == FUTEX_TRYLOCK_PI ||
+            op == FUTEX_WAIT_REQUEUE_PI || op == FUTEX_CMP_REQUEUE_PI || op == FUTEX_LOCK_PI2)
+            cancel(t, -ENOSYS);
+        break;
+    }
+    case SYS_ioctl:
+        t->before_size = urd_tracee_read(t->mem, e->rdx, t->before, sizeof t->before);
+        break;
+    }
+    return NULL;
+}
+
+static void op_map(struct recorder *r, struct urd_map_op op)
+{
+    event_add_op(&r->builder, op);
+}
+
+static urd_err *exit_mmap(struct recorder *r, struct task *t, uint64_t result)
+{
+    const struct user_regs_struct *e = &t->entry;
+    struct urd_map_op op = {.kind = URD_MAP_MAP, .shared = (e->r10 & MAP_TYPE) != MAP_PRIVATE,
+                            .prot = (uint8_t)(e->rdx & 7), .start = result,
+                            .size = PAGE_UP(e->rsi), .grows_down = (e->r10 & MAP_GROWSDOWN) != 0,
+                            .name = ""};
+    char target[512] = "";
+    if (!(e->r10 & MAP_ANONYMOUS)) {
+        char link[64];
+        snprintf(link, sizeof link, "/proc/%d/fd/%d", t->pid, (int)e->r8);
+        if (readlink(link, target, sizeof target - 1) < 0)
+            target[0] = 0;
+        op.offset = e->r9;
+        op.name = target;
+        URD_TRY(layout_store(r, link, target, &op.file));
+        if (!op.file && strcmp(target, "/dev/zero") != 0) {
+            urd_warn("process %d mapped %s, which is no regular file: its content is recorded as it is "
+                     "now, later changes from outside are not", t->pid, target);
+            op_map(r, op);
+            event_add_memory(&r->builder, t->mem, op.start, op.size);
+            return NULL;
+        }
+    }
+    op_map(r, op);
+    return NULL;
+}
+
+static void exit_brk(struct recorder *r, struct task *t, uint64_t result)
+{
+    uint64_t end = PAGE_UP(result);
+    if (t->mm->brk && end > t->mm->brk)
+        op_map(r, (struct urd_map_op){.kind = URD_MAP_MAP, .prot = PROT_READ | PROT_WRITE,
+                                      .start = t->mm->brk, .size = end - t->mm->brk, .name = "[heap]"});
+    else if (t->mm->brk && end < t->mm->brk)
+        op_map(r, (struct urd_map_op){.kind = URD_MAP_UNMAP, .start = end,
+                                      .size = t->mm->brk - end, .name = ""});
+    else if (!t->mm->brk && t->entry.rdi && result == t->entry.rdi)
+        urd_warn("process %d moved its heap before it asked where it is", t->pid);
+    t->mm->brk = end;
+}
+
+static void exit_mremap(struct recorder *r, struct task *t, uint64_t result)
+{
+    const struct user_regs_struct *e = &t->entry;
+    op_map(r, (struct urd_map_op){.kind = URD_MAP_MOVE, .start = result, .size = PAGE_UP(e->rdx),
+                                  .offset = e->rdi, .old_size = PAGE_UP(e->rsi), .name = ""});
+}
+
+static void exit_prctl(struct recorder *r, struct task *t)
+{
+    unsigned size = 0;
+    switch (t->entry.rdi) {
+    case PR_GET_NAME: size = 16; break;
+    case PR_GET_TID_ADDRESS: size = 8; break;
+    case PR_GET_PDEATHSIG: case PR_GET_TSC: case PR_GET_CHILD_SUBREAPER: case PR_GET_UNALIGN:
+    case PR_GET_FPEMU: case PR_GET_FPEXC: case PR_GET_ENDIAN: size = 4; break;
+    }
+    event_add_memory(&r->builder, t->mem, t->entry.rsi, size);
+}
+
+/** Find what an ioctl wrote by comparing; exact for those that say their size, generous for the rest. */
+static void exit_ioctl(struct recorder *r, struct task *t)
+{
+    unsigned request = (unsigned)t->entry.rsi;
+    uint64_t at = t->entry.rdx;
+    if (_IOC_DIR(request) & _IOC_READ && _IOC_SIZE(request)) {
+        event_add_memory(&r->builder, t->mem, at, _IOC_SIZE(request));
+        return;
+    }
+    uint8_t now[sizeof t->before];
+    size_t n = urd_tracee_read(t->mem, at, now, t->before_size);
+    size_t first = 0, last = n;
+    while (first < n && now[first] == t->before[first])
+        first++;
+    while (last > first && now[last - 1] == t->before[last - 1])
+        last--;
+    event_add_memory(&r->builder, t->mem, at + first, last - first);
+}
+
+/** Is the task's fd the recording's own stdout (1) or stderr (2)? 0 when neither. */
+static int output_class(struct recorder *r, struct task *t, int fd)
+{
+    char link[64];
+    struct stat st;
+    snprintf(link, sizeof link, "/proc/%d/fd/%d", t->pid, fd);
+    if (stat(link, &st) != 0)
+        return 0;
+    bool is[3] = {0};
+    for (int i = 1; i <= 2; i++)
+        is[i] = st.st_dev == r->out_dev[i] && st.st_ino == r->out_ino[i];
+    if (is[1] && is[2])
+        return fd == 2 ? 2 : 1;
+    return is[1] ? 1 : is[2] ? 2 : 0;
+}
+
+static void output_iovec(struct recorder *r, struct task *t, int which, uint64_t left)
+{
+    for (uint64_t i = 0; i < t->entry.rdx && left; i++) {
+        struct iovec iov;
+        if (urd_tracee_read(t->mem, t->entry.rsi + i * sizeof iov, &iov, sizeof iov) != sizeof iov)
+            break;
+        uint64_t n = iov.iov_len < left ? iov.iov_len : left;
+        event_add_output(&r->builder, which, t->mem, (uint64_t)(uintptr_t)iov.iov_base, n);
+        left -= n;
+    }
+}
+
+/** sendfile and copy_file_range to stdout: the bytes are in the source file, before its position. */
+static void output_from_file(struct recorder *r, struct task *t, int which, int in_fd,
+                             uint64_t offset_pointer, uint64_t bytes)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", t->pid, in_fd);
+    uint64_t end = 0;
+    if (offset_pointer) {
+        urd_tracee_read(t->mem, offset_pointer, &end, 8);
+    } else {
+        FILE *f = fopen(path, "re");
+        long pos = 0;
+        if (!f || fscanf(f, "pos: %ld", &pos) != 1)
+            pos = 0;
+        if (f)
+            fclose(f);
+        end = (uint64_t)pos;
+    }
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", t->pid, in_fd);
+    URD_AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || end < bytes)
+        return;
+    struct event_builder *b = &r->builder;
+    b->event.output = (uint8_t)which;
+    urd_buf_reserve(&b->output, bytes + 1);
+    ssize_t n = pread(fd, b->output.data + b->output.size, bytes, (off_t)(end - bytes));
+    b->output.size += n > 0 ? (size_t)n : 0;
+}
+
+static void exit_output(struct recorder *r, struct task *t, int64_t result)
+{
+    const struct user_regs_struct *e = &t->entry;
+    if (result <= 0)
+        return;
+    int fd = (int)(t->call->number == SYS_copy_file_range ? e->rdx : e->rdi);
+    int which = output_class(r, t, fd);
+    if (!which)
+        return;
+    switch (t->call->number) {
+    case SYS_writev: case SYS_pwritev: case SYS_pwritev2:
+        output_iovec(r, t, which, (uint64_t)result);
+        break;
+    case SYS_sendfile:
+        output_from_file(r, t, which, (int)e->rsi, e->rdx, (uint64_t)result);
+        break;
+    case SYS_copy_file_range:
+        output_from_file(r, t, which, (int)e->rdi, e->rsi, (uint64_t)result);
+        break;
+    default:
+        event_add_output(&r->builder, which, t->mem, e->rsi, (uint64_t)result);
+    }
+}
+
+static void exit_fd_sets(struct recorder *r, struct task *t)
+{
+    uint64_t bytes = (t->entry.rdi + 63) / 64 * 8;
+    for (unsigned arg = 2; arg <= 4; arg++)
+        event_add_memory(&r->builder, t->mem, urd_syscall_arg(&t->entry, arg), bytes);
+}
+
+static urd_err *exit_success(struct recorder *r, struct task *t, int64_t result)
+{
+    const struct user_regs_struct *e = &t->entry;
+    struct event_builder *b = &r->builder;
+    switch (t->call->number) {
+    case SYS_mmap:
+        return exit_mmap(r, t, (uint64_t)result);
+    case SYS_munmap:
+        op_map(r, (struct urd_map_op){.kind = URD_MAP_UNMAP, .start = e->rdi,
+                                      .size = PAGE_UP(e->rsi), .name = ""});
+        break;
+    case SYS_mprotect: case SYS_pkey_mprotect:
+        op_map(r, (struct urd_map_op){.kind = URD_MAP_PROTECT, .prot = (uint8_t)(e->rdx & 7),
+                                      .start = e->rdi, .size = PAGE_UP(e->rsi), .name = ""});
+        break;
+    case SYS_madvise:
+        if (e->rdx == MADV_DONTNEED)
+            op_map(r, (struct urd_map_op){.kind = URD_MAP_DISCARD, .start = e->rdi,
+                                          .size = PAGE_UP(e->rsi), .name = ""});
+        break;
+    case SYS_brk:
+        exit_brk(r, t, (uint64_t)result);
+        break;
+    case SYS_mremap:
+        exit_mremap(r, t, (uint64_t)result);
+        break;
+    case SYS_prctl:
+        exit_prctl(r, t);
+        break;
+    case SYS_arch_prctl:
+        if (e->rdi == ARCH_GET_FS || e->rdi == ARCH_GET_GS)
+            event_add_memory(b, t->mem, e->rsi, 8);
+        break;
+    case SYS_ioctl:
+        exit_ioctl(r, t);
+        break;
+    case SYS_fcntl:
+        if (e->rsi == F_GETLK || e->rsi == F_OFD_GETLK)
+            event_add_memory(b, t->mem, e->rdx, 32);
+        else if (e->rsi == F_GETOWN_EX)
+            event_add_memory(b, t->mem, e->rdx, 8);
+        break;
+    case SYS_getxattr: case SYS_lgetxattr: case SYS_fgetxattr:
+        if (e->r10)
+            event_add_memory(b, t->mem, e->rdx, (uint64_t)result);
+        break;
+    case SYS_listxattr: case SYS_llistxattr: case SYS_flistxattr:
+        if (e->rdx)
+            event_add_memory(b, t->mem, e->rsi, (uint64_t)result);
+        break;
+    case SYS_msgrcv:
+        event_add_memory(b, t->mem, e->rsi, (uint64_t)result + 8);
+        break;
+    case SYS_futex:
+        if (((int)e->rsi & FUTEX_CMD_MASK) == FUTEX_WAKE_OP)
+            event_add_memory(b, t->mem, e->r8, 4);
+        break;
+    case SYS_clone:
+        if (e->rdi & CLONE_PARENT_SETTID)
+            event_add_memory(b, t->mem, e->rdx, 4);
+        else if (e->rdi & CLONE_PIDFD)
+            event_add_memory(b, t->mem, e->rdx, 4);
+        break;
+    case SYS_select: case SYS_pselect6:
+        exit_fd_sets(r, t);
+        break;
+    }
+    return NULL;
+}
+
+urd_err *special_exit(struct recorder *r, struct task *t, const struct user_regs_struct *now,
+                      int64_t result)
+{
+    switch (t->call->number) {
+    case SYS_write: case SYS_pwrite64: case SYS_sendto: case SYS_sendfile: case SYS_writev:
+    case SYS_pwritev: case SYS_pwritev2: case SYS_copy_file_range:
+        exit_output(r, t, result);
+        break;
+    case SYS_rt_sigreturn: {
+        size_t size = sizeof r->builder.xstate;
+        URD_TRY(urd_tracee_get_xstate(t->tid, r->builder.xstate, &size));
+        r->builder.event.xstate = r->builder.xstate;
+        r->builder.event.xstate_size = (uint32_t)size;
+        return NULL;
+    }
+    }
+    if (result < 0 && result >= -4095)
+        return NULL;
+    URD_TRY(exit_success(r, t, result));
+    return NULL;
+}
