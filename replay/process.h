@@ -1,0 +1,46 @@
+/**
+ * A process of a replay: made from nothing, driven by injected system calls.
+ *
+ * PURPOSE  Make processes whose address space is exactly what the trace says; move memory and registers.
+ * NOT      Events and their order; see session.h.
+ * CONTEXT  The thread that traces the process.
+ *
+ * Every replayed process has the *stub page* at URD_STUB_BASE: `syscall; int3` for injected calls, and the
+ * code in which checkpoints sleep. A new process is an exec of a tiny ELF image that is that page.
+ */
+#ifndef URD_REPLAY_PROCESS_H
+#define URD_REPLAY_PROCESS_H
+#include "base/map.h"
+#include "base/tracee.h"
+#include "trace/trace.h"
+
+#define URD_STUB_BASE 0x5e0f00000000u
+
+struct urd_process {
+    pid_t pid;       /* the real one */
+    int mem;         /* /proc/PID/mem */
+    struct urd_map fds; /* stored file index + 1 -> fd number in the process + 1 */
+};
+
+/** A new process with nothing but the stub page, stopped. */
+urd_err *urd_process_spawn(struct urd_process *ret) URD_MUST_USE;
+/** A copy of a stopped process, stopped too; with its memory shared when shares_vm. */
+urd_err *urd_process_fork(struct urd_process *p, bool shares_vm, struct urd_process *ret) URD_MUST_USE;
+/** An untraced copy that sleeps in the stub page until it is adopted, by any thread of the tool. */
+urd_err *urd_process_checkpoint(struct urd_process *p, struct urd_process *ret) URD_MUST_USE;
+urd_err *urd_process_adopt(struct urd_process *p) URD_MUST_USE;
+/** Kill, reap, close. */
+void urd_process_kill(struct urd_process *p);
+
+/** Make a system call in the process. Its registers are lost: set them before it is resumed. */
+urd_err *urd_process_call(struct urd_process *p, int64_t *ret, int number, uint64_t a, uint64_t b,
+                          uint64_t c, uint64_t d, uint64_t e, uint64_t f) URD_MUST_USE;
+/** Do to the address space what a recorded call did. */
+urd_err *urd_process_map(struct urd_process *p, const struct urd_trace *trace,
+                         const struct urd_map_op *op) URD_MUST_USE;
+/** Map one of the tool's memory files into the process at a fixed address. */
+urd_err *urd_process_map_fd(struct urd_process *p, int tool_fd, uint64_t address, uint64_t size,
+                            int prot, uint64_t offset) URD_MUST_USE;
+/** Wait for the next stop; *ret_status as waitpid gives it. A death is an error. */
+urd_err *urd_process_wait(struct urd_process *p, int *ret_status) URD_MUST_USE;
+#endif
