@@ -1,0 +1,74 @@
+#include "cli/cli.h"
+#include "cli/options.h"
+#include "replay/session.h"
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void write_output(void *data, int which, const void *bytes, size_t size)
+{
+    for (size_t done = 0; done < size;) {
+        ssize_t n = write(which, (const char *)bytes + done, size - done);
+        if (n <= 0)
+            return;
+        done += (size_t)n;
+    }
+}
+
+static void close_trace(struct urd_trace **t)
+{
+    urd_trace_close(*t);
+}
+
+static void close_session(struct urd_session **s)
+{
+    urd_session_close(*s);
+}
+
+urd_err *cli_replay(int argc, char **argv, int *ret_status)
+{
+    const char *usage = "urd replay [-t TRACE] [--to MOMENT] [--json]";
+    const char *name = NULL, *to = NULL;
+    bool json = false, quiet = false;
+    int left;
+    URD_TRY(cli_options(argc, argv, (struct cli_option[]){{"-t", "--trace", &name, NULL},
+                                                          {"--to", NULL, &to, NULL},
+                                                          {"--json", NULL, NULL, &json},
+                                                          {"-q", "--quiet", NULL, &quiet},
+                                                          {0}}, usage, &left));
+    if (left > 0 && !name)
+        name = argv[1];
+    URD_AUTO_FREE char *directory = NULL;
+    URD_TRY(urd_trace_find(name, &directory));
+    URD_CLEANUP(close_trace) struct urd_trace *trace = NULL;
+    URD_TRY(urd_trace_open(directory, &trace));
+    struct urd_moment moment = {urd_trace_event_count(trace), 0};
+    if (to)
+        URD_TRY(urd_moment_parse(to, &moment));
+    URD_CLEANUP(close_session) struct urd_session *s = NULL;
+    URD_TRY(urd_session_open(trace, true, &s));
+    if (!json)
+        s->output = write_output;
+    int32_t status = 0;
+    while (s->event < moment.event && s->next) {
+        if (s->next->kind == URD_EVENT_END)
+            status = s->next->status;
+        URD_TRY(urd_session_next(s));
+    }
+    if (s->event < moment.event)
+        URD_WRONG("there is no event %llu; the trace ends with event %llu",
+                  (unsigned long long)moment.event, (unsigned long long)s->event);
+    const char *torn = urd_trace_torn(trace);
+    bool whole = !torn && !s->next;
+    if (json)
+        printf("{\"events\": %llu, \"matched\": true, \"whole\": %s, \"checksums\": %llu, \"status\": %d}\n",
+               (unsigned long long)s->event, whole ? "true" : "false",
+               (unsigned long long)s->checksums_compared, status);
+    else if (!quiet)
+        fprintf(stderr, "urd: replayed %llu events, all registers equal, %llu memory checksums equal\n",
+                (unsigned long long)s->event, (unsigned long long)s->checksums_compared);
+    if (torn)
+        fprintf(stderr, "urd: %s; up to there it matched\n", torn);
+    *ret_status = 0;
+    return NULL;
+}

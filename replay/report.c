@@ -1,0 +1,68 @@
+#include "base/buf.h"
+#include "replay/session.h"
+#include <capstone/capstone.h>
+
+static const char *const names[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+                                      "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
+
+static void put_registers(struct urd_buf *b, const struct user_regs_struct *expected,
+                          const struct user_regs_struct *actual)
+{
+    struct user_regs_struct x = *expected, a = *actual;
+    for (unsigned i = 0; i < 16; i++) {
+        uint64_t want = *urd_reg_slot(&x, i), got = *urd_reg_slot(&a, i);
+        if (want != got)
+            urd_buf_printf(b, "\n  %-7s recorded %#18llx   replayed %#18llx", names[i],
+                           (unsigned long long)want, (unsigned long long)got);
+    }
+    if (x.rip != a.rip)
+        urd_buf_printf(b, "\n  rip     recorded %#18llx   replayed %#18llx", x.rip, a.rip);
+    if (x.eflags != a.eflags)
+        urd_buf_printf(b, "\n  eflags  recorded %#18llx   replayed %#18llx", x.eflags, a.eflags);
+    if (x.fs_base != a.fs_base)
+        urd_buf_printf(b, "\n  fs_base recorded %#18llx   replayed %#18llx", x.fs_base, a.fs_base);
+}
+
+static void put_code(struct urd_buf *b, struct urd_task *t, uint64_t pc)
+{
+    uint8_t code[32];
+    size_t n = urd_tracee_read(t->process.mem, pc, code, sizeof code);
+    csh handle;
+    if (!n || cs_open(CS_ARCH_X86, CS_MODE_64, &handle) != CS_ERR_OK)
+        return;
+    cs_option(handle, CS_OPT_SYNTAX, CS_OPT_SYNTAX_ATT);
+    cs_insn *insns;
+    size_t count = cs_disasm(handle, code, n, pc, 4, &insns);
+    for (size_t i = 0; i < count; i++)
+        urd_buf_printf(b, "\n  %#llx: %s %s", (unsigned long long)insns[i].address, insns[i].mnemonic,
+                       insns[i].op_str);
+    if (count)
+        cs_free(insns, count);
+    cs_close(&handle);
+}
+
+urd_err *urd_session_diverged(struct urd_session *s, struct urd_task *t, const char *what)
+{
+    struct urd_buf b = {0};
+    const struct urd_event *e = s->next;
+    urd_buf_printf(&b, "the replay diverged before event %llu (%s", (unsigned long long)e->number,
+                   urd_event_kind_name(e->kind));
+    if (e->syscall >= 0)
+        urd_buf_printf(&b, ", system call %d", e->syscall);
+    urd_buf_printf(&b, ") of task %d: %s", t->tid, what);
+    if (e->syscall >= 0 && (uint64_t)e->syscall != t->regs.orig_rax)
+        urd_buf_printf(&b, "\n  system call recorded %d, replayed %lld", e->syscall,
+                       (long long)t->regs.orig_rax);
+    put_registers(&b, &e->before, &t->regs);
+    put_code(&b, t, t->regs.rip);
+    urd_buf_printf(&b, "\n  last events:");
+    for (unsigned i = 0; i < 8 && s->recent[i].number; i++)
+        urd_buf_printf(&b, " %llu:%s/%d(task %d)", (unsigned long long)s->recent[i].number,
+                       urd_event_kind_name(s->recent[i].kind), s->recent[i].syscall, s->recent[i].tid);
+    urd_err *err = urd_err_hint(
+        URD_ERROR(URD_ERR_FAILED, "%.*s", (int)b.size, b.data),
+        "nothing after event %llu can be trusted; please report this with the trace",
+        (unsigned long long)s->event);
+    urd_buf_deinit(&b);
+    return err;
+}
