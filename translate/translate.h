@@ -126,6 +126,14 @@ bool urd_translate_locate(const struct urd_translator *t, struct user_regs_struc
                           const struct urd_context *ctx, const struct urd_block **ret_block,
                           unsigned *ret_insn);
 
+/**
+ * A SIGSEGV stopped the process: was it because a block's record does not fit into the log? Then regs
+ * are the subject's own (regs->rip is the subject's address of the block) and ctx says
+ * URD_EXIT_LOG_FULL. There is no int3 for this exit: a block's first store faults in the guard.
+ */
+bool urd_translate_log_full(const struct urd_translator *t, struct user_regs_struct *regs,
+                            struct urd_context *ctx);
+
 /** Counters for the summary: blocks translated, instructions that had to be stepped, flushes. */
 struct urd_translate_stats {
     uint64_t blocks, subject_bytes, cache_bytes, flushes, unknown_insns;

@@ -1,0 +1,360 @@
+/*
+ * The code cache: blocks by address, branches between them, invalidation, flushing.
+ *
+ * All code lies in one memory file that other processes execute while it grows. So nothing that can
+ * be reached is ever half written: a block's incoming branches are set when it is complete, a
+ * branch's rel32 lies within 8 aligned bytes, and an invalidated block stays where it is with a jump
+ * at its entry. That jump is an ordinary unlinked branch: it leaves for the tool as a miss until a new
+ * block for the address exists, and goes there from then on.
+ *
+ * INV-T1  Every live block is in by_pc, and in pages under each page it has a byte of.
+ * INV-T2  order has the blocks since the last flush by ascending cache offset.
+ * INV-T3  A branch to an address without a block is in pending under that address.
+ */
+#include "translate/internal.h"
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static void add_common_code(struct urd_translator *t)
+{
+    struct gen g = {.t = t, .hot = {t->map + HOT_START}, .cold = {t->map + COLD_START}};
+    t->miss_tail = urd_gen_offset(&g, g.cold.at);
+    emit_ctx_imm32(&g.cold, offsetof(struct urd_context, exit_link) + 4,
+                   (uint32_t)(URD_CACHE_BASE >> 32));
+    emit_ctx_imm(&g.cold, offsetof(struct urd_context, exit_reason), URD_EXIT_MISS);
+    emit_u8(&g.cold, 0xcc);
+    t->indirect_probe = urd_gen_offset(&g, g.cold.at);
+    urd_gen_indirect_probe(&g);
+    t->hot = HOT_START;
+    t->cold = urd_gen_offset(&g, g.cold.at);
+}
+
+urd_err *urd_translate_create(unsigned probes, struct urd_translator **ret)
+{
+    struct urd_translator *t = urd_xcalloc(1, sizeof *t);
+    t->probes = probes;
+    t->fd = memfd_create("urd-code-cache", MFD_CLOEXEC);
+    t->map = MAP_FAILED;
+    if (t->fd >= 0 && ftruncate(t->fd, URD_CACHE_BYTES) == 0)
+        t->map = mmap(NULL, URD_CACHE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, t->fd, 0);
+    if (t->map == MAP_FAILED) {
+        int e = errno;
+        if (t->fd >= 0)
+            close(t->fd);
+        free(t);
+        errno = e;
+        URD_FAIL_ERRNO("making a code cache of %u MB", URD_CACHE_BYTES >> 20);
+    }
+    add_common_code(t);
+    *ret = t;
+    return NULL;
+}
+
+void urd_translate_destroy(struct urd_translator *t)
+{
+    if (!t)
+        return;
+    for (uint32_t i = 0; i < t->n_blocks; i++) {
+        free((void *)t->blocks[i]->pub.insn_lengths);
+        free((void *)t->blocks[i]->pub.slots);
+        free(t->blocks[i]->insn_offsets);
+        free(t->blocks[i]->done_offsets);
+        free(t->blocks[i]->events);
+        free(t->blocks[i]);
+    }
+    for (uint32_t i = 0; i < t->n_pages; i++)
+        free(t->pages[i].ids);
+    free(t->blocks);
+    free(t->order);
+    free(t->pending);
+    free(t->pages);
+    urd_map_deinit(&t->by_pc);
+    urd_map_deinit(&t->waiting);
+    urd_map_deinit(&t->page_of);
+    urd_map_deinit(&t->stops);
+    urd_map_deinit(&t->constants);
+    urd_map_deinit(&t->singles);
+    munmap(t->map, URD_CACHE_BYTES);
+    close(t->fd);
+    free(t);
+}
+
+int urd_translate_fd(const struct urd_translator *t)
+{
+    return t->fd;
+}
+
+/* ---- branches ---- */
+
+static void wait_for(struct urd_translator *t, uint64_t pc, uint32_t branch)
+{
+    uint64_t *head = urd_map_put(&t->waiting, pc);
+    URD_PUSH(t->pending, t->n_pending, t->pending_capacity) =
+        (struct pending){branch, (uint32_t)*head};
+    *head = t->n_pending;
+}
+
+void urd_cache_edge(struct gen *g, uint64_t pc, uint32_t branch)
+{
+    struct urd_translator *t = g->t;
+    uint64_t *id = urd_map_get(&t->by_pc, pc);
+    if (id) {
+        urd_gen_branch_to(t, branch, t->blocks[*id - 1]->hot);
+        return;
+    }
+    urd_gen_miss(g, pc, branch);
+    wait_for(t, pc, branch);
+}
+
+void urd_cache_forget_edge(struct urd_translator *t, uint64_t pc, uint32_t branch)
+{
+    uint64_t *head = urd_map_get(&t->waiting, pc);
+    for (uint64_t i = head ? *head : 0; i; i = t->pending[i - 1].next)
+        if (t->pending[i - 1].branch == branch)
+            t->pending[i - 1].branch = 0;
+}
+
+/* A new block is complete: let those who wait for it, and everyone else, find it. */
+static void publish(struct urd_translator *t, struct block *b)
+{
+    uint64_t *head = urd_map_get(&t->waiting, b->pub.pc);
+    if (head) {
+        for (uint64_t i = *head; i; i = t->pending[i - 1].next)
+            if (t->pending[i - 1].branch)
+                urd_gen_branch_to(t, t->pending[i - 1].branch, b->hot);
+        urd_map_remove(&t->waiting, b->pub.pc);
+    }
+    urd_table_put(t, b->pub.pc, b->pub.cache);
+}
+
+void urd_translate_link(struct urd_translator *t, uint64_t exit_link, uint64_t cache)
+{
+    if (exit_link >= URD_CACHE_BASE + HOT_START && exit_link < URD_CACHE_BASE + HOT_END &&
+        cache >= URD_CACHE_BASE + HOT_START && cache < URD_CACHE_BASE + HOT_END)
+        urd_gen_branch_to(t, (uint32_t)(exit_link - URD_CACHE_BASE),
+                          (uint32_t)(cache - URD_CACHE_BASE));
+}
+
+/* ---- blocks ---- */
+
+static struct page *page_at(const struct urd_translator *t, uint64_t number)
+{
+    uint64_t *index = urd_map_get(&t->page_of, number);
+    return index ? &t->pages[*index - 1] : NULL;
+}
+
+static void add_block(struct urd_translator *t, struct block *b)
+{
+    b->live = true;
+    URD_PUSH(t->blocks, t->n_blocks, t->blocks_capacity) = b;
+    URD_PUSH(t->order, t->n_order, t->order_capacity) = b->pub.id;
+    *urd_map_put(&t->by_pc, b->pub.pc) = b->pub.id + 1;
+    uint64_t last = b->pub.pc + (b->pub.bytes ? b->pub.bytes - 1 : 0);
+    for (uint64_t number = b->pub.pc >> 12; number <= last >> 12; number++) {
+        uint64_t *index = urd_map_put(&t->page_of, number);
+        if (!*index) {
+            URD_PUSH(t->pages, t->n_pages, t->pages_capacity) = (struct page){.number = number};
+            *index = t->n_pages;
+        }
+        struct page *page = &t->pages[*index - 1];
+        URD_PUSH(page->ids, page->n_ids, page->capacity) = b->pub.id;
+    }
+    t->stats.blocks++;
+    t->stats.subject_bytes += b->pub.bytes;
+}
+
+static bool touches(const struct block *b, uint64_t start, uint64_t size)
+{
+    uint64_t bytes = b->pub.bytes ? b->pub.bytes : 1;
+    return b->live && b->pub.pc < start + size && start < b->pub.pc + bytes;
+}
+
+static void kill_block(struct urd_translator *t, struct block *b)
+{
+    struct gen g = {.t = t, .cold = {t->map + t->cold}};
+    b->live = false;
+    urd_map_remove(&t->by_pc, b->pub.pc);
+    urd_table_remove(t, b->pub.pc);
+    /* A jump at the entry, written with its rel32 in one go; it waits for a new block. */
+    uint32_t branch = b->hot + 1, stub = t->cold;
+    uint64_t *word = (uint64_t *)(void *)(t->map + (b->hot & ~7u)), value = *word;
+    uint8_t jump[5] = {0xe9};
+    uint32_t rel = stub - (branch + 4);
+    memcpy(jump + 1, &rel, 4);
+    memcpy((uint8_t *)&value + (b->hot & 7), jump, 5);
+    emit_ctx_imm(&g.cold, offsetof(struct urd_context, exit_pc), b->pub.pc);
+    emit_ctx_imm32(&g.cold, offsetof(struct urd_context, exit_link),
+                   (uint32_t)(URD_CACHE_BASE + branch));
+    emit_u8(&g.cold, 0xe9);
+    emit_u32(&g.cold, t->miss_tail - (urd_gen_offset(&g, g.cold.at) + 4));
+    t->cold = urd_gen_offset(&g, g.cold.at);
+    __atomic_store_n(word, value, __ATOMIC_RELEASE);
+    wait_for(t, b->pub.pc, branch);
+}
+
+void urd_translate_invalidate(struct urd_translator *t, uint64_t start, uint64_t size)
+{
+    for (uint64_t number = start >> 12; size && number <= (start + size - 1) >> 12; number++) {
+        struct page *page = page_at(t, number);
+        uint32_t kept = 0;
+        for (uint32_t i = 0; page && i < page->n_ids; i++) {
+            struct block *b = t->blocks[page->ids[i]];
+            if (touches(b, start, size))
+                kill_block(t, b);
+            if (b->live)
+                page->ids[kept++] = page->ids[i];
+        }
+        if (page)
+            page->n_ids = kept;
+    }
+}
+
+bool urd_translate_has(const struct urd_translator *t, uint64_t start, uint64_t size)
+{
+    for (uint64_t number = start >> 12; size && number <= (start + size - 1) >> 12; number++) {
+        const struct page *page = page_at(t, number);
+        for (uint32_t i = 0; page && i < page->n_ids; i++)
+            if (touches(t->blocks[page->ids[i]], start, size))
+                return true;
+    }
+    return false;
+}
+
+static void flush(struct urd_translator *t)
+{
+    for (uint32_t i = 0; i < t->n_order; i++)
+        t->blocks[t->order[i]]->live = false;
+    t->n_order = 0;
+    t->n_pending = 0;
+    t->n_table = 0;
+    urd_map_clear(&t->by_pc);
+    urd_map_clear(&t->waiting);
+    urd_map_clear(&t->constants);
+    for (uint32_t i = 0; i < t->n_pages; i++)
+        t->pages[i].n_ids = 0;
+    memset(t->map, 0, TABLE_BYTES);
+    t->stats.flushes++;
+    add_common_code(t);
+}
+
+static bool nearly_full(const struct urd_translator *t)
+{
+    return t->hot + HEADROOM_BYTES > HOT_END || t->cold + HEADROOM_BYTES > COLD_END ||
+           t->n_table + EAGER_BLOCKS > TABLE_LIMIT;
+}
+
+urd_err *urd_translate_block(struct urd_translator *t, uint64_t pc,
+                             const struct urd_code_reader *reader, uint64_t *ret_cache)
+{
+    uint64_t *known = urd_map_get(&t->by_pc, pc);
+    if (known) {
+        *ret_cache = t->blocks[*known - 1]->pub.cache;
+        return NULL;
+    }
+    if (nearly_full(t))
+        flush(t);
+    for (size_t i = 0; i < sizeof t->code / sizeof *t->code; i++)
+        t->code[i].number = 0;
+    t->last_fall = 0;
+    /* Depth first, fall-throughs before jump targets, so that code follows where it falls. */
+    uint64_t todo[EAGER_BLOCKS * 3 + 4];
+    struct block *made[EAGER_BLOCKS + 1];
+    unsigned n_todo = 0, n_made = 0;
+    todo[n_todo++] = pc;
+    while (n_todo && n_made <= EAGER_BLOCKS && !(n_made && nearly_full(t))) {
+        uint64_t at = todo[--n_todo], next[3];
+        unsigned n_next = 0;
+        if (urd_map_get(&t->by_pc, at))
+            continue;
+        struct block *b = urd_block_build(t, at, reader, next, &n_next);
+        if (!b && at == pc) {
+            *ret_cache = 0;
+            return NULL;
+        }
+        if (!b)
+            continue;
+        add_block(t, b);
+        made[n_made++] = b;
+        for (unsigned i = n_next; i-- > 0;)
+            todo[n_todo++] = next[i];
+    }
+    for (unsigned i = 0; i < n_made; i++)
+        publish(t, made[i]);
+    *ret_cache = made[0]->pub.cache;
+    return NULL;
+}
+
+static void forget_at(struct urd_translator *t, uint64_t pc)
+{
+    if (pc)
+        urd_translate_invalidate(t, pc, 1);
+}
+
+void urd_translate_set_stops(struct urd_translator *t, const uint64_t *pcs, size_t n)
+{
+    struct urd_map old = t->stops;
+    t->stops = (struct urd_map){0};
+    for (size_t i = 0; i < n; i++)
+        *urd_map_put(&t->stops, pcs[i]) = 1;
+    for (size_t i = 0; i < old.capacity; i++)
+        if (old.slots[i].used == 1 && !urd_map_get(&t->stops, old.slots[i].key))
+            forget_at(t, old.slots[i].key);
+    for (size_t i = 0; i < n; i++)
+        if (!urd_map_get(&old, pcs[i]))
+            forget_at(t, pcs[i]);
+    urd_map_deinit(&old);
+}
+
+void urd_translate_set_cut(struct urd_translator *t, uint64_t pc)
+{
+    if (pc == t->cut)
+        return;
+    forget_at(t, t->cut);
+    t->cut = pc;
+    forget_at(t, pc);
+}
+
+/* ---- what the tool asks ---- */
+
+const struct urd_block *urd_translate_block_by_id(const struct urd_translator *t, uint32_t id)
+{
+    return id < t->n_blocks ? &t->blocks[id]->pub : NULL;
+}
+
+uint32_t urd_translate_block_count(const struct urd_translator *t)
+{
+    return t->n_blocks;
+}
+
+struct urd_translate_stats urd_translate_get_stats(const struct urd_translator *t)
+{
+    struct urd_translate_stats stats = t->stats;
+    stats.cache_bytes = t->hot - HOT_START + t->cold - COLD_START;
+    return stats;
+}
+
+urd_err *urd_translate_single(struct urd_translator *t, uint64_t pc,
+                              const struct urd_code_reader *reader, const struct urd_block **ret)
+{
+    struct insn in;
+    uint8_t bytes[15] = {0};
+    size_t got = 0;
+    reader->read(reader->data, pc, bytes, sizeof bytes, &got);
+    uint64_t *known = urd_map_get(&t->singles, pc);
+    if (known && !memcmp(t->blocks[*known - 1]->single, bytes, sizeof bytes)) {
+        *ret = &t->blocks[*known - 1]->pub;
+        return NULL;
+    }
+    if (!urd_insn_decode(bytes, got, pc, t->probes, &in))
+        URD_FAIL("no instruction at %#lx", (unsigned long)pc);
+    struct block *b = urd_xcalloc(1, sizeof *b);
+    b->pub.pc = pc;
+    b->pub.id = t->n_blocks;
+    memcpy(b->single, bytes, sizeof bytes);
+    urd_block_describe(b, &in, 1);
+    URD_PUSH(t->blocks, t->n_blocks, t->blocks_capacity) = b;
+    *urd_map_put(&t->singles, pc) = b->pub.id + 1;
+    *ret = &b->pub;
+    return NULL;
+}

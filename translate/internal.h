@@ -1,0 +1,236 @@
+/**
+ * What the files of translate/ share.
+ *
+ * PURPOSE  The translator's state, a decoded instruction, and the code generator of one block.
+ * NOT      For other folders: they include translate.h.
+ * CONTEXT  Host pointers point into the tool's writable mapping of the cache file. `cache offset` is
+ *          the same place as a 32-bit offset; the subject sees it at URD_CACHE_BASE + offset.
+ */
+#ifndef URD_TRANSLATE_INTERNAL_H
+#define URD_TRANSLATE_INTERNAL_H
+#include "base/buf.h"
+#include "base/map.h"
+#include "translate/emit.h"
+#include "translate/translate.h"
+#include <Zydis/Zydis.h>
+
+enum {
+    MAX_INSNS = 64,
+    MAX_RECORD_BYTES = 6144, /* the fixed part of a log record; the contract says below 8 KB */
+    MAX_REP_BYTES = 4096,    /* of a REP's data in the log */
+    EAGER_BLOCKS = 16,       /* translated beyond the one that was asked for */
+    MAX_EVENTS = 512,        /* spills and unspills in one block */
+};
+
+/* The cache file: lookup table, then code that usually runs, then code that seldom runs. */
+enum {
+    TABLE_BUCKETS = 1 << 16,
+    TABLE_BYTES = TABLE_BUCKETS * 64 + 0x10000, /* 4 ways of 16 bytes, and a tail to spill into */
+    TABLE_LIMIT = 150000,                       /* entries; more of them flush everything */
+    HOT_START = (TABLE_BYTES + 0xfff) & ~0xfff,
+    HOT_END = 88 << 20,
+    COLD_START = HOT_END,
+    COLD_END = URD_CACHE_BYTES,
+    HEADROOM_BYTES = 128 << 10, /* no block needs more, in either part */
+};
+
+/* ctx->scratch: 0..15 are the homes of the registers of that number. */
+enum { SCRATCH_FLAGS = 16, SCRATCH_TARGET = 17 };
+
+/** What an instruction is to the block builder. */
+enum insn_kind {
+    INSN_COPY, /* runs as it is, but for RIP-relative operands */
+    INSN_STEP, /* the tool has to run it */
+    INSN_JUMP,
+    INSN_BRANCH,
+    INSN_CALL,
+    INSN_JUMP_INDIRECT,
+    INSN_CALL_INDIRECT,
+    INSN_RET,
+    INSN_SYSCALL,
+    INSN_REP, /* rep stos, rep movs */
+};
+
+/** How its memory write gets into the log; see writes.c. */
+enum write_kind {
+    WRITE_NONE,
+    WRITE_REPEAT,   /* run it again with the log as its destination */
+    WRITE_READBACK, /* address before, value from memory afterwards */
+    WRITE_PUSH,     /* address is rsp afterwards */
+    WRITE_CMPXCHG,
+    WRITE_MASK_K,      /* AVX-512 mask register */
+    WRITE_MASK_VECTOR, /* vmaskmov, vpmaskmov: sign bits of a vector register */
+    WRITE_MASK_BYTES,  /* maskmovq, maskmovdqu */
+    WRITE_COMPRESS,    /* vpcompress: as many elements as the mask has bits */
+    WRITE_BIT,         /* bts, btr, btc with a bit offset in a register */
+    WRITE_ENTER,
+    WRITE_SCATTER, /* never emitted: such instructions are stepped */
+};
+
+struct insn {
+    ZydisDecodedInstruction z;
+    ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
+    uint8_t bytes[15];
+    uint8_t length;
+    uint64_t pc;
+    enum insn_kind kind;
+    enum write_kind write;
+    const ZydisDecodedOperand *mem; /* the operand in the ModRM or moffs, NULL when there is none */
+    const ZydisDecodedOperand *written; /* the memory operand that is written, or NULL */
+    uint16_t write_bytes;
+    uint16_t used; /* bit r: general register r is read or written */
+    bool rip_relative, high_byte;
+    uint64_t target; /* of a direct jump, branch or call */
+};
+
+/** A general memory operand. Registers are numbers, -1 for none. */
+struct mem_parts {
+    int base, index, scale;
+    int64_t disp;
+    uint8_t segment; /* prefix byte or 0 */
+    bool address32;
+};
+
+/** Decode bytes at pc. False: not a known instruction, or cut short (n too small). */
+bool urd_insn_decode(const uint8_t *bytes, size_t n, uint64_t pc, unsigned probes, struct insn *ret);
+int urd_insn_register(ZydisRegister reg); /* number of the general register that contains reg, or -1 */
+uint64_t urd_insn_rip_target(const struct insn *in);
+/** Which slot the instruction logs. False when it logs none. */
+bool urd_insn_slot(const struct insn *in, struct urd_slot *ret);
+unsigned urd_slot_bytes(const struct urd_slot *slot); /* in the record, without a REP's data */
+
+/** CPU features of this machine that the code generator asks for. */
+struct features {
+    bool bmi2, fsgsbase;
+    uint32_t xsave_bytes;
+};
+const struct features *urd_translate_features(void);
+
+/** From cache offset on, the registers in mask are in their homes. */
+struct spill_event {
+    uint32_t offset;
+    uint16_t mask;
+};
+
+struct block {
+    struct urd_block pub;
+    bool live;
+    uint32_t hot, hot_end;  /* cache offsets of its code */
+    uint32_t counted;       /* from here on its steps are subtracted and its instructions under way */
+    uint32_t touch, body;   /* instructions in [touch, body) may fault because the log is full */
+    uint32_t *insn_offsets; /* n_insns + 1 */
+    uint32_t *done_offsets; /* n_insns: the instruction itself is over here; logging may follow */
+    struct spill_event *events;
+    uint32_t n_events;
+    uint8_t single[15]; /* for urd_translate_single: the instruction's bytes */
+};
+
+/** A branch that waits for its target to be translated. */
+struct pending {
+    uint32_t branch; /* cache offset of the rel32 */
+    uint32_t next;   /* index + 1 of the next one with that target */
+};
+
+struct page {
+    uint64_t number;
+    uint32_t *ids;
+    uint32_t n_ids, capacity;
+};
+
+struct urd_translator {
+    unsigned probes;
+    int fd;
+    uint8_t *map;       /* the cache file, writable */
+    uint32_t hot, cold; /* cache offsets where the next code goes */
+    struct block **blocks;
+    uint32_t n_blocks, blocks_capacity;
+    uint32_t *order; /* ids in order of their address, since the last flush */
+    uint32_t n_order, order_capacity;
+    struct urd_map by_pc; /* pc -> id + 1 of live blocks */
+    struct urd_map waiting; /* pc -> index + 1 in pending */
+    struct pending *pending;
+    uint32_t n_pending, pending_capacity;
+    struct urd_map page_of; /* page number -> index + 1 in pages */
+    struct page *pages;
+    uint32_t n_pages, pages_capacity;
+    struct urd_map stops;
+    struct urd_map singles; /* pc -> id + 1 of urd_translate_single's blocks */
+    uint64_t cut;
+    uint32_t n_table;
+    struct urd_map constants;           /* value -> cache offset */
+    uint32_t miss_tail, indirect_probe; /* cache offsets of shared code */
+    uint32_t last_fall; /* the jump that the code before t->hot ends with (its rel32), or 0 */
+    uint64_t last_fall_pc;
+    struct {
+        uint64_t number;
+        size_t got;
+        uint8_t bytes[4096];
+    } code[8]; /* subject pages read during one call */
+    struct urd_translate_stats stats;
+};
+
+/** The code generator of one block. */
+struct gen {
+    struct urd_translator *t;
+    struct emit hot, cold;
+    struct block *b;
+    const struct insn *insns;
+    unsigned n_insns;
+    bool log, count;
+    int reg_log, reg_temp, reg_temp2, reg_anchor; /* general registers no instruction uses, or -1 */
+    bool anchor_loaded;
+    uint16_t spilled;
+    struct spill_event events[MAX_EVENTS];
+    unsigned n_events;
+    unsigned log_at; /* bytes into the record where the next slot goes */
+    struct {
+        uint64_t pc;
+        uint32_t branch;
+    } edges[2];
+    unsigned n_edges;
+};
+
+/* gen.c: registers and their homes, common pieces */
+void urd_gen_spill(struct gen *g, int reg);
+void urd_gen_unspill(struct gen *g, int reg);
+void urd_gen_note(struct gen *g);
+uint32_t urd_gen_offset(const struct gen *g, const uint8_t *at);
+/** Cache offset of an 8-byte constant in the cache. */
+uint32_t urd_gen_constant(struct gen *g, uint64_t value);
+void urd_gen_load_constant_op(struct gen *g, struct emit *e, const uint8_t *op, unsigned n, int reg,
+                              uint64_t value);
+/** A patchable `jmp` (condition < 0) or `jcc`; returns the cache offset of its rel32. */
+uint32_t urd_gen_branch(struct gen *g, struct emit *e, int condition);
+void urd_gen_branch_to(struct urd_translator *t, uint32_t branch, uint32_t target);
+/** Code in `e` that leaves for the tool. resume: also tell where to go on, right behind it. */
+void urd_gen_exit(struct gen *g, struct emit *e, enum urd_exit reason, uint64_t pc, bool resume);
+void urd_gen_miss(struct gen *g, uint64_t pc, uint32_t branch);
+/** The address of the instruction's memory operand in `reg`, before the instruction runs. */
+void urd_gen_address(struct gen *g, const struct insn *in, const ZydisDecodedOperand *op, int reg);
+struct mem_parts urd_gen_parts(struct gen *g, const struct insn *in, const ZydisDecodedOperand *op);
+/** The instruction itself, RIP-relative operands rewritten. */
+void urd_gen_copy(struct gen *g, const struct insn *in);
+
+/* writes.c */
+void urd_gen_logged(struct gen *g, const struct insn *in);
+/* rep.c */
+void urd_gen_rep(struct gen *g, const struct insn *in);
+/* lookup.c */
+void urd_table_put(struct urd_translator *t, uint64_t pc, uint64_t cache);
+void urd_table_remove(struct urd_translator *t, uint64_t pc);
+void urd_gen_indirect(struct gen *g, int reg_target);
+void urd_gen_indirect_probe(struct gen *g);
+/* cache.c */
+/** Let a branch go to pc: now, or when it is translated, and until then to the tool. */
+void urd_cache_edge(struct gen *g, uint64_t pc, uint32_t branch);
+void urd_cache_forget_edge(struct urd_translator *t, uint64_t pc, uint32_t branch);
+/* block.c */
+struct block *urd_block_build(struct urd_translator *t, uint64_t pc,
+                              const struct urd_code_reader *reader, uint64_t ret_next[3],
+                              unsigned *ret_n_next);
+/** Instructions from pc up to where a block must end. Returns their number. */
+unsigned urd_block_decode(struct urd_translator *t, uint64_t pc,
+                          const struct urd_code_reader *reader, struct insn *insns,
+                          bool *ret_unreadable, bool *ret_step_next);
+void urd_block_describe(struct block *b, const struct insn *insns, unsigned n);
+#endif
