@@ -1,0 +1,244 @@
+#include "debuginfo/value_text.h"
+#include "debuginfo/value_scalar.h"
+
+struct writer {
+    const struct urd_frame *frame;
+    struct urd_text_options o;
+    struct urd_buf *out;
+    size_t start;
+    bool full;
+};
+
+static void write_value(struct writer *w, struct urd_value *v, unsigned depth);
+
+static bool is_full(struct writer *w)
+{
+    if (!w->full && w->out->size - w->start > w->o.max_bytes) {
+        w->full = true;
+        urd_buf_printf(w->out, "...");
+    }
+    return w->full;
+}
+
+static void write_status(struct writer *w, const struct urd_value *v)
+{
+    switch (v->status) {
+    case URD_VALUE_OK: break;
+    case URD_VALUE_OPTIMISED_OUT: urd_buf_printf(w->out, "<optimised out>"); break;
+    case URD_VALUE_NOT_RECORDED: urd_buf_printf(w->out, "<not recorded>"); break;
+    case URD_VALUE_UNREADABLE:
+        if (v->address || !v->reason[0])
+            urd_buf_printf(w->out, "<unreadable 0x%lx>", v->address);
+        else
+            urd_buf_printf(w->out, "<unreadable: %s>", v->reason);
+        break;
+    case URD_VALUE_TOO_LARGE: urd_buf_printf(w->out, "<%lu bytes>", v->size); break;
+    }
+}
+
+static void write_struct(struct writer *w, struct urd_value *v, unsigned depth)
+{
+    size_t n, shown = 0;
+    const struct urd_type *t = urd_debuginfo_type_strip(v->type);
+    const struct urd_member *m = urd_debuginfo_type_members(v->type, &n);
+    if (t->declaration) {
+        urd_buf_printf(w->out, "<incomplete type>");
+        return;
+    }
+    if (depth >= w->o.max_depth) {
+        urd_buf_printf(w->out, "{...}");
+        return;
+    }
+    urd_buf_printf(w->out, "{");
+    for (size_t i = 0; i < n && !is_full(w); i++) {
+        struct urd_value part;
+        if (m[i].is_virtual_base)
+            continue;
+        urd_buf_printf(w->out, "%s", shown++ ? ", " : "");
+        if (m[i].is_base) {
+            const char *name = urd_debuginfo_type_strip(m[i].type)->name;
+            urd_buf_printf(w->out, "<%s> = ", name ? name : "?");
+        } else if (m[i].name) {
+            urd_buf_printf(w->out, "%s = ", m[i].name);
+        }
+        urd_debuginfo_value_part(w->frame, v, m[i].type, m[i].offset, m[i].bit_offset,
+                                 m[i].bit_size, &part);
+        write_value(w, &part, depth + 1);
+        urd_debuginfo_value_deinit(&part);
+    }
+    urd_buf_printf(w->out, "}");
+}
+
+static bool same_bytes(const struct urd_value *v, uint64_t size, uint64_t i, uint64_t j)
+{
+    const uint8_t *b = urd_debuginfo_value_bytes(v);
+    return !memcmp(b + i * size, b + j * size, size);
+}
+
+static bool is_string(const struct urd_type *element)
+{
+    const struct urd_type *e = urd_debuginfo_type_strip(element);
+    return e->kind == URD_TYPE_CHAR && (e->size == 1 || e->size == 2 || e->size == 4);
+}
+
+static void write_array(struct writer *w, struct urd_value *v, unsigned depth)
+{
+    const struct urd_type *t = urd_debuginfo_type_strip(v->type);
+    const struct urd_type *e = urd_debuginfo_type_strip(t->target);
+    uint64_t size = e->size, count = size ? v->size / size : 0, limit = w->o.max_elements;
+    if (t->target && (t->target->kind == URD_TYPE_ARRAY) && t->target->size)
+        size = t->target->size, count = v->size / size;
+    if (v->lazy) { /* longer than what is read at once: only what is shown */
+        uint64_t part_count = count < limit ? count : limit;
+        struct urd_value part;
+        urd_debuginfo_value_at(urd_debuginfo_type_array_of(t->module, t->target, part_count),
+                               v->address, &part);
+        urd_debuginfo_value_fetch(w->frame, &part);
+        if (part.status == URD_VALUE_OK)
+            write_array(w, &part, depth);
+        else
+            write_status(w, &part);
+        if (count > part_count && part.status == URD_VALUE_OK) {
+            if (w->out->size && w->out->data[w->out->size - 1] == '}')
+                w->out->size--, urd_buf_printf(w->out, "...}");
+            else
+                urd_buf_printf(w->out, "...");
+        }
+        urd_debuginfo_value_deinit(&part);
+        return;
+    }
+    if (is_string(t->target) && (!w->o.spec || w->o.spec == 's')) {
+        const uint8_t *b = urd_debuginfo_value_bytes(v);
+        uint64_t shown = count < limit ? count : limit;
+        if (shown == count && count && !memcmp(b + (count - 1) * size, "\0\0\0\0", size))
+            shown--; /* gdb: the last NUL of an array is not shown */
+        urd_debuginfo_text_string(w->out, b, shown, (unsigned)size, count > limit);
+        return;
+    }
+    if (depth >= w->o.max_depth) {
+        urd_buf_printf(w->out, "{...}");
+        return;
+    }
+    urd_buf_printf(w->out, "{");
+    uint64_t shown = 0;
+    for (uint64_t i = 0; i < count && !is_full(w); shown++) {
+        if (shown == limit) {
+            urd_buf_printf(w->out, "...");
+            break;
+        }
+        uint64_t run = 1;
+        while (i + run < count && same_bytes(v, size, i, i + run))
+            run++;
+        if (run < 10)
+            run = 1;
+        struct urd_value part;
+        urd_buf_printf(w->out, "%s", shown ? ", " : "");
+        urd_debuginfo_value_part(w->frame, v, t->target, i * size, 0, 0, &part);
+        write_value(w, &part, depth + 1);
+        urd_debuginfo_value_deinit(&part);
+        if (run > 1)
+            urd_buf_printf(w->out, " <repeats %lu times>", run);
+        i += run;
+    }
+    urd_buf_printf(w->out, "}");
+}
+
+static void write_value(struct writer *w, struct urd_value *v, unsigned depth)
+{
+    const struct urd_type *t = urd_debuginfo_type_strip(v->type);
+    if (is_full(w))
+        return;
+    bool large = v->lazy && v->size > 65536 && urd_debuginfo_type_is_aggregate(t) &&
+                 v->n_pieces == 1 && v->pieces[0].kind == URD_PIECE_MEMORY;
+    if (t->kind == URD_TYPE_FUNCTION && v->lvalue) {
+        char name[256];
+        urd_buf_printf(w->out, "{function} 0x%lx <%s>", v->address,
+                       urd_debuginfo_image_name_address(w->frame->image, v->address, name,
+                                                        sizeof name));
+        return;
+    }
+    if (!large)
+        urd_debuginfo_value_fetch(w->frame, v);
+    if (v->status != URD_VALUE_OK) {
+        write_status(w, v);
+        return;
+    }
+    if (w->o.spec == 's' && (t->kind == URD_TYPE_POINTER || t->kind == URD_TYPE_ARRAY) &&
+        is_string(t->target)) {
+        urd_debuginfo_value_string(w->frame, v, w->o.max_bytes, w->out);
+        return;
+    }
+    switch (t->kind) {
+    case URD_TYPE_STRUCT:
+    case URD_TYPE_UNION: write_struct(w, v, depth); break;
+    case URD_TYPE_ARRAY: write_array(w, v, depth); break;
+    case URD_TYPE_REFERENCE: {
+        uint64_t n = 0;
+        struct urd_value to;
+        urd_debuginfo_value_to_u64(v, &n);
+        if (depth == 0)
+            urd_buf_printf(w->out, "@0x%lx: ", n);
+        else {
+            urd_buf_printf(w->out, "@0x%lx", n);
+            break;
+        }
+        urd_debuginfo_value_at(t->target, n, &to);
+        write_value(w, &to, depth + 1);
+        urd_debuginfo_value_deinit(&to);
+        break;
+    }
+    default: urd_debuginfo_text_scalar(w->frame, v, &w->o, w->out);
+    }
+}
+
+void urd_debuginfo_value_text(const struct urd_frame *frame, struct urd_value *v,
+                              const struct urd_text_options *options, struct urd_buf *out)
+{
+    struct writer w = {.frame = frame, .out = out, .start = out->size};
+    if (options)
+        w.o = *options;
+    if (!w.o.max_depth)
+        w.o.max_depth = 8;
+    if (!w.o.max_elements)
+        w.o.max_elements = 200;
+    if (!w.o.max_bytes)
+        w.o.max_bytes = 65536;
+    write_value(&w, v, 0);
+}
+
+void urd_debuginfo_value_string(const struct urd_frame *frame, struct urd_value *v, size_t max,
+                                struct urd_buf *out)
+{
+    const struct urd_type *t = urd_debuginfo_type_strip(v->type);
+    uint64_t n = 0;
+    urd_debuginfo_value_fetch(frame, v);
+    if (v->status == URD_VALUE_OK && t->kind == URD_TYPE_ARRAY) {
+        const uint8_t *b = urd_debuginfo_value_bytes(v);
+        size_t size = strnlen((const char *)b, v->size < max ? v->size : max);
+        urd_buf_put(out, b, size);
+        return;
+    }
+    if (v->status != URD_VALUE_OK || !urd_debuginfo_value_to_u64(v, &n) || !frame->read_memory)
+        return;
+    if (!n) {
+        urd_buf_printf(out, "(null)");
+        return;
+    }
+    for (size_t got = 0; got < max;) {
+        uint8_t page[4096];
+        uint64_t size = 4096 - (n & 4095);
+        if (size > max - got)
+            size = max - got;
+        if (!frame->read_memory(frame->data, n, page, size)) {
+            urd_buf_printf(out, "<unreadable 0x%lx>", n);
+            return;
+        }
+        size_t len = strnlen((char *)page, size);
+        urd_buf_put(out, page, len);
+        if (len < size)
+            return;
+        got += size;
+        n += size;
+    }
+    urd_buf_printf(out, "...");
+}
