@@ -35,7 +35,7 @@ static double translated(unsigned probes, char *const argv[], int out, struct ru
     struct urd_translator *t;
     if (urd_translate_create(probes, &t))
         abort();
-    struct run r = {0};
+    struct run r = {.discard = getenv("DISCARD") != NULL};
     run_start(&r, t, argv, out);
     uint64_t start = urd_now_ns();
     if (!run_to_end(&r))

@@ -48,6 +48,12 @@ static void read_child(void *data, uint64_t address, void *buffer, size_t size, 
     *ret_got = n < 0 ? 0 : (size_t)n;
 }
 
+void run_reader(struct run *r, pid_t pid)
+{
+    r->pid = pid;
+    r->reader = (struct urd_code_reader){read_child, r};
+}
+
 /* One system call in the stopped child, through two bytes at its rip. */
 static long inject(pid_t pid, long nr, long a, long b, long c, long d, long e, long f)
 {
@@ -139,6 +145,10 @@ static bool drain_slot(struct run *r, const struct urd_slot *slot, const uint8_t
 bool run_drain(struct run *r)
 {
     const uint8_t *at = r->log, *end = r->log + (r->ctx->log_pos - URD_LOG_BASE);
+    if (r->discard) {
+        r->ctx->log_pos = URD_LOG_BASE;
+        return true;
+    }
     while (at < end) {
         uint64_t id;
         memcpy(&id, at, 8);

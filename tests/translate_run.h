@@ -16,8 +16,7 @@ struct run {
     uint8_t *log;            /* likewise */
     struct urd_code_reader reader;
     uint64_t exits[16], faults, steps_logged, writes_logged, steps_stepped;
-    bool count_budget;   /* give a finite budget again and again */
-    bool keep_exit_trap; /* stop at exit_group before it runs */
+    bool discard; /* do not read the log */
     /* Called for each slot of the log, in order. size 0 for SP. */
     void (*on_write)(void *data, uint64_t address, uint64_t mask, const uint8_t *bytes, uint64_t size);
     void (*before_syscall)(struct run *r);
@@ -33,6 +32,8 @@ int run_context_fd(struct urd_context **ret_ctx, uint8_t **ret_log);
 void run_map_here(int ctx_fd, int cache_fd);
 /** fork, exec argv under ptrace, and map the two files in the new image. stdout goes to out_fd. */
 void run_start(struct run *r, struct urd_translator *t, char *const argv[], int out_fd);
+/** Let r read the memory of pid, which was started otherwise. */
+void run_reader(struct run *r, pid_t pid);
 /** Run until the child is gone. False, with a message on stderr, when something is wrong. */
 bool run_to_end(struct run *r);
 /** From the child's current registers, rip a subject address, until an exit the caller must see. */

@@ -254,7 +254,9 @@ static void by_name(struct insn *in)
     default: break;
     }
     if (in->z.meta.category == ZYDIS_CATEGORY_COND_BR && in->kind == INSN_COPY)
-        in->kind = plain_size ? INSN_BRANCH : INSN_STEP; /* AMD and Intel differ on the prefix */
+        in->kind = plain_size && in->z.encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY
+                       ? INSN_BRANCH
+                       : INSN_STEP; /* AMD and Intel differ on the prefix */
     else if ((in->z.meta.branch_type == ZYDIS_BRANCH_TYPE_SHORT ||
               in->z.meta.branch_type == ZYDIS_BRANCH_TYPE_NEAR ||
               in->z.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR) &&
@@ -298,6 +300,9 @@ static void check_write(struct insn *in)
     if (in->write != WRITE_NONE && in->kind == INSN_COPY && !in->write_bytes)
         in->kind = INSN_STEP;
     if (in->write == WRITE_BIT && in->z.address_width != 64)
+        in->kind = INSN_STEP;
+    /* MPX: nops on processors without it, and nobody has it any more. */
+    if (in->written && in->z.meta.isa_ext == ZYDIS_ISA_EXT_MPX)
         in->kind = INSN_STEP;
     if (in->z.encoding == ZYDIS_INSTRUCTION_ENCODING_3DNOW ||
         in->z.encoding == ZYDIS_INSTRUCTION_ENCODING_MVEX)

@@ -180,7 +180,7 @@ void urd_gen_address(struct gen *g, const struct insn *in, const ZydisDecodedOpe
     emit_u8(e, 0xae);
     emit_u8(e, 0xc0 | (unsigned)(reg & 7));
     if (p.base >= 0)
-        emit_lea(e, reg, (struct emit_mem){reg, p.base, 1, (int32_t)p.disp});
+        emit_lea(e, reg, (struct emit_mem){p.base, reg, 1, (int32_t)p.disp}); /* base may be rsp */
     else if (p.disp)
         emit_lea(e, reg, EMIT_AT(reg, p.disp));
     if (p.index >= 0)
