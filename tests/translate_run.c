@@ -196,6 +196,10 @@ static bool system_call(struct run *r, struct user_regs_struct *regs)
     uint64_t pc = r->ctx->exit_pc;
     if (!run_drain(r))
         return false;
+    if (r->budget) {
+        r->budget_used += r->budget - r->ctx->steps_left;
+        r->ctx->steps_left = r->budget;
+    }
     if (r->before_syscall)
         r->before_syscall(r);
     if (!step_natively(r, pc, regs))
@@ -235,7 +239,8 @@ static bool serve(struct run *r, struct user_regs_struct *regs, uint64_t *ret_pc
         return true;
     case URD_EXIT_LOG_FULL: return run_drain(r);
     case URD_EXIT_BUDGET:
-        ctx->steps_left += 100000000;
+        r->budget_used += r->budget ? r->budget - ctx->steps_left : 0;
+        ctx->steps_left = r->budget ? r->budget : 100000000;
         return true;
     case URD_EXIT_REP:
         if (!run_drain(r))

@@ -17,6 +17,8 @@ struct run {
     struct urd_code_reader reader;
     uint64_t exits[16], faults, steps_logged, writes_logged, steps_stepped;
     bool discard; /* do not read the log */
+    int64_t budget;      /* steps given at each URD_EXIT_BUDGET, 0: many */
+    int64_t budget_used; /* with budget: steps taken so far */
     /* Called for each slot of the log, in order. size 0 for SP. */
     void (*on_write)(void *data, uint64_t address, uint64_t mask, const uint8_t *bytes, uint64_t size);
     void (*before_syscall)(struct run *r);
