@@ -346,6 +346,10 @@ const struct urd_type *const *urd_debuginfo_type_parameters(const struct urd_typ
 static struct urd_type *derived(struct urd_module *m, const struct urd_type *target, uint64_t count,
                                 bool *made)
 {
+    static __thread struct urd_module *nowhere; /* types of types without a module; never freed */
+    if (!m && !nowhere)
+        nowhere = urd_xcalloc(1, sizeof *nowhere);
+    m = m ? m : nowhere;
     uint64_t key = (uintptr_t)target * 0x9e3779b97f4a7c15ull ^ (count + 1) * 0xc2b2ae3d27d4eb4full;
     for (;; key++) {
         uint64_t *slot = urd_map_put(&m->pointers, key);

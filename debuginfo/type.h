@@ -82,7 +82,7 @@ char *urd_debuginfo_type_text(const struct urd_type *t);
  *  module has none. Base types of C are found by urd_debuginfo_type_builtin without DWARF. */
 const struct urd_type *urd_debuginfo_type_named(struct urd_module *m, const char *name);
 const struct urd_type *urd_debuginfo_type_builtin(const char *name); /* "unsigned char", "long" */
-/** m: where it is kept; NULL only when target's module is not NULL. */
+/** m: where it is kept unless target has a module; NULL: with the calling thread, for ever. */
 const struct urd_type *urd_debuginfo_type_pointer_to(struct urd_module *m,
                                                      const struct urd_type *target);
 const struct urd_type *urd_debuginfo_type_array_of(struct urd_module *m,

@@ -106,6 +106,17 @@ static urd_err *resume(struct task *t, int signal)
     return NULL;
 }
 
+static bool take_early(struct recorder *r, pid_t tid, int *ret_status)
+{
+    for (unsigned i = 0; i < r->n_early; i++)
+        if (r->early[i].tid == tid) {
+            *ret_status = r->early[i].status;
+            r->early[i] = r->early[--r->n_early];
+            return true;
+        }
+    return false;
+}
+
 /** A child was born inside the current call of t: it begins where its parent is, with result 0. */
 static urd_err *new_child(struct recorder *r, struct task *t, bool vfork)
 {
@@ -114,8 +125,9 @@ static urd_err *new_child(struct recorder *r, struct task *t, bool vfork)
         URD_FAIL_ERRNO("cannot ask for the child of process %d", t->tid);
     int status;
     pid_t pid = (pid_t)message;
-    while (waitpid(pid, &status, __WALL) < 0 && errno == EINTR)
-        ;
+    if (!take_early(r, pid, &status))
+        while (waitpid(pid, &status, __WALL) < 0 && errno == EINTR)
+            ;
     URD_TRY(calls_emit_enter(r, t));
     bool shares = vfork || (t->call->number == SYS_clone && t->entry.rdi & CLONE_VM);
     struct mm *mm = t->mm;
@@ -327,8 +339,10 @@ static urd_err *on_interrupt(struct recorder *r)
 static urd_err *note_status(struct recorder *r, pid_t tid, int status)
 {
     struct task *t = find_task(r, tid);
-    if (!t)
-        return NULL; /* a child whose parent's event comes next: waited for in new_child */
+    if (!t) { /* a child that is faster than its parent's event: new_child asks for it */
+        URD_PUSH(r->early, r->n_early, r->cap_early) = (struct early_stop){tid, status};
+        return NULL;
+    }
     if (t->state == TASK_BLOCKED || t->state == TASK_LISTENING) {
         if (WIFEXITED(status) || WIFSIGNALED(status))
             return task_gone(r, t, status);
@@ -521,6 +535,7 @@ urd_err *urd_record_run(const char *directory, char **argv, struct urd_record_su
                                        urd_trace_written_bytes(r->writer), urd_now_ns() - r->started_ns};
     urd_err *close_err = urd_trace_finish(r->writer);
     event_builder_deinit(&r->builder);
+    free(r->early);
     free(r);
     if (!err)
         return close_err;

@@ -58,6 +58,11 @@ struct recorder {
     struct event_builder builder;
     struct task *tasks;
     struct task *current;
+    struct early_stop {
+        pid_t tid;
+        int status;
+    } *early; /* stops of tasks that are not known yet */
+    unsigned n_early, cap_early;
     pid_t first_pid;
     int first_status;
     bool exec_seen;

@@ -146,7 +146,8 @@ bool run_drain(struct run *r)
 {
     const uint8_t *at = r->log, *end = r->log + (r->ctx->log_pos - URD_LOG_BASE);
     if (r->discard) {
-        r->ctx->log_pos = URD_LOG_BASE;
+        const char *kb = getenv("LOG_KB"); /* how much of the log to use: cache effects */
+        r->ctx->log_pos = URD_LOG_BASE + (kb ? URD_LOG_BYTES - (size_t)atoi(kb) * 1024 : 0);
         return true;
     }
     while (at < end) {
