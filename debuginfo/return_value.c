@@ -13,6 +13,12 @@ const struct urd_type *urd_debuginfo_return_type(struct urd_module *m,
                : NULL;
 }
 
+const struct urd_type *urd_debuginfo_function_type(struct urd_module *m,
+                                                   const struct urd_function *function)
+{
+    return function->die ? urd_debuginfo_type_of(m, function->die) : NULL;
+}
+
 static enum class merge(enum class a, enum class b)
 {
     if (a == b || b == NONE)

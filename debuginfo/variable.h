@@ -54,6 +54,16 @@ const struct urd_variable *urd_debuginfo_global_named(struct urd_module *m, cons
 const char *urd_debuginfo_nearest_variable(struct urd_module *m, uint64_t address,
                                            const char *name);
 
+/** An enumerator by name ("RED", "Colour::RED"): its type and value. */
+bool urd_debuginfo_constant_named(struct urd_module *m, const char *name,
+                                  const struct urd_type **type, int64_t *ret);
+/** The address of an offset within a module's thread-local storage; false when not known. */
+bool urd_debuginfo_tls_address(struct urd_module *m, uint64_t bias, const struct urd_frame *frame,
+                               uint64_t offset, uint64_t *ret);
+/** The type of a function itself (urd_function.die), or NULL. */
+const struct urd_type *urd_debuginfo_function_type(struct urd_module *m,
+                                                   const struct urd_function *function);
+
 /** The value in a frame; bias is the module's. ret is lazy when it lies wholly in memory. */
 void urd_debuginfo_variable_read(const struct urd_variable *variable, const struct urd_frame *frame,
                                  uint64_t bias, struct urd_value *ret);

@@ -34,7 +34,7 @@ URD_MUST_USE urd_err *urd_expr_locate(struct urd_expr *e, const struct urd_frame
  *  *ret is false. */
 URD_MUST_USE urd_err *urd_expr_condition(struct urd_expr *e, const struct urd_frame *frame,
                                          bool *ret, bool *ret_known);
-/** Whether a register, local or $retval could be named by it: it needs a moment within a frame. */
+/** Whether it names a register or $retval. (Whether a name is a local is known only in a frame.) */
 bool urd_expr_names_registers(const struct urd_expr *e);
 
 #endif
