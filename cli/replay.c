@@ -1,5 +1,6 @@
 #include "cli/cli.h"
 #include "cli/options.h"
+#include "replay/run_translated.h"
 #include "replay/session.h"
 #include <stdio.h>
 #include <sys/wait.h>
@@ -25,16 +26,22 @@ static void close_session(struct urd_session **s)
     urd_session_close(*s);
 }
 
+static void close_runner(struct urd_runner **r)
+{
+    urd_runner_destroy(*r);
+}
+
 urd_err *cli_replay(int argc, char **argv, int *ret_status)
 {
     const char *usage = "urd replay [-t TRACE] [--to MOMENT] [--json]";
     const char *name = NULL, *to = NULL;
-    bool json = false, quiet = false;
+    bool json = false, quiet = false, translated = false;
     int left;
     URD_TRY(cli_options(argc, argv, (struct cli_option[]){{"-t", "--trace", &name, NULL},
                                                           {"--to", NULL, &to, NULL},
                                                           {"--json", NULL, NULL, &json},
                                                           {"-q", "--quiet", NULL, &quiet},
+                                                          {"--translated", NULL, NULL, &translated},
                                                           {0}}, usage, &left));
     if (left > 0 && !name)
         name = argv[1];
@@ -49,11 +56,14 @@ urd_err *cli_replay(int argc, char **argv, int *ret_status)
     URD_TRY(urd_session_open(trace, true, &s));
     if (!json)
         s->output = write_output;
+    URD_CLEANUP(close_runner) struct urd_runner *runner = NULL;
+    if (translated)
+        URD_TRY(urd_runner_create(s, URD_PROBE_LOG, NULL, &runner));
     int32_t status = 0;
     while (s->event < moment.event && s->next) {
         if (s->next->kind == URD_EVENT_END)
             status = s->next->status;
-        URD_TRY(urd_session_next(s));
+        URD_TRY(runner ? urd_runner_next(runner) : urd_session_next(s));
     }
     if (s->event < moment.event)
         URD_WRONG("there is no event %llu; the trace ends with event %llu",

@@ -1,0 +1,706 @@
+/* The dispatcher.
+ *
+ * A run of one interval: load registers, enter the code cache at the block of rip, resume. Every exit of translated
+ * code is an int3 in the cache; the reason lies in the context. Misses are translated and chained; what the
+ * translator does not do is single-stepped on the subject's own code; a signal raised in the cache is
+ * located, so that the subject's exact registers are known.
+ *
+ * Code that is written to: a page from which code was translated and that the subject may write is mapped
+ * without the write right (W). A write there faults; the blocks of that page are forgotten, the right is
+ * given back, the write goes on, and the page is protected again when code is next translated from it.
+ */
+#include "replay/run_translated.h"
+#include "base/buf.h"
+#include "base/log.h"
+#include "trace/checksum.h"
+#include <errno.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PAGE_DOWN(x) ((x) & ~4095ull)
+#define CONTEXT_TOTAL (URD_CONTEXT_BYTES + URD_LOG_BYTES + URD_LOG_SLACK)
+
+struct code_space {
+    struct urd_translator *code;
+    unsigned refs;
+};
+
+/** A task's share of the runner: its context area and code space. A vfork child uses its parent's. */
+struct task_run {
+    int context_fd;
+    struct urd_context *context; /* mapped in the tool */
+    struct code_space *space;
+    struct urd_map writable_code; /* pages that were taken the write right: page -> prot */
+    bool borrowed;                /* context belongs to the vfork parent */
+    uint64_t resume;              /* cache address to go on at, after a stop or cut */
+    uint64_t resume_pc;
+    pid_t mapped_in;              /* the real process that has our mappings */
+};
+
+struct urd_runner {
+    struct urd_session *session;
+    unsigned probes;
+    struct urd_sink sink;
+    bool has_cut;
+    struct urd_cut cut;
+    uint64_t *stops;
+    size_t n_stops;
+    struct urd_runner_stats stats;
+};
+
+static void space_release(struct urd_runner *r, struct code_space *space)
+{
+    if (!space || --space->refs)
+        return;
+    struct urd_translate_stats s = urd_translate_get_stats(space->code);
+    r->stats.translate.blocks += s.blocks;
+    r->stats.translate.subject_bytes += s.subject_bytes;
+    r->stats.translate.cache_bytes += s.cache_bytes;
+    r->stats.translate.flushes += s.flushes;
+    r->stats.translate.unknown_insns += s.unknown_insns;
+    urd_translate_destroy(space->code);
+    free(space);
+}
+
+static urd_err *space_create(struct urd_runner *r, struct code_space **ret)
+{
+    struct code_space *space = urd_xcalloc(1, sizeof *space);
+    urd_err *err = urd_translate_create(r->probes, &space->code);
+    if (err) {
+        free(space);
+        return err;
+    }
+    space->refs = 1;
+    if (r->n_stops)
+        urd_translate_set_stops(space->code, r->stops, r->n_stops);
+    if (r->has_cut)
+        urd_translate_set_cut(space->code, r->cut.regs.rip);
+    *ret = space;
+    return NULL;
+}
+
+static void free_task_run(struct urd_runner *r, struct urd_task *t)
+{
+    struct task_run *tr = t->user;
+    if (!tr)
+        return;
+    space_release(r, tr->space);
+    if (!tr->borrowed) {
+        if (tr->context)
+            munmap(tr->context, CONTEXT_TOTAL);
+        if (tr->context_fd >= 0)
+            close(tr->context_fd);
+    }
+    urd_map_deinit(&tr->writable_code);
+    free(tr);
+    t->user = NULL;
+}
+
+static void on_task_gone(void *data, struct urd_task *t)
+{
+    free_task_run(data, t);
+}
+
+static urd_err *map_cache(struct task_run *tr, struct urd_task *t)
+{
+    return urd_process_map_fd(&t->process, urd_translate_fd(tr->space->code), URD_CACHE_BASE,
+                              URD_CACHE_BYTES, PROT_READ | PROT_EXEC, 0);
+}
+
+static urd_err *make_context(struct task_run *tr, struct urd_task *t)
+{
+    tr->context_fd = memfd_create("urd-context", MFD_CLOEXEC);
+    if (tr->context_fd < 0 || ftruncate(tr->context_fd, CONTEXT_TOTAL) != 0)
+        URD_FAIL_ERRNO("cannot make a log buffer");
+    void *p = mmap(NULL, CONTEXT_TOTAL, PROT_READ | PROT_WRITE, MAP_SHARED, tr->context_fd, 0);
+    if (p == MAP_FAILED)
+        URD_FAIL_ERRNO("cannot map a log buffer");
+    tr->context = p;
+    tr->context->log_pos = URD_LOG_BASE;
+    tr->context->log_end = URD_LOG_BASE + URD_LOG_BYTES;
+    return urd_process_map_fd(&t->process, tr->context_fd, URD_CONTEXT_BASE, CONTEXT_TOTAL,
+                              PROT_READ | PROT_WRITE, 0);
+}
+
+/** The task's run state, made when it first runs translated. */
+static urd_err *prepare(struct urd_runner *r, struct urd_task *t, struct task_run **ret)
+{
+    if (t->user) {
+        *ret = t->user;
+        return NULL;
+    }
+    struct task_run *tr = urd_xcalloc(1, sizeof *tr);
+    tr->context_fd = -1;
+    t->user = tr;
+    struct urd_task *parent = t->shares_with ? urd_session_task(r->session, t->shares_with) : NULL;
+    if (parent) {
+        struct task_run *ptr;
+        URD_TRY(prepare(r, parent, &ptr));
+        tr->borrowed = true;
+        tr->context = ptr->context;
+        tr->space = ptr->space;
+        tr->space->refs++;
+        *ret = tr;
+        return NULL;
+    }
+    URD_TRY(space_create(r, &tr->space));
+    URD_TRY(make_context(tr, t));
+    URD_TRY(map_cache(tr, t));
+    *ret = tr;
+    return NULL;
+}
+
+static void read_code(void *data, uint64_t address, void *buffer, size_t size, size_t *ret_got)
+{
+    *ret_got = urd_tracee_read(((struct urd_task *)data)->process.mem, address, buffer, size);
+}
+
+static size_t log_bytes(const struct task_run *tr)
+{
+    return tr->context->log_pos - URD_LOG_BASE;
+}
+
+static const uint8_t *log_start(const struct task_run *tr)
+{
+    return (const uint8_t *)tr->context + URD_CONTEXT_BYTES;
+}
+
+static void drain(struct urd_runner *r, struct urd_task *t, struct task_run *tr)
+{
+    if (!(r->probes & URD_PROBE_LOG))
+        return;
+    size_t bytes = log_bytes(tr);
+    urd_check(bytes <= URD_LOG_BYTES + URD_LOG_SLACK, "the log ran over: %zu bytes", bytes);
+    if (bytes && r->sink.records)
+        r->sink.records(r->sink.data, t, tr->space->code, log_start(tr), bytes);
+    tr->context->log_pos = URD_LOG_BASE;
+    r->stats.drains++;
+}
+
+/** What rights does the subject's mapping at `address` have? 0 when there is none. */
+static uint8_t prot_at(struct urd_task *t, uint64_t address)
+{
+    FILE *maps = urd_tracee_open_maps(t->process.pid);
+    struct urd_map_line m;
+    uint8_t prot = 0;
+    while (maps && urd_tracee_next_map(maps, &m))
+        if (address >= m.start && address < m.end)
+            prot = m.prot;
+    if (maps)
+        fclose(maps);
+    return prot;
+}
+
+static urd_err *protect(struct urd_task *t, uint64_t page, uint8_t prot)
+{
+    int64_t result;
+    return urd_process_call(&t->process, &result, SYS_mprotect, page, 4096, prot, 0, 0, 0);
+}
+
+/** Code was translated from this page: see that no write to it goes unnoticed. */
+static urd_err *guard_code(struct urd_runner *r, struct urd_task *t, struct task_run *tr, uint64_t pc)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t page = PAGE_DOWN(pc) + i * 4096;
+        uint64_t *known = urd_map_get(&tr->writable_code, page);
+        if (known && (*known & 8 || !(*known & PROT_WRITE)))
+            continue; /* guarded already, or not writable */
+        uint8_t prot = known ? (uint8_t)*known : prot_at(t, page);
+        bool writable = prot & PROT_WRITE;
+        *urd_map_put(&tr->writable_code, page) = prot | (writable ? 8 : 0);
+        if (writable)
+            URD_TRY(protect(t, page, prot & ~PROT_WRITE));
+    }
+    return NULL;
+}
+
+static urd_err *enter(struct urd_runner *r, struct urd_task *t, struct task_run *tr, uint64_t pc,
+                      uint64_t *ret_cache)
+{
+    struct urd_code_reader reader = {read_code, t};
+    URD_TRY(urd_translate_block(tr->space->code, pc, &reader, ret_cache));
+    if (*ret_cache)
+        URD_TRY(guard_code(r, t, tr, pc));
+    return NULL;
+}
+
+/** A write hit a page that was guarded because of its code. */
+static urd_err *unguard(struct urd_runner *r, struct urd_task *t, struct task_run *tr, uint64_t address,
+                        bool *ret_mine)
+{
+    uint64_t page = PAGE_DOWN(address);
+    uint64_t *known = urd_map_get(&tr->writable_code, page);
+    *ret_mine = known && *known & 8;
+    if (!*ret_mine)
+        return NULL;
+    r->stats.smc++;
+    *known &= ~8ull;
+    uint8_t prot = (uint8_t)*known;
+    urd_map_remove(&tr->writable_code, page);
+    urd_translate_invalidate(tr->space->code, page, 4096);
+    return protect(t, page, prot);
+}
+
+static urd_err *continue_at(struct urd_task *t, struct user_regs_struct *regs, uint64_t cache, int *status)
+{
+    regs->rip = cache;
+    regs->gs_base = URD_CONTEXT_BASE;
+    regs->orig_rax = (unsigned long long)-1;
+    URD_TRY(urd_tracee_set_regs(t->process.pid, regs));
+    if (ptrace(PTRACE_CONT, t->process.pid, 0, 0) != 0)
+        URD_FAIL_ERRNO("cannot resume process %d", t->process.pid);
+    URD_TRY(urd_process_wait(&t->process, status));
+    return urd_tracee_get_regs(t->process.pid, regs);
+}
+
+static void emulate_cpuid(struct urd_runner *r, struct user_regs_struct *regs)
+{
+    struct urd_cpuid c;
+    if (!urd_trace_info_cpuid(urd_trace_get_info(r->session->trace), (uint32_t)regs->rax,
+                              (uint32_t)regs->rcx, &c))
+        c = (struct urd_cpuid){0};
+    regs->rax = c.eax;
+    regs->rbx = c.ebx;
+    regs->rcx = c.ecx;
+    regs->rdx = c.edx;
+    regs->rip += 2;
+}
+
+/** Run the one instruction at regs->rip outside of the cache. *ret_signal: it raised one instead. */
+static urd_err *step(struct urd_runner *r, struct urd_task *t, struct task_run *tr,
+                     struct user_regs_struct *regs, bool *ret_signal)
+{
+    uint8_t code[2] = {0};
+    uint64_t gs = t->regs.gs_base;
+    *ret_signal = false;
+    r->stats.steps++;
+    drain(r, t, tr);
+    urd_tracee_read(t->process.mem, regs->rip, code, 2);
+    const struct urd_block *block = NULL;
+    struct urd_code_reader reader = {read_code, t};
+    uint64_t pc = regs->rip;
+    if (r->probes & URD_PROBE_LOG)
+        URD_TRY(urd_translate_single(tr->space->code, pc, &reader, &block));
+    if (code[0] == 0x0f && code[1] == 0xa2) {
+        emulate_cpuid(r, regs);
+    } else {
+        regs->gs_base = gs;
+        regs->orig_rax = (unsigned long long)-1;
+        int status;
+        do {
+            URD_TRY(urd_tracee_set_regs(t->process.pid, regs));
+            if (ptrace(PTRACE_SINGLESTEP, t->process.pid, 0, 0) != 0)
+                URD_FAIL_ERRNO("cannot step process %d", t->process.pid);
+            URD_TRY(urd_process_wait(&t->process, &status));
+            URD_TRY(urd_tracee_get_regs(t->process.pid, regs));
+            siginfo_t si;
+            if (WSTOPSIG(status) == SIGSEGV && ptrace(PTRACE_GETSIGINFO, t->process.pid, 0, &si) == 0) {
+                bool mine;
+                URD_TRY(unguard(r, t, tr, (uint64_t)(uintptr_t)si.si_addr, &mine));
+                if (mine)
+                    continue;
+            }
+            if (WSTOPSIG(status) != SIGTRAP || code[0] == 0xcc) {
+                *ret_signal = true;
+                regs->eflags &= ~0x100ull;
+                return NULL;
+            }
+        } while (regs->rip == pc && (code[0] == 0xf3 || code[0] == 0xf2)); /* REP: one step */
+        regs->eflags &= ~0x100ull;
+    }
+    t->regs = *regs;
+    if (block && r->sink.single)
+        r->sink.single(r->sink.data, t, tr->space->code, block);
+    return NULL;
+}
+
+static bool in_cache(uint64_t address)
+{
+    return address >= URD_CACHE_BASE && address < URD_CACHE_BASE + URD_CACHE_BYTES;
+}
+
+/** All registers agree: is it really the state of the cut? */
+static urd_err *is_cut(struct urd_runner *r, struct urd_task *t, const struct user_regs_struct *regs,
+                       bool *ret)
+{
+    const struct user_regs_struct *c = &r->cut.regs;
+    *ret = ((regs->eflags ^ c->eflags) & 0xcd5) == 0 && regs->fs_base == c->fs_base;
+    if (!*ret)
+        return NULL;
+    uint64_t sum, bytes;
+    URD_TRY(urd_checksum_memory(t->process.pid, t->process.mem, &sum, &bytes));
+    *ret = sum == r->cut.memory;
+    return NULL;
+}
+
+static void finish_regs(struct urd_task *t, struct user_regs_struct *regs, uint64_t pc)
+{
+    uint64_t gs = t->regs.gs_base;
+    regs->rip = pc;
+    regs->gs_base = gs;
+    regs->eflags &= ~0x10000ull;
+    t->regs = *regs;
+}
+
+static void at_syscall(struct urd_task *t, struct user_regs_struct *regs, uint64_t pc)
+{
+    finish_regs(t, regs, pc + 2);
+    t->regs.orig_rax = t->regs.rax;
+    t->regs.rax = (unsigned long long)-ENOSYS;
+    t->regs.rcx = t->regs.rip;
+    t->regs.r11 = t->regs.eflags;
+}
+
+enum next { GO_ON, FINISHED };
+
+/** A signal in translated code (or a page guard). On GO_ON *pc is where the subject is. */
+static urd_err *serve_signal(struct urd_runner *r, struct urd_task *t, struct task_run *tr, int status,
+                             struct user_regs_struct *regs, uint64_t *pc, enum next *ret)
+{
+    siginfo_t si = {0};
+    if (ptrace(PTRACE_GETSIGINFO, t->process.pid, 0, &si) != 0)
+        URD_FAIL_ERRNO("cannot ask about a signal of a replayed process");
+    uint64_t cache = regs->rip;
+    urd_log(1, "signal %d code %d address %p in the cache at %#llx", si.si_signo, si.si_code, si.si_addr,
+            (unsigned long long)cache);
+    const struct urd_block *block;
+    unsigned insn;
+    if (WSTOPSIG(status) == SIGSEGV && urd_translate_log_full(tr->space->code, regs, tr->context)) {
+        drain(r, t, tr);
+        *pc = regs->rip;
+        *ret = GO_ON;
+        return NULL;
+    }
+    if (!urd_translate_locate(tr->space->code, regs, tr->context, &block, &insn))
+        URD_FAIL("a replayed process got signal %d at %#llx, outside of what was translated",
+                 WSTOPSIG(status), (unsigned long long)cache);
+    size_t bytes = log_bytes(tr);
+    drain(r, t, tr);
+    if (block && insn && r->probes & URD_PROBE_LOG && r->sink.partial)
+        r->sink.partial(r->sink.data, t, tr->space->code, block, log_start(tr) + bytes, insn);
+    *pc = regs->rip;
+    *ret = GO_ON;
+    if (WSTOPSIG(status) == SIGSEGV) {
+        bool mine;
+        URD_TRY(unguard(r, t, tr, (uint64_t)(uintptr_t)si.si_addr, &mine));
+        if (mine)
+            return NULL;
+    }
+    finish_regs(t, regs, *pc);
+    *ret = FINISHED;
+    return NULL;
+}
+
+urd_err *urd_runner_run(struct urd_runner *r, uint64_t *steps, enum urd_run_end *ret)
+{
+    struct urd_task *t = urd_session_running(r->session);
+    urd_check(t, "nothing runs before event %llu", (unsigned long long)r->session->event + 1);
+    struct task_run *tr;
+    URD_TRY(prepare(r, t, &tr));
+    struct urd_context *ctx = tr->context;
+    struct user_regs_struct regs = t->regs;
+    uint64_t pc = regs.rip, cache = 0, link = 0;
+    if (steps)
+        ctx->steps_left = (int64_t)*steps;
+    else
+        ctx->steps_left = INT64_MAX;
+    for (unsigned i = 0; i < 16 && r->has_cut; i++)
+        ctx->cut_regs[i] = *urd_reg_slot(&r->cut.regs, i);
+    if (tr->resume && tr->resume_pc == pc)
+        cache = tr->resume;
+    tr->resume = 0;
+    r->session->in_interval = true;
+    for (;;) {
+        if (!cache)
+            URD_TRY(enter(r, t, tr, pc, &cache));
+        if (!cache) { /* nothing can be read there: the subject jumped into nowhere */
+            finish_regs(t, &regs, pc);
+            drain(r, t, tr);
+            *ret = URD_RUN_SIGNAL;
+            break;
+        }
+        if (link)
+            urd_translate_link(tr->space->code, link, cache);
+        link = 0;
+        int status;
+        URD_TRY(continue_at(t, &regs, cache, &status));
+        cache = 0;
+        r->stats.stops++;
+        if (WSTOPSIG(status) != SIGTRAP || !in_cache(regs.rip)) {
+            enum next next = FINISHED;
+            URD_TRY(serve_signal(r, t, tr, status, &regs, &pc, &next));
+            if (next == GO_ON)
+                continue;
+            *ret = URD_RUN_SIGNAL;
+            break;
+        }
+        pc = ctx->exit_pc;
+        bool done = false;
+        switch ((enum urd_exit)ctx->exit_reason) {
+        case URD_EXIT_MISS:
+            link = ctx->exit_link;
+            r->stats.misses++;
+            break;
+        case URD_EXIT_SYSCALL:
+            at_syscall(t, &regs, pc);
+            drain(r, t, tr);
+            *ret = URD_RUN_SYSCALL;
+            done = true;
+            break;
+        case URD_EXIT_STEP: {
+            bool signal;
+            if (steps && ctx->steps_left < 1) {
+                finish_regs(t, &regs, pc);
+                *ret = URD_RUN_STEPS;
+                done = true;
+                break;
+            }
+            regs.rip = pc;
+            URD_TRY(step(r, t, tr, &regs, &signal));
+            pc = regs.rip;
+            if (signal) {
+                finish_regs(t, &regs, pc);
+                *ret = URD_RUN_SIGNAL;
+                done = true;
+            } else {
+                ctx->steps_left--;
+            }
+            break;
+        }
+        case URD_EXIT_LOG_FULL:
+            drain(r, t, tr);
+            break;
+        case URD_EXIT_BUDGET: {
+            bool signal = false;
+            regs.rip = pc;
+            regs.gs_base = t->regs.gs_base;
+            while (ctx->steps_left > 0 && !signal) {
+                URD_TRY(step(r, t, tr, &regs, &signal));
+                if (!signal)
+                    ctx->steps_left--;
+            }
+            finish_regs(t, &regs, regs.rip);
+            *ret = signal ? URD_RUN_SIGNAL : URD_RUN_STEPS;
+            done = true;
+            break;
+        }
+        case URD_EXIT_CUT: {
+            bool same;
+            cache = ctx->exit_resume;
+            URD_TRY(is_cut(r, t, &regs, &same));
+            if (same) {
+                finish_regs(t, &regs, pc);
+                drain(r, t, tr);
+                *ret = URD_RUN_CUT;
+                done = true;
+            }
+            break;
+        }
+        case URD_EXIT_STOP:
+            tr->resume = ctx->exit_resume;
+            tr->resume_pc = pc;
+            finish_regs(t, &regs, pc);
+            drain(r, t, tr);
+            *ret = URD_RUN_STOP;
+            done = true;
+            break;
+        case URD_EXIT_REP:
+            drain(r, t, tr);
+            cache = ctx->exit_resume;
+            break;
+        default:
+            URD_FAIL("translated code stopped at %#llx for no reason", regs.rip);
+        }
+        if (done)
+            break;
+    }
+    if (steps)
+        *steps = (uint64_t)ctx->steps_left;
+    return NULL;
+}
+
+/** An event changes executable memory: translations of it are void, and no longer shared. */
+static urd_err *before_event(struct urd_runner *r)
+{
+    const struct urd_event *e = r->session->next;
+    struct urd_task *t = urd_session_task(r->session, e->tid);
+    struct task_run *tr = t ? t->user : NULL;
+    if (!tr || e->kind == URD_EVENT_EXEC || !e->n_map_ops)
+        return NULL;
+    for (uint32_t i = 0; i < e->n_map_ops; i++) {
+        const struct urd_map_op *op = &e->map_ops[i];
+        bool stale = urd_translate_has(tr->space->code, op->start, op->size) ||
+                     (op->kind == URD_MAP_MOVE &&
+                      urd_translate_has(tr->space->code, op->offset, op->old_size));
+        if (tr->space->refs > 1 && !tr->borrowed && (stale || op->prot & PROT_EXEC)) {
+            space_release(r, tr->space);
+            URD_TRY(space_create(r, &tr->space));
+            URD_TRY(map_cache(tr, t));
+        } else if (stale) {
+            urd_translate_invalidate(tr->space->code, op->start, op->size);
+            if (op->kind == URD_MAP_MOVE)
+                urd_translate_invalidate(tr->space->code, op->offset, op->old_size);
+        }
+        for (uint64_t page = PAGE_DOWN(op->start); page < op->start + op->size && op->size < 1u << 26;
+             page += 4096)
+            urd_map_remove(&tr->writable_code, page);
+        if (op->size >= 1u << 26)
+            urd_map_clear(&tr->writable_code);
+    }
+    return NULL;
+}
+
+/** The kernel wrote into pages with translated code (read() of code, for example). */
+static void after_writes(struct urd_runner *r, struct urd_task *t, const uint64_t *ranges, unsigned n)
+{
+    struct task_run *tr = t->user;
+    for (unsigned i = 0; tr && i < n; i++)
+        if (urd_translate_has(tr->space->code, ranges[i * 2], ranges[i * 2 + 1]))
+            urd_translate_invalidate(tr->space->code, ranges[i * 2], ranges[i * 2 + 1]);
+}
+
+/** A forked child keeps its parent's code space. */
+static urd_err *after_start(struct urd_runner *r, int32_t tid, int32_t parent_tid)
+{
+    struct urd_task *t = urd_session_task(r->session, tid);
+    struct urd_task *parent = urd_session_task(r->session, parent_tid);
+    if (!t || !parent || t->shares_with || !parent->user)
+        return NULL;
+    struct task_run *ptr = parent->user, *tr = urd_xcalloc(1, sizeof *tr);
+    tr->context_fd = -1;
+    t->user = tr;
+    tr->space = ptr->space;
+    tr->space->refs++;
+    for (size_t i = 0; i < ptr->writable_code.capacity; i++) /* the guards were copied with the memory */
+        if (ptr->writable_code.slots[i].used == 1)
+            *urd_map_put(&tr->writable_code, ptr->writable_code.slots[i].key) =
+                ptr->writable_code.slots[i].value;
+    return make_context(tr, t); /* the code cache is inherited */
+}
+
+urd_err *urd_runner_apply(struct urd_runner *r)
+{
+    const struct urd_event *e = r->session->next;
+    URD_TRY(before_event(r));
+    int32_t kind = e->kind, tid = e->tid, other = e->other_tid;
+    unsigned n = 0;
+    uint64_t ranges[64];
+    for (uint32_t i = 0; i < e->n_writes && n < 32; i++, n++) {
+        ranges[n * 2] = e->writes[i].address;
+        ranges[n * 2 + 1] = e->writes[i].size;
+    }
+    URD_TRY(urd_session_apply(r->session));
+    if (kind == URD_EVENT_START)
+        return after_start(r, tid, other);
+    struct urd_task *t = urd_session_task(r->session, tid);
+    if (t && kind != URD_EVENT_EXEC)
+        after_writes(r, t, ranges, n);
+    return NULL;
+}
+
+urd_err *urd_runner_next(struct urd_runner *r)
+{
+    struct urd_session *s = r->session;
+    struct urd_task *t = urd_session_running(s);
+    if (t) {
+        enum urd_run_end end;
+        URD_TRY(urd_runner_run(r, NULL, &end));
+        bool by_code = s->next->kind == URD_EVENT_SIGNAL || s->next->kind == URD_EVENT_INSN ||
+                       s->next->kind == URD_EVENT_EXIT;
+        if ((end == URD_RUN_SIGNAL) != by_code)
+            return urd_session_diverged(s, t, "under translation it stopped for another reason");
+    }
+    return urd_runner_apply(r);
+}
+
+urd_err *urd_runner_seek(struct urd_runner *r, struct urd_moment to)
+{
+    struct urd_session *s = r->session;
+    URD_TRY(urd_session_to_event(s, to.event));
+    if (!to.steps)
+        return NULL;
+    if (!urd_session_running(s))
+        return urd_err_hint(URD_ERROR(URD_ERR_QUESTION, "nothing runs between events %llu and %llu",
+                                      (unsigned long long)to.event, (unsigned long long)to.event + 1),
+                            "the moment %llu:0 exists", (unsigned long long)to.event);
+    uint64_t steps = to.steps;
+    enum urd_run_end end;
+    URD_TRY(urd_runner_run(r, &steps, &end));
+    if (end != URD_RUN_STEPS || steps)
+        return urd_err_hint(
+            URD_ERROR(URD_ERR_QUESTION, "event %llu is followed by fewer than %llu steps",
+                      (unsigned long long)to.event, (unsigned long long)to.steps),
+            "the next moment is %llu:0", (unsigned long long)to.event + 1);
+    return NULL;
+}
+
+urd_err *urd_runner_create(struct urd_session *s, unsigned probes, const struct urd_sink *sink,
+                           struct urd_runner **ret)
+{
+    struct urd_runner *r = urd_xcalloc(1, sizeof *r);
+    r->session = s;
+    r->probes = probes;
+    if (sink)
+        r->sink = *sink;
+    s->check_memory = false; /* guarded pages are not counted as writable */
+    s->task_gone = on_task_gone;
+    s->task_gone_data = r;
+    *ret = r;
+    return NULL;
+}
+
+void urd_runner_destroy(struct urd_runner *r)
+{
+    if (!r)
+        return;
+    for (uint32_t i = 0; i < r->session->n_tasks; i++)
+        if (r->session->tasks[i].exists)
+            free_task_run(r, &r->session->tasks[i]);
+    r->session->task_gone = NULL;
+    free(r->stops);
+    free(r);
+}
+
+static void for_each_space(struct urd_runner *r, void (*f)(struct urd_runner *r, struct code_space *s))
+{
+    for (uint32_t i = 0; i < r->session->n_tasks; i++) {
+        struct task_run *tr = r->session->tasks[i].user;
+        if (r->session->tasks[i].exists && tr)
+            f(r, tr->space);
+    }
+}
+
+static void set_cut(struct urd_runner *r, struct code_space *space)
+{
+    urd_translate_set_cut(space->code, r->has_cut ? r->cut.regs.rip : 0);
+}
+
+void urd_runner_set_cut(struct urd_runner *r, const struct urd_cut *cut)
+{
+    r->has_cut = cut != NULL;
+    if (cut)
+        r->cut = *cut;
+    for_each_space(r, set_cut);
+}
+
+static void set_stops(struct urd_runner *r, struct code_space *space)
+{
+    urd_translate_set_stops(space->code, r->stops, r->n_stops);
+}
+
+void urd_runner_set_stops(struct urd_runner *r, const uint64_t *pcs, size_t n)
+{
+    r->stops = urd_xrealloc(r->stops, n * sizeof *pcs);
+    memcpy(r->stops, pcs, n * sizeof *pcs);
+    r->n_stops = n;
+    for_each_space(r, set_stops);
+}
+
+struct urd_runner_stats urd_runner_get_stats(const struct urd_runner *r)
+{
+    return r->stats;
+}

@@ -1,0 +1,74 @@
+/**
+ * Driving a session's running task in translated code.
+ *
+ * PURPOSE  The dispatcher: maps context and code cache into replayed processes, enters translated code, serves
+ *          its exits, hands its log to a sink, and stops at the next event as a native run would.
+ * NOT      Emitting code (translate/), or what the log means (indexer/).
+ * OWNS     A runner owns code spaces and contexts of one session; same thread as the session.
+ *
+ * Processes that forked from one another share a code space until one of them changes executable memory;
+ * an exec begins a new one.
+ */
+#ifndef URD_REPLAY_RUN_TRANSLATED_H
+#define URD_REPLAY_RUN_TRANSLATED_H
+#include "replay/session.h"
+#include "translate/translate.h"
+
+/** Where the log goes. All are called while the task is stopped. */
+struct urd_sink {
+    void *data;
+    /** Whole records; `mem` is for the bytes of a REP record that are not in the log. */
+    void (*records)(void *data, struct urd_task *t, struct urd_translator *code, const uint8_t *log,
+                    size_t bytes);
+    /** The last block ran only up to instruction n_insns (not included); its record so far. */
+    void (*partial)(void *data, struct urd_task *t, struct urd_translator *code,
+                    const struct urd_block *block, const uint8_t *record, unsigned n_insns);
+    /** The tool ran this one instruction itself; registers after it are in t->regs. */
+    void (*single)(void *data, struct urd_task *t, struct urd_translator *code,
+                   const struct urd_block *block);
+};
+
+struct urd_cut {
+    struct user_regs_struct regs;
+    uint64_t memory; /* checksum of the writable memory there */
+};
+
+enum urd_run_end {
+    URD_RUN_SYSCALL,  /* at the system call of the next event */
+    URD_RUN_SIGNAL,   /* an instruction raised a signal */
+    URD_RUN_STEPS,    /* steps are used up */
+    URD_RUN_CUT,      /* the state is that of the cut */
+    URD_RUN_STOP,     /* at a stop address; the next run goes on past it */
+};
+
+struct urd_runner;
+urd_err *urd_runner_create(struct urd_session *s, unsigned probes, const struct urd_sink *sink,
+                           struct urd_runner **ret) URD_MUST_USE;
+/** Before the session is closed. */
+void urd_runner_destroy(struct urd_runner *r);
+
+/** Stop at this state as well (NULL: no more). */
+void urd_runner_set_cut(struct urd_runner *r, const struct urd_cut *cut);
+/** Stop at these addresses as well. */
+void urd_runner_set_stops(struct urd_runner *r, const uint64_t *pcs, size_t n);
+
+/**
+ * Run the task of the next event. With URD_PROBE_COUNT at most *steps instructions, and *steps is what is left
+ * afterwards; otherwise steps is NULL. At SYSCALL and SIGNAL the session is ready for urd_session_apply.
+ */
+urd_err *urd_runner_run(struct urd_runner *r, uint64_t *steps, enum urd_run_end *ret) URD_MUST_USE;
+
+/** Apply the next event; translations that it makes void are forgotten. */
+urd_err *urd_runner_apply(struct urd_runner *r) URD_MUST_USE;
+/** To the next event under translation, and apply it. */
+urd_err *urd_runner_next(struct urd_runner *r) URD_MUST_USE;
+
+/** Go forward to a moment: natively to its event, then counting. The runner must have URD_PROBE_COUNT. */
+urd_err *urd_runner_seek(struct urd_runner *r, struct urd_moment to) URD_MUST_USE;
+
+struct urd_runner_stats {
+    uint64_t stops, misses, steps, drains, smc;
+    struct urd_translate_stats translate;
+};
+struct urd_runner_stats urd_runner_get_stats(const struct urd_runner *r);
+#endif
