@@ -177,7 +177,6 @@ char *urd_debuginfo_module_printf(struct urd_module *m, const char *format, ...)
 /** A type by handle, NULL for void. */
 const struct urd_type *urd_debuginfo_type_of(struct urd_module *m, uint64_t handle);
 const struct urd_type *urd_debuginfo_die_type(struct urd_module *m, const struct urd_die *die);
-const char *urd_debuginfo_qualified_type(const struct urd_type *t);
 /** Whether path ends in suffix at a component boundary. */
 bool urd_debuginfo_path_matches(const char *path, const char *suffix);
 const struct urd_variable *urd_debuginfo_variable_of(struct urd_module *m, uint64_t handle);

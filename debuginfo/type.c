@@ -439,7 +439,7 @@ const struct urd_type *urd_debuginfo_type_strip(const struct urd_type *t)
         return &void_type;
     if (t->declaration && t->name && t->module &&
         (t->kind == URD_TYPE_STRUCT || t->kind == URD_TYPE_UNION || t->kind == URD_TYPE_ENUM)) {
-        const char *q = urd_debuginfo_qualified_type(t);
+        const char *q = urd_debuginfo_type_qualified(t);
         const struct urd_type *full = urd_debuginfo_type_named(t->module, q ? q : t->name);
         if (full && full->kind == t->kind && !full->declaration)
             return full;

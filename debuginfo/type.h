@@ -78,6 +78,8 @@ const struct urd_type *const *urd_debuginfo_type_parameters(const struct urd_typ
 const struct urd_type *urd_debuginfo_type_strip(const struct urd_type *t);
 /** C spelling: "const struct foo *", "int (*)(char, int)", "char [16]". malloc'ed. */
 char *urd_debuginfo_type_text(const struct urd_type *t);
+/** "ns::C" of a struct, union or enum. */
+const char *urd_debuginfo_type_qualified(const struct urd_type *t);
 /** By spelling without pointers: "struct foo", "unsigned long", "size_t", "ns::C"; NULL when the
  *  module has none. Base types of C are found by urd_debuginfo_type_builtin without DWARF. */
 const struct urd_type *urd_debuginfo_type_named(struct urd_module *m, const char *name);

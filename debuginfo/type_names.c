@@ -117,7 +117,7 @@ const struct urd_type *urd_debuginfo_type_named(struct urd_module *m, const char
     return best ? urd_debuginfo_type_of(m, best->die) : NULL;
 }
 
-const char *urd_debuginfo_qualified_type(const struct urd_type *t)
+const char *urd_debuginfo_type_qualified(const struct urd_type *t)
 {
     struct urd_unit *u = urd_debuginfo_unit_of(&t->module->dwarf, t->die);
     struct urd_unit_index *x = u ? urd_debuginfo_unit_index(t->module, u) : NULL;
@@ -233,7 +233,7 @@ static void spell(const struct urd_type *t, struct urd_buf *before, struct urd_b
         bool cpp = u && (u->language == DW_LANG_C_plus_plus || u->language == DW_LANG_C_plus_plus_03 ||
                          u->language == DW_LANG_C_plus_plus_11 || u->language == DW_LANG_C_plus_plus_14 ||
                          u->language == DW_LANG_Rust);
-        const char *q = urd_debuginfo_qualified_type(t);
+        const char *q = urd_debuginfo_type_qualified(t);
         const char *word = t->kind == URD_TYPE_UNION  ? "union "
                            : t->kind == URD_TYPE_ENUM ? "enum "
                                                       : "struct ";

@@ -2,7 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 
-void urd_debuginfo_text_character(struct urd_buf *out, uint32_t c, char quote, bool digit_follows)
+void urd_debuginfo_text_character(struct urd_buf *out, uint32_t c, char quote)
 {
     static const char names[] = "\a\b\t\n\v\f\r\033", letters[] = "abtnvfre";
     const char *p = c && c < 128 ? strchr(names, (int)c) : NULL;
@@ -16,7 +16,6 @@ void urd_debuginfo_text_character(struct urd_buf *out, uint32_t c, char quote, b
         urd_buf_printf(out, "\\x%x", c);
     else
         urd_buf_printf(out, "\\%03o", c);
-    (void)digit_follows;
 }
 
 static uint32_t character(const uint8_t *bytes, size_t i, unsigned width)
@@ -52,7 +51,7 @@ void urd_debuginfo_text_string(struct urd_buf *out, const uint8_t *bytes, size_t
             run++;
         if (run > 10) { /* gdb's "print repeats" */
             urd_buf_printf(out, "%s%s'", open ? "\", " : any ? ", " : "", prefix);
-            urd_debuginfo_text_character(out, c, '\'', false);
+            urd_debuginfo_text_character(out, c, '\'');
             urd_buf_printf(out, "' <repeats %zu times>", run);
             open = false;
             any = true;
@@ -68,7 +67,7 @@ void urd_debuginfo_text_string(struct urd_buf *out, const uint8_t *bytes, size_t
             i += n;
             continue;
         }
-        urd_debuginfo_text_character(out, c, '"', false);
+        urd_debuginfo_text_character(out, c, '"');
         i++;
     }
     if (!any)
@@ -118,7 +117,7 @@ static void text_enum(struct urd_buf *out, const struct urd_type *t, int64_t n)
     const struct urd_enumerator *e = urd_debuginfo_type_enumerators(t, &count);
     uint64_t seen = 0;
     bool flags = true;
-    const char *q = t->scoped && t->name ? t->name : NULL;
+    const char *q = t->scoped && t->name ? urd_debuginfo_type_qualified(t) : NULL;
     for (size_t i = 0; i < count; i++) {
         uint64_t v = (uint64_t)e[i].value;
         if (e[i].value == n || (uint64_t)e[i].value == ((uint64_t)n & 0xffffffff)) {
@@ -192,7 +191,7 @@ static void text_spec(const struct urd_value *v, char spec, struct urd_buf *out)
         if (size == 1 || n < 0x80)
             urd_buf_u8(out, (uint8_t)n);
         else
-            urd_debuginfo_text_character(out, (uint32_t)n, 0, false);
+            urd_debuginfo_text_character(out, (uint32_t)n, 0);
         break;
     case 'b': {
         int top = n ? 63 - __builtin_clzll(n) : 0;
@@ -237,22 +236,37 @@ static void text_pointed(const struct urd_frame *frame, uint64_t address, unsign
     urd_debuginfo_text_string(out, bytes, n, width, true);
 }
 
+/** L, u or U when the type, or a typedef on the way to it, is a wide character; else NULL. */
+static const char *character_prefix(const struct urd_type *t)
+{
+    for (int i = 0; i < 32 && t; i++, t = t->target) {
+        if (t->name && !strcmp(t->name, "wchar_t"))
+            return "L";
+        if (t->name && !strcmp(t->name, "char16_t"))
+            return "u";
+        if (t->name && !strcmp(t->name, "char32_t"))
+            return "U";
+        if (t->kind != URD_TYPE_TYPEDEF && t->kind != URD_TYPE_QUALIFIED)
+            break;
+    }
+    return NULL;
+}
+
 static void text_pointer(const struct urd_frame *frame, const struct urd_type *t, uint64_t n,
                          const struct urd_text_options *o, struct urd_buf *out)
 {
     const struct urd_type *to = urd_debuginfo_type_strip(t->target);
     struct urd_place p;
-    char name[256];
     urd_buf_printf(out, "0x%lx", n);
     if (n && !o->no_symbols && frame->image && urd_debuginfo_image_find(frame->image, n, &p)) {
         const struct urd_symbol *s = urd_debuginfo_symbol_at(p.module, p.address);
-        if (s && s->kind != URD_SYMBOL_FRAME)
-            urd_buf_printf(out, " <%s>",
-                           urd_debuginfo_image_name_address(frame->image, n, name, sizeof name));
+        if (s && s->kind != URD_SYMBOL_FRAME && s->address == p.address)
+            urd_buf_printf(out, " <%s>", s->name);
+        else if (s && s->kind != URD_SYMBOL_FRAME) /* decimal, as gdb */
+            urd_buf_printf(out, " <%s+%lu>", s->name, p.address - s->address);
     }
-    bool wide = to->name && !strcmp(to->name, "wchar_t");
-    if (n && !o->no_strings && frame->read_memory && to->kind == URD_TYPE_CHAR &&
-        (to->size == 1 || wide))
+    if (n && !o->no_strings && frame->read_memory &&
+        ((to->kind == URD_TYPE_CHAR && to->size == 1) || character_prefix(t->target)))
         text_pointed(frame, n, (unsigned)to->size, o->max_elements, out);
 }
 
@@ -261,6 +275,7 @@ void urd_debuginfo_text_scalar(const struct urd_frame *frame, const struct urd_v
 {
     const struct urd_type *t = urd_debuginfo_type_strip(v->type);
     const uint8_t *bytes = urd_debuginfo_value_bytes(v);
+    const char *prefix = character_prefix(v->type);
     uint64_t n = 0;
     long double d;
     if (o->spec && o->spec != 's') {
@@ -268,18 +283,18 @@ void urd_debuginfo_text_scalar(const struct urd_frame *frame, const struct urd_v
         return;
     }
     urd_debuginfo_value_to_u64(v, &n);
+    if (t->kind == URD_TYPE_CHAR || prefix) {
+        urd_buf_printf(out, t->is_signed ? "%ld %s'" : "%lu %s'", n, prefix ? prefix : "");
+        urd_debuginfo_text_character(out, t->size == 1 ? (uint8_t)n : (uint32_t)n, '\'');
+        urd_buf_u8(out, '\'');
+        return;
+    }
     switch (t->kind) {
     case URD_TYPE_INT:
         if (v->size == 16)
             decimal128(out, bytes, t->is_signed);
         else
             urd_buf_printf(out, t->is_signed ? "%ld" : "%lu", n);
-        break;
-    case URD_TYPE_CHAR:
-        urd_buf_printf(out, t->is_signed ? "%ld %s'" : "%lu %s'", n,
-                       t->size == 1 ? "" : t->name && !strcmp(t->name, "wchar_t") ? "L" : t->size == 2 ? "u" : "U");
-        urd_debuginfo_text_character(out, t->size == 1 ? (uint8_t)n : (uint32_t)n, '\'', false);
-        urd_buf_u8(out, '\'');
         break;
     case URD_TYPE_BOOL:
         if (n > 1)

@@ -8,8 +8,8 @@
 #define URD_DEBUGINFO_VALUE_SCALAR_H
 #include "debuginfo/value_text.h"
 
-/** One character within quotes of a kind, escaped; next tells whether a digit follows. */
-void urd_debuginfo_text_character(struct urd_buf *out, uint32_t c, char quote, bool digit_follows);
+/** One character within quotes of a kind, escaped. */
+void urd_debuginfo_text_character(struct urd_buf *out, uint32_t c, char quote);
 /** count characters of width bytes as "text", '\000' <repeats 12 times>. */
 void urd_debuginfo_text_string(struct urd_buf *out, const uint8_t *bytes, size_t count,
                                unsigned width, bool more);
