@@ -2,23 +2,30 @@
  * One block: from decoded instructions to code in the cache.
  *
  * A block is decoded first, and ends early where it would run out of registers: every register that
- * instrumentation needs over the whole block (log pointer, scratch, anchor of RIP-relative operands)
- * must be one that no instruction of it mentions. Then code is written straight into the cache:
+ * instrumentation needs over the whole block must be one that no instruction of it mentions. The log
+ * pointer, the steps left and one scratch register are carried from block to block; their application
+ * values stay in their homes all the while. Two blocks that chose the same registers are linked
+ * body to body; otherwise a branch leaves through cold code that gives up what is carried, and comes
+ * in by the target's entry, which takes up its own.
  *
- *     entry:  [stop]  [cut test]           exits that resume right behind themselves
- *             mov gs:[home r11], r11       \
- *             mov r11, gs:[log_pos]         | LOG: r11 is the record
- *             mov [r11+size-8], r11         | faults in the guard: the record does not fit
- *             mov qword [r11], id          /
- *             mov gs:[home rcx], rcx; mov rcx, gs:[steps_left]; lea rcx, [rcx-n]     \
- *             mov gs:[steps_left], rcx; movzx ecx, byte gs:[steps_left+7]             | COUNT
- *             lea rcx, [rcx-255]; jrcxz out_of_budget; mov rcx, gs:[home rcx]        /
- *     body:   the instructions, each followed by the stores of its slot
- *             lea r11, [r11+size]; mov gs:[log_pos], r11; mov r11, gs:[home r11]
- *             jcc taken                    rel32s that lie within 8 aligned bytes and are patched
- *             jmp fall-through             left out when that block follows right here
+ *     entry (cold):  [stop]  [cut test]           exits that resume right behind themselves
+ *                    mov gs:[home r11], r11;  mov gs:[home r10], r10;  mov r11, gs:[log_pos]
+ *                    jmp body
+ *     body (hot):    mov qword [r11], id          LOG: r11 is the record
+ *                    mov r10, [r11+size-8]        faults in the guard when the record does not fit
+ *                    lea r15, [r15-n]             COUNT: r15 is the steps left
+ *                    mov r10, r15; bswap r10; movsx r10, r10b     its sign, and
+ *                    mov r10, gs:[r10*8]          a fault below the context when that is negative
+ *                    the instructions, each followed by the stores of its slot
+ *                    lea r11, [r11+size]
+ *                    jcc taken                    rel32s that lie within 8 aligned bytes and are patched
+ *                    jmp fall-through             left out when that block's body follows right here
+ *     leave (cold):  mov gs:[log_pos], r11; mov r11, gs:[home r11]; mov r10, gs:[home r10]
+ *                    jmp entry of another block, or to the tool
  *
- * steps_left is negative when its top byte is 0xff, which lea and jrcxz can test without flags.
+ * Both faults are turned into exits by urd_translate_log_full. Rejected: compares and branches, for they
+ * need the flags or rcx; keeping log_pos in memory (four more instructions and three more stores a
+ * block, half as fast on bzip2).
  */
 #include "translate/internal.h"
 
@@ -28,8 +35,6 @@ static const int8_t low_preference[] = {RBP, RBX, RDI, RSI, RDX, RAX};
 
 static bool needs_temp2(const struct insn *in, bool log)
 {
-    if (in->kind == INSN_JUMP_INDIRECT || in->kind == INSN_CALL_INDIRECT || in->kind == INSN_RET)
-        return !log;
     if (!log || in->write == WRITE_NONE)
         return false;
     return in->write == WRITE_BIT || in->write == WRITE_MASK_K || in->write == WRITE_MASK_VECTOR ||
@@ -48,7 +53,7 @@ static struct demand demand_of(struct demand d, const struct insn *in, bool log)
     d.used |= in->used;
     d.anchor |= in->rip_relative;
     d.temp2 |= needs_temp2(in, log);
-    d.temp |= d.temp2 || log || in->kind == INSN_JUMP_INDIRECT || in->kind == INSN_CALL_INDIRECT ||
+    d.temp |= d.temp2 || in->kind == INSN_JUMP_INDIRECT || in->kind == INSN_CALL_INDIRECT ||
               in->kind == INSN_RET;
     return d;
 }
@@ -64,22 +69,40 @@ static int take(uint16_t *used, const int8_t *from, unsigned n)
 }
 
 struct allocation {
-    int log, temp, temp2, anchor;
+    int log, count, temp, temp2, anchor;
 };
 
-static bool allocate(struct demand d, bool log, struct allocation *ret)
+static bool take_carried(uint16_t *used, struct carried c, struct allocation *ret)
+{
+    uint16_t mask = urd_carried_mask(c);
+    if (*used & mask)
+        return false;
+    *used |= mask;
+    ret->log = c.log;
+    ret->count = c.count;
+    ret->temp = c.temp;
+    return true;
+}
+
+/* hint: what the block that leads here carries, which is best kept. */
+static bool allocate(struct demand d, unsigned probes, struct carried hint, struct carried standard,
+                     struct allocation *ret)
 {
     uint16_t used = d.used | 1 << RSP | 1 << RCX;
-    *ret = (struct allocation){-1, -1, -1, -1};
+    *ret = (struct allocation){-1, -1, -1, -1, -1};
     if (d.anchor && (ret->anchor = take(&used, low_preference, sizeof low_preference)) < 0)
         return false;
-    if (log && (ret->log = take(&used, preference, sizeof preference)) < 0)
-        return false;
-    if (d.temp && (ret->temp = take(&used, preference, sizeof preference)) < 0)
-        return false;
-    if (d.temp2 && (ret->temp2 = take(&used, preference, sizeof preference)) < 0)
-        return false;
-    return true;
+    bool carry = probes & (URD_PROBE_LOG | URD_PROBE_COUNT);
+    if (!(carry && carried_any(hint) && take_carried(&used, hint, ret)) &&
+        !((carry || d.temp) && take_carried(&used, standard, ret))) {
+        if ((probes & URD_PROBE_LOG) && (ret->log = take(&used, preference, sizeof preference)) < 0)
+            return false;
+        if ((carry || d.temp) && (ret->temp = take(&used, preference, sizeof preference)) < 0)
+            return false;
+        if ((probes & URD_PROBE_COUNT) && (ret->count = take(&used, preference, sizeof preference)) < 0)
+            return false;
+    }
+    return !d.temp2 || (ret->temp2 = take(&used, preference, sizeof preference)) >= 0;
 }
 
 /* ---- decoding ---- */
@@ -107,13 +130,13 @@ static size_t read_code(struct urd_translator *t, uint64_t pc, const struct urd_
 
 unsigned urd_block_decode(struct urd_translator *t, uint64_t pc,
                           const struct urd_code_reader *reader, struct insn *insns,
-                          bool *ret_unreadable, bool *ret_step_next)
+                          bool *ret_unreadable)
 {
     bool log = t->probes & URD_PROBE_LOG;
     struct demand demand = {0};
     struct allocation unused;
     unsigned n = 0, record = 8;
-    *ret_unreadable = *ret_step_next = false;
+    *ret_unreadable = false;
     for (uint64_t at = pc; n < MAX_INSNS; n++) {
         struct insn *in = &insns[n];
         uint8_t bytes[15];
@@ -124,14 +147,12 @@ unsigned urd_block_decode(struct urd_translator *t, uint64_t pc,
             *ret_unreadable = true;
             break;
         }
-        if (in->kind == INSN_STEP) {
-            *ret_step_next = true;
+        if (in->kind == INSN_STEP)
             break;
-        }
         struct urd_slot slot;
         unsigned more = urd_insn_slot(in, &slot) ? urd_slot_bytes(&slot) : 0;
         struct demand next = demand_of(demand, in, log);
-        if (n && (record + more > MAX_RECORD_BYTES || !allocate(next, log, &unused)))
+        if (n && (record + more > MAX_RECORD_BYTES || !allocate(next, t->probes, CARRIED_NONE, t->standard, &unused)))
             break;
         demand = next;
         record += more;
@@ -172,116 +193,103 @@ void urd_block_describe(struct block *b, const struct insn *insns, unsigned n)
     b->pub.slots = slots;
 }
 
-/* ---- the entry ---- */
+/* ---- the entry and the beginning of the body ---- */
 
+/* All registers are the subject's, and are again afterwards. */
 static void emit_cut_test(struct gen *g)
 {
-    struct emit *e = &g->hot;
+    struct emit *e = &g->cold;
     uint8_t *unequal[16];
-    uint16_t before = g->spilled;
-    urd_gen_spill(g, RCX);
-    urd_gen_spill(g, RDX);
+    emit_ctx_store(e, RCX, urd_ctx_scratch(RCX));
+    emit_ctx_store(e, RDX, urd_ctx_scratch(RDX));
     for (int r = 0; r < 16; r++) {
-        int value = r;
-        if (r == RCX) {
-            emit_ctx_load(e, RDX, (unsigned)offsetof(struct urd_context, scratch) + 8 * RCX);
-            value = RDX;
-        } else if (r == RDX) {
-            emit_ctx_load(e, RDX, (unsigned)offsetof(struct urd_context, scratch) + 8 * RDX);
-        }
+        if (r == RCX || r == RDX)
+            emit_ctx_load(e, RDX, urd_ctx_scratch(r));
         emit_ctx_load(e, RCX, (unsigned)offsetof(struct urd_context, cut_regs) + 8u * (unsigned)r);
         emit_bytes(e, "\x48\xf7\xd1", 3); /* not rcx */
-        emit_lea(e, RCX, (struct emit_mem){value, RCX, 1, 1});
+        emit_lea(e, RCX, (struct emit_mem){r == RCX ? RDX : r, RCX, 1, 1});
         uint8_t *equal = emit_jump8(e, 0xe3);
         emit_u8(e, 0xe9);
         emit_u32(e, 0);
         unequal[r] = e->at;
         emit_here(e, equal);
     }
-    urd_gen_unspill(g, RDX);
-    urd_gen_unspill(g, RCX);
+    emit_ctx_load(e, RDX, urd_ctx_scratch(RDX));
+    emit_ctx_load(e, RCX, urd_ctx_scratch(RCX));
     urd_gen_exit(g, e, URD_EXIT_CUT, g->b->pub.pc, true);
     uint8_t *over = emit_jump8(e, 0xeb);
     for (int r = 0; r < 16; r++) {
         uint32_t distance = (uint32_t)(e->at - unequal[r]);
         memcpy(unequal[r] - 4, &distance, 4);
     }
-    g->spilled = before | 1 << RCX | 1 << RDX;
-    urd_gen_note(g);
-    urd_gen_unspill(g, RDX);
-    urd_gen_unspill(g, RCX);
+    emit_ctx_load(e, RDX, urd_ctx_scratch(RDX));
+    emit_ctx_load(e, RCX, urd_ctx_scratch(RCX));
     emit_here(e, over);
 }
 
-static void emit_log_entry(struct gen *g, unsigned record_bytes)
+/* Nothing in it can be interrupted by a fault. */
+static void emit_entry(struct gen *g, bool stop, bool cut)
+{
+    struct emit *e = &g->cold;
+    struct block *b = g->b;
+    while ((uintptr_t)e->at & 7)
+        emit_u8(e, 0xcc);
+    b->entry = urd_gen_offset(g, e->at);
+    if (stop)
+        urd_gen_exit(g, e, URD_EXIT_STOP, b->pub.pc, true);
+    if (cut)
+        emit_cut_test(g);
+    if (!g->n_insns) {
+        urd_gen_exit(g, e, URD_EXIT_STEP, b->pub.pc, false);
+        return;
+    }
+    urd_gen_enter(e, g->carries);
+    urd_gen_jump(g, e, b->hot);
+}
+
+/* The first instruction has at least 5 bytes: a jump takes its place when the block is invalidated. */
+static void emit_log_start(struct gen *g, unsigned record_bytes)
 {
     struct emit *e = &g->hot;
-    urd_gen_spill(g, g->reg_log);
-    emit_ctx_load(e, g->reg_log, offsetof(struct urd_context, log_pos));
-    g->b->touch = urd_gen_offset(g, e->at);
-    if (record_bytes > 8)
-        emit_store(e, g->reg_log, EMIT_AT(g->reg_log, record_bytes - 8));
     emit_store_imm(e, (int32_t)g->b->pub.id, EMIT_AT(g->reg_log, 0));
-    g->b->body = urd_gen_offset(g, e->at);
+    if (record_bytes > 8)
+        emit_load(e, g->reg_temp, EMIT_AT(g->reg_log, record_bytes - 8));
     g->log_at = 8;
 }
 
-/* A rel32 jump to where the cold part goes on; jrcxz only reaches 127 bytes. */
-static uint8_t *emit_out_of_budget(struct gen *g)
-{
-    uint8_t *at = g->hot.at;
-    emit_u8(&g->hot, 0xe9);
-    emit_u32(&g->hot, urd_gen_offset(g, g->cold.at) - (urd_gen_offset(g, g->hot.at) + 4));
-    return at;
-}
-
-/* out: emit_out_of_budget's jump, when it is near. */
-static void emit_count(struct gen *g, uint8_t *out)
+static void emit_count(struct gen *g)
 {
     struct emit *e = &g->hot;
-    unsigned steps = offsetof(struct urd_context, steps_left);
-    unsigned home = (unsigned)offsetof(struct urd_context, scratch);
-    if (!out) {
-        uint8_t *over = emit_jump8(e, 0xeb);
-        out = emit_out_of_budget(g);
-        emit_here(e, over);
-    }
-    urd_gen_spill(g, RCX);
-    emit_ctx_load(e, RCX, steps);
-    emit_lea(e, RCX, EMIT_AT(RCX, -(int)g->n_insns));
-    emit_ctx_store(e, RCX, steps);
+    int c = g->reg_count, t = g->reg_temp;
+    /* lea c, [c - n] with a disp32: see above */
+    emit_u8(e, 0x48 | (c >= 8 ? 5 : 0));
+    emit_u8(e, 0x8d);
+    emit_u8(e, 0x80 | (unsigned)(c & 7) << 3 | (unsigned)(c & 7));
+    if ((c & 7) == 4)
+        emit_u8(e, 0x24);
+    emit_u32(e, (uint32_t)-(int)g->n_insns);
     g->b->counted = urd_gen_offset(g, e->at);
-    emit_op_mem(e, 0x65, 0x0fb6, 4, RCX, EMIT_AT(-1, steps + 7));
-    emit_lea(e, RCX, EMIT_AT(RCX, -255));
-    emit_u8(e, 0xe3);
-    emit_u8(e, (uint8_t)(out - (e->at + 1)));
-    /* The budget's end, cold. */
-    struct emit *c = &g->cold;
-    emit_ctx_load(c, RCX, steps);
-    emit_lea(c, RCX, EMIT_AT(RCX, g->n_insns));
-    emit_ctx_store(c, RCX, steps);
-    for (int r = 0; r < 16; r++)
-        if (g->spilled >> r & 1)
-            emit_ctx_load(c, r, home + 8u * (unsigned)r);
-    urd_gen_exit(g, c, URD_EXIT_BUDGET, g->b->pub.pc, false);
-    urd_gen_unspill(g, RCX);
+    emit_mov(e, t, c);
+    emit_u8(e, 0x48 | (t >= 8)); /* bswap t */
+    emit_u8(e, 0x0f);
+    emit_u8(e, 0xc8 | (unsigned)(t & 7));
+    emit_u8(e, 0x48 | (t >= 8 ? 5 : 0)); /* movsx t, t(8) */
+    emit_u8(e, 0x0f);
+    emit_u8(e, 0xbe);
+    emit_u8(e, 0xc0 | (unsigned)(t & 7) << 3 | (unsigned)(t & 7));
+    emit_op_mem(e, 0x65, 0x8b, 8, t, (struct emit_mem){-1, t, 8, 0});
 }
 
 /* ---- the end ---- */
 
-static void unspill_all(struct gen *g)
+/* All but what is carried becomes the subject's; the record is complete. */
+static void finish(struct gen *g)
 {
+    if (g->carries.log >= 0)
+        emit_lea(&g->hot, g->reg_log, EMIT_AT(g->reg_log, g->log_at));
     for (int r = 0; r < 16; r++)
-        urd_gen_unspill(g, r);
-}
-
-/* Hand the record over. */
-static void finish_log(struct gen *g)
-{
-    if (!g->log || !(g->spilled >> g->reg_log & 1))
-        return;
-    emit_lea(&g->hot, g->reg_log, EMIT_AT(g->reg_log, g->log_at));
-    emit_ctx_store(&g->hot, g->reg_log, offsetof(struct urd_context, log_pos));
+        if (!(urd_carried_mask(g->carries) >> r & 1))
+            urd_gen_unspill(g, r);
 }
 
 static void edge(struct gen *g, int condition, uint64_t pc)
@@ -305,9 +313,9 @@ static void emit_call(struct gen *g, const struct insn *in)
     if ((int64_t)back == (int32_t)back) {
         emit_store_imm(e, (int32_t)back, EMIT_AT(g->reg_log, g->log_at + 8));
     } else {
-        /* rcx if the target is in temp */
-        int t = in->kind == INSN_CALL_INDIRECT ? RCX : g->reg_temp;
-        urd_gen_spill(g, t);
+        int t = in->kind == INSN_CALL_INDIRECT ? RCX : g->reg_temp; /* temp has the target */
+        if (t == RCX)
+            urd_gen_spill(g, t);
         emit_mov_imm(e, t, back);
         emit_store(e, t, EMIT_AT(g->reg_log, g->log_at + 8));
     }
@@ -371,48 +379,42 @@ static void emit_branch(struct gen *g, const struct insn *in)
 
 static void emit_end(struct gen *g, const struct insn *in, uint64_t next)
 {
-    switch (in ? in->kind : INSN_COPY) {
+    switch (in->kind) {
     case INSN_JUMP:
-        finish_log(g);
-        unspill_all(g);
+        finish(g);
         edge(g, -1, in->target);
         break;
     case INSN_BRANCH:
-        finish_log(g);
-        unspill_all(g);
+        finish(g);
         emit_branch(g, in);
         break;
     case INSN_CALL:
         emit_call(g, in);
-        finish_log(g);
-        unspill_all(g);
+        finish(g);
         edge(g, -1, in->target);
         break;
     case INSN_CALL_INDIRECT:
-        emit_target(g, in);
-        emit_call(g, in);
-        finish_log(g);
-        urd_gen_indirect(g, g->reg_temp);
-        break;
     case INSN_JUMP_INDIRECT:
-        emit_target(g, in);
-        g->b->done_offsets[in - g->insns] = urd_gen_offset(g, g->hot.at);
-        finish_log(g);
-        urd_gen_indirect(g, g->reg_temp);
-        break;
     case INSN_RET:
-        emit_ret(g, in);
-        finish_log(g);
-        urd_gen_indirect(g, g->reg_temp);
+        if (in->kind == INSN_RET)
+            emit_ret(g, in);
+        else
+            emit_target(g, in);
+        if (in->kind == INSN_CALL_INDIRECT)
+            emit_call(g, in);
+        if (in->kind == INSN_JUMP_INDIRECT)
+            g->b->done_offsets[in - g->insns] = urd_gen_offset(g, g->hot.at);
+        if (g->log)
+            emit_lea(&g->hot, g->reg_log, EMIT_AT(g->reg_log, g->log_at));
+        urd_gen_indirect(g);
         break;
     case INSN_SYSCALL:
-        finish_log(g);
-        unspill_all(g);
+        finish(g);
+        urd_gen_leave(&g->hot, g->carries);
         urd_gen_exit(g, &g->hot, URD_EXIT_SYSCALL, in->pc, false);
         break;
     default:
-        finish_log(g);
-        unspill_all(g);
+        finish(g);
         edge(g, -1, next);
     }
 }
@@ -427,7 +429,6 @@ static void emit_body(struct gen *g)
         if (in->kind == INSN_REP) {
             urd_gen_rep(g, in);
         } else if (in->kind == INSN_COPY && g->log && urd_insn_slot(in, &slot)) {
-            urd_gen_spill(g, g->reg_temp);
             if (needs_temp2(in, true))
                 urd_gen_spill(g, g->reg_temp2);
             urd_gen_logged(g, in);
@@ -451,95 +452,119 @@ static unsigned record_bytes(const struct block *b)
     return bytes;
 }
 
-static void start(struct gen *g, const struct insn *insns, unsigned n)
+static void start(struct gen *g, struct carried hint)
 {
     struct demand d = {0};
     struct allocation a;
-    for (unsigned i = 0; i < n; i++)
-        d = demand_of(d, &insns[i], g->log);
-    /* Every anchor and temp2 is spilled where it is first used. */
-    bool enough = allocate(d, g->log, &a);
+    for (unsigned i = 0; i < g->n_insns; i++)
+        d = demand_of(d, &g->insns[i], g->log);
+    bool enough = allocate(d, g->t->probes, hint, g->t->standard, &a);
     urd_check(enough, "one instruction uses every register");
     g->reg_log = a.log;
+    g->reg_count = a.count;
     g->reg_temp = a.temp;
     g->reg_temp2 = a.temp2;
     g->reg_anchor = a.anchor;
-    g->b->insn_offsets = urd_xcalloc(n + 1, sizeof *g->b->insn_offsets);
-    g->b->done_offsets = urd_xcalloc(n + 1, sizeof *g->b->done_offsets);
+    g->carries = CARRIED_NONE;
+    if (g->log || g->count)
+        g->carries = (struct carried){(int8_t)a.log, (int8_t)a.count, (int8_t)a.temp};
+    g->b->carries = g->carries;
+    g->b->insn_offsets = urd_xcalloc(g->n_insns + 1, sizeof *g->b->insn_offsets);
+    g->b->done_offsets = urd_xcalloc(g->n_insns + 1, sizeof *g->b->done_offsets);
 }
 
-static void keep_going_edges(struct gen *g, uint64_t *next, unsigned *n_next)
+/* The block before may end with a jump to here, and nobody runs it yet: leave that out. */
+static void join(struct gen *g, bool plain_entry)
 {
+    struct urd_translator *t = g->t;
+    if (t->last_fall.branch && t->last_fall.pc == g->b->pub.pc && t->last_fall.branch + 4 == t->hot &&
+        plain_entry && carried_same(t->last_fall.carries, g->carries)) {
+        g->hot.at -= 5;
+        urd_cache_forget_edge(t, g->b->pub.pc, t->last_fall.branch);
+    }
+}
+
+static void emit_block(struct gen *g)
+{
+    const struct insn *last = &g->insns[g->n_insns - 1];
+    struct block *b = g->b;
+    g->spilled = urd_carried_mask(g->carries);
+    urd_gen_note(g);
+    if (g->log)
+        emit_log_start(g, record_bytes(b));
+    if (g->count)
+        emit_count(g);
+    bool long_first = g->insns[0].kind == INSN_COPY && !g->insns[0].rip_relative &&
+                      g->insns[0].length >= 5;
+    if (!g->log && !g->count && !long_first)
+        emit_nop(&g->hot, 5);
+    b->body = urd_gen_offset(g, g->hot.at);
+    if (!g->count)
+        b->counted = b->body;
+    emit_body(g);
+    emit_end(g, last, last->pc + last->length);
+    b->insn_offsets[g->n_insns] = b->done_offsets[g->n_insns - 1];
+}
+
+static void link_edges(struct gen *g, uint64_t *next, unsigned *n_next)
+{
+    struct urd_translator *t = g->t;
     /* The last jump's target first: if it is translated next the jump is left out. */
     *n_next = 0;
     for (unsigned i = g->n_edges; i-- > 0;)
         next[(*n_next)++] = g->edges[i].pc;
+    for (unsigned i = 0; i < g->n_edges; i++)
+        urd_cache_edge(t, &g->cold, g->edges[i].pc, g->edges[i].branch, g->carries);
+    t->last_fall.branch = 0;
+    if (g->n_edges) {
+        t->last_fall.branch = g->edges[g->n_edges - 1].branch;
+        t->last_fall.pc = g->edges[g->n_edges - 1].pc;
+        t->last_fall.carries = g->carries;
+    }
 }
 
 struct block *urd_block_build(struct urd_translator *t, uint64_t pc,
-                              const struct urd_code_reader *reader, uint64_t ret_next[3],
-                              unsigned *ret_n_next)
+                              const struct urd_code_reader *reader, struct carried hint,
+                              uint64_t ret_next[3], unsigned *ret_n_next)
 {
     static __thread struct insn insns[MAX_INSNS];
-    bool unreadable, step_next;
-    unsigned n = urd_block_decode(t, pc, reader, insns, &unreadable, &step_next);
+    bool unreadable;
+    unsigned n = urd_block_decode(t, pc, reader, insns, &unreadable);
     if (!n && unreadable)
         return NULL;
     struct block *b = urd_xcalloc(1, sizeof *b);
-    struct gen g = {.t = t, .b = b, .insns = insns, .n_insns = n, .n_edges = 0,
+    struct gen g = {.t = t, .b = b, .insns = insns, .n_insns = n,
                     .log = t->probes & URD_PROBE_LOG, .count = t->probes & URD_PROBE_COUNT,
                     .hot = {t->map + t->hot}, .cold = {t->map + t->cold}};
     b->pub.pc = pc;
     b->pub.id = t->n_blocks;
     urd_block_describe(b, insns, n);
-    if (t->last_fall && t->last_fall_pc == pc && t->last_fall + 4 == t->hot && !g.count) {
-        /* The block before ends with a jump to here, and nobody runs it yet. */
-        g.hot.at -= 5;
-        urd_cache_forget_edge(t, pc, t->last_fall);
-    }
-    start(&g, insns, n);
+    start(&g, hint);
+    struct carried carries = g.carries;
     bool stop = urd_map_get(&t->stops, pc), cut = t->cut && t->cut == pc;
-    uint8_t *out = g.count && n && !stop && !cut ? emit_out_of_budget(&g) : NULL;
+    bool plain_entry = n && !stop && !cut;
+    join(&g, plain_entry);
     emit_align_patch(&g.hot, 0, 5);
     b->hot = urd_gen_offset(&g, g.hot.at);
-    b->pub.cache = URD_CACHE_BASE + b->hot;
-    if (stop)
-        urd_gen_exit(&g, &g.hot, URD_EXIT_STOP, pc, true);
-    if (cut)
-        emit_cut_test(&g);
-    if (n) {
-        if (g.log)
-            emit_log_entry(&g, record_bytes(b));
-        if (g.count)
-            emit_count(&g, out);
-        /* An entry is patched to a 5-byte jump when the block is invalidated. */
-        bool long_first = insns[0].kind == INSN_COPY && !insns[0].rip_relative && insns[0].length >= 5;
-        if (g.hot.at == t->map + b->hot && !long_first)
-            emit_nop(&g.hot, 5);
-        emit_body(&g);
-    }
-    if (n) {
-        const struct insn *last = &insns[n - 1];
-        emit_end(&g, last, last->pc + last->length);
-        keep_going_edges(&g, ret_next, ret_n_next);
-        if (last->kind == INSN_CALL || last->kind == INSN_CALL_INDIRECT || last->kind == INSN_SYSCALL)
-            ret_next[(*ret_n_next)++] = last->pc + last->length;
-    } else {
-        urd_gen_exit(&g, &g.hot, URD_EXIT_STEP, pc, false);
+    b->accepts = plain_entry ? carries : CARRIED_NONE;
+    if (plain_entry && !carried_any(carries))
+        b->entry = b->hot;
+    else
+        emit_entry(&g, stop, cut);
+    b->pub.cache = URD_CACHE_BASE + b->entry;
+    urd_gen_indirect_entry(&g);
+    if (n)
+        emit_block(&g);
+    else
         t->stats.unknown_insns++;
-        *ret_n_next = 0;
-    }
-    b->insn_offsets[n] = n ? b->done_offsets[n - 1] : b->hot;
     b->hot_end = urd_gen_offset(&g, g.hot.at);
-    if (!g.count)
-        b->counted = n ? b->insn_offsets[0] : b->hot_end;
     b->n_events = g.n_events;
     b->events = urd_xcalloc(g.n_events + 1, sizeof *b->events);
     memcpy(b->events, g.events, g.n_events * sizeof *b->events);
-    for (unsigned i = 0; i < g.n_edges; i++)
-        urd_cache_edge(&g, g.edges[i].pc, g.edges[i].branch);
-    t->last_fall = g.n_edges ? g.edges[g.n_edges - 1].branch : 0;
-    t->last_fall_pc = g.n_edges ? g.edges[g.n_edges - 1].pc : 0;
+    link_edges(&g, ret_next, ret_n_next);
+    if (n && (insns[n - 1].kind == INSN_CALL || insns[n - 1].kind == INSN_CALL_INDIRECT ||
+              insns[n - 1].kind == INSN_SYSCALL))
+        ret_next[(*ret_n_next)++] = insns[n - 1].pc + insns[n - 1].length;
     t->hot = urd_gen_offset(&g, g.hot.at);
     t->cold = urd_gen_offset(&g, g.cold.at);
     return b;

@@ -19,21 +19,26 @@
 static void add_common_code(struct urd_translator *t)
 {
     struct gen g = {.t = t, .hot = {t->map + HOT_START}, .cold = {t->map + COLD_START}};
+    t->trap = urd_gen_offset(&g, g.cold.at);
+    emit_u8(&g.cold, 0xcc);
     t->miss_tail = urd_gen_offset(&g, g.cold.at);
-    emit_ctx_imm32(&g.cold, offsetof(struct urd_context, exit_link) + 4,
-                   (uint32_t)(URD_CACHE_BASE >> 32));
+    emit_ctx_imm(&g.cold, offsetof(struct urd_context, exit_link), 0);
     emit_ctx_imm(&g.cold, offsetof(struct urd_context, exit_reason), URD_EXIT_MISS);
     emit_u8(&g.cold, 0xcc);
-    t->indirect_probe = urd_gen_offset(&g, g.cold.at);
-    urd_gen_indirect_probe(&g);
+    t->probe = urd_gen_offset(&g, g.cold.at);
+    urd_gen_probe(&g);
     t->hot = HOT_START;
     t->cold = urd_gen_offset(&g, g.cold.at);
+    urd_table_reset(t);
 }
 
 urd_err *urd_translate_create(unsigned probes, struct urd_translator **ret)
 {
     struct urd_translator *t = urd_xcalloc(1, sizeof *t);
     t->probes = probes;
+    t->standard.log = probes & URD_PROBE_LOG ? R11 : -1;
+    t->standard.count = !(probes & URD_PROBE_COUNT) ? -1 : probes & URD_PROBE_LOG ? R15 : R11;
+    t->standard.temp = R10;
     t->fd = memfd_create("urd-code-cache", MFD_CLOEXEC);
     t->map = MAP_FAILED;
     if (t->fd >= 0 && ftruncate(t->fd, URD_CACHE_BYTES) == 0)
@@ -67,7 +72,7 @@ void urd_translate_destroy(struct urd_translator *t)
         free(t->pages[i].ids);
     free(t->blocks);
     free(t->order);
-    free(t->pending);
+    free(t->edges);
     free(t->pages);
     urd_map_deinit(&t->by_pc);
     urd_map_deinit(&t->waiting);
@@ -87,53 +92,82 @@ int urd_translate_fd(const struct urd_translator *t)
 
 /* ---- branches ---- */
 
-static void wait_for(struct urd_translator *t, uint64_t pc, uint32_t branch)
+static void link_edge(struct urd_translator *t, const struct edge *e, const struct block *b)
 {
-    uint64_t *head = urd_map_put(&t->waiting, pc);
-    URD_PUSH(t->pending, t->n_pending, t->pending_capacity) =
-        (struct pending){branch, (uint32_t)*head};
-    *head = t->n_pending;
+    if (carried_any(e->carries) && !carried_same(e->carries, b->accepts))
+        urd_gen_branch_to(t, e->leave, b->entry);
+    else
+        urd_gen_branch_to(t, e->branch, carried_any(e->carries) ? b->hot : b->entry);
 }
 
-void urd_cache_edge(struct gen *g, uint64_t pc, uint32_t branch)
+/* Cold code: give up what is carried, then a jump; where to is the caller's business. */
+static uint32_t emit_leave(struct urd_translator *t, struct emit *cold, uint32_t branch,
+                           struct carried carries)
 {
-    struct urd_translator *t = g->t;
+    struct gen g = {.t = t};
+    urd_gen_branch_to(t, branch, urd_gen_offset(&g, cold->at));
+    if (!carried_any(carries))
+        return 0;
+    urd_gen_leave(cold, carries);
+    return urd_gen_branch(&g, cold, -1);
+}
+
+static void wait_for(struct urd_translator *t, uint64_t pc, struct edge e)
+{
+    uint64_t *head = urd_map_put(&t->waiting, pc);
+    e.next = (uint32_t)*head;
+    URD_PUSH(t->edges, t->n_edges, t->edges_capacity) = e;
+    *head = t->n_edges;
+}
+
+void urd_cache_edge(struct urd_translator *t, struct emit *cold, uint64_t pc, uint32_t branch,
+                    struct carried carries)
+{
+    struct gen g = {.t = t};
+    struct edge e = {.branch = branch, .carries = carries};
     uint64_t *id = urd_map_get(&t->by_pc, pc);
-    if (id) {
-        urd_gen_branch_to(t, branch, t->blocks[*id - 1]->hot);
+    const struct block *b = id ? t->blocks[*id - 1] : NULL;
+    if (b && (!carried_any(carries) || carried_same(carries, b->accepts))) {
+        link_edge(t, &e, b);
         return;
     }
-    urd_gen_miss(g, pc, branch);
-    wait_for(t, pc, branch);
+    e.leave = emit_leave(t, cold, branch, carries);
+    if (b) {
+        link_edge(t, &e, b);
+        return;
+    }
+    if (e.leave)
+        urd_gen_branch_to(t, e.leave, urd_gen_offset(&g, cold->at));
+    emit_ctx_imm(cold, offsetof(struct urd_context, exit_pc), pc);
+    urd_gen_jump(&g, cold, t->miss_tail);
+    wait_for(t, pc, e);
 }
 
 void urd_cache_forget_edge(struct urd_translator *t, uint64_t pc, uint32_t branch)
 {
     uint64_t *head = urd_map_get(&t->waiting, pc);
-    for (uint64_t i = head ? *head : 0; i; i = t->pending[i - 1].next)
-        if (t->pending[i - 1].branch == branch)
-            t->pending[i - 1].branch = 0;
+    for (uint64_t i = head ? *head : 0; i; i = t->edges[i - 1].next)
+        if (t->edges[i - 1].branch == branch)
+            t->edges[i - 1].branch = 0;
 }
 
 /* A new block is complete: let those who wait for it, and everyone else, find it. */
-static void publish(struct urd_translator *t, struct block *b)
+static void publish(struct urd_translator *t, struct block *b, bool wanted)
 {
     uint64_t *head = urd_map_get(&t->waiting, b->pub.pc);
     if (head) {
-        for (uint64_t i = *head; i; i = t->pending[i - 1].next)
-            if (t->pending[i - 1].branch)
-                urd_gen_branch_to(t, t->pending[i - 1].branch, b->hot);
+        for (uint64_t i = *head; i; i = t->edges[i - 1].next)
+            if (t->edges[i - 1].branch)
+                link_edge(t, &t->edges[i - 1], b);
         urd_map_remove(&t->waiting, b->pub.pc);
     }
-    urd_table_put(t, b->pub.pc, b->pub.cache);
+    urd_table_put(t, b, wanted);
 }
 
 void urd_translate_link(struct urd_translator *t, uint64_t exit_link, uint64_t cache)
 {
-    if (exit_link >= URD_CACHE_BASE + HOT_START && exit_link < URD_CACHE_BASE + HOT_END &&
-        cache >= URD_CACHE_BASE + HOT_START && cache < URD_CACHE_BASE + HOT_END)
-        urd_gen_branch_to(t, (uint32_t)(exit_link - URD_CACHE_BASE),
-                          (uint32_t)(cache - URD_CACHE_BASE));
+    /* Blocks are linked when they are published; exit_link is always 0. */
+    (void)t, (void)exit_link, (void)cache;
 }
 
 /* ---- blocks ---- */
@@ -170,27 +204,33 @@ static bool touches(const struct block *b, uint64_t start, uint64_t size)
     return b->live && b->pub.pc < start + size && start < b->pub.pc + bytes;
 }
 
+/* A jump over the instruction at `at`, with its rel32 written in one go, that waits for pc. */
+static void replace_by_jump(struct urd_translator *t, uint32_t at, uint64_t pc, struct carried carries)
+{
+    uint8_t jump[5] = {0xe9};
+    uint64_t *word = (uint64_t *)(void *)(t->map + (at & ~7u)), value = *word;
+    struct emit cold = {t->map + t->cold};
+    /* The edge is made on a copy of the jump, where nothing runs yet. */
+    emit_align_patch(&cold, 1, 4);
+    uint32_t copy = (uint32_t)(cold.at - t->map);
+    emit_bytes(&cold, jump, 5);
+    urd_cache_edge(t, &cold, pc, copy + 1, carries);
+    t->cold = (uint32_t)(cold.at - t->map);
+    uint32_t rel = copy - (at + 5);
+    memcpy(jump + 1, &rel, 4);
+    memcpy((uint8_t *)&value + (at & 7), jump, 5);
+    __atomic_store_n(word, value, __ATOMIC_RELEASE);
+}
+
 static void kill_block(struct urd_translator *t, struct block *b)
 {
-    struct gen g = {.t = t, .cold = {t->map + t->cold}};
     b->live = false;
     urd_map_remove(&t->by_pc, b->pub.pc);
-    urd_table_remove(t, b->pub.pc);
-    /* A jump at the entry, written with its rel32 in one go; it waits for a new block. */
-    uint32_t branch = b->hot + 1, stub = t->cold;
-    uint64_t *word = (uint64_t *)(void *)(t->map + (b->hot & ~7u)), value = *word;
-    uint8_t jump[5] = {0xe9};
-    uint32_t rel = stub - (branch + 4);
-    memcpy(jump + 1, &rel, 4);
-    memcpy((uint8_t *)&value + (b->hot & 7), jump, 5);
-    emit_ctx_imm(&g.cold, offsetof(struct urd_context, exit_pc), b->pub.pc);
-    emit_ctx_imm32(&g.cold, offsetof(struct urd_context, exit_link),
-                   (uint32_t)(URD_CACHE_BASE + branch));
-    emit_u8(&g.cold, 0xe9);
-    emit_u32(&g.cold, t->miss_tail - (urd_gen_offset(&g, g.cold.at) + 4));
-    t->cold = urd_gen_offset(&g, g.cold.at);
-    __atomic_store_n(word, value, __ATOMIC_RELEASE);
-    wait_for(t, b->pub.pc, branch);
+    urd_table_remove(t, b);
+    if (b->entry != b->hot)
+        replace_by_jump(t, b->entry, b->pub.pc, CARRIED_NONE);
+    if (b->hot != b->hot_end)
+        replace_by_jump(t, b->hot, b->pub.pc, b->carries);
 }
 
 void urd_translate_invalidate(struct urd_translator *t, uint64_t start, uint64_t size)
@@ -226,14 +266,12 @@ static void flush(struct urd_translator *t)
     for (uint32_t i = 0; i < t->n_order; i++)
         t->blocks[t->order[i]]->live = false;
     t->n_order = 0;
-    t->n_pending = 0;
-    t->n_table = 0;
+    t->n_edges = 0;
     urd_map_clear(&t->by_pc);
     urd_map_clear(&t->waiting);
     urd_map_clear(&t->constants);
     for (uint32_t i = 0; i < t->n_pages; i++)
         t->pages[i].n_ids = 0;
-    memset(t->map, 0, TABLE_BYTES);
     t->stats.flushes++;
     add_common_code(t);
 }
@@ -241,14 +279,54 @@ static void flush(struct urd_translator *t)
 static bool nearly_full(const struct urd_translator *t)
 {
     return t->hot + HEADROOM_BYTES > HOT_END || t->cold + HEADROOM_BYTES > COLD_END ||
-           t->n_table + EAGER_BLOCKS > TABLE_LIMIT;
+           t->n_table + EAGER_BLOCKS > BUCKETS_LIMIT;
+}
+
+/* Translate from pc on, depth first, fall-throughs before jump targets, so that code follows where it
+ * falls. Returns the number of blocks made. */
+static unsigned translate_from(struct urd_translator *t, uint64_t pc,
+                               const struct urd_code_reader *reader, struct block **made)
+{
+    struct {
+        uint64_t pc;
+        struct carried hint;
+    } todo[EAGER_BLOCKS * 3 + 4];
+    unsigned n_todo = 0, n_made = 0;
+    todo[n_todo].hint = CARRIED_NONE;
+    todo[n_todo++].pc = pc;
+    while (n_todo && n_made <= EAGER_BLOCKS && !(n_made && nearly_full(t))) {
+        uint64_t at = todo[--n_todo].pc, next[3];
+        struct carried hint = todo[n_todo].hint;
+        unsigned n_next = 0;
+        if (urd_map_get(&t->by_pc, at))
+            continue;
+        struct block *b = urd_block_build(t, at, reader, hint, next, &n_next);
+        if (!b && at == pc)
+            return 0;
+        if (!b)
+            continue;
+        add_block(t, b);
+        made[n_made++] = b;
+        for (unsigned i = n_next; i-- > 0;) {
+            todo[n_todo].hint = i == 2 ? CARRIED_NONE : b->carries;
+            todo[n_todo++].pc = next[i];
+        }
+    }
+    return n_made;
 }
 
 urd_err *urd_translate_block(struct urd_translator *t, uint64_t pc,
                              const struct urd_code_reader *reader, uint64_t *ret_cache)
 {
+    if (t->out_of_budget == pc && pc) {
+        t->out_of_budget = 0;
+        *ret_cache = URD_CACHE_BASE + t->trap; /* ctx has the exit already */
+        return NULL;
+    }
+    t->out_of_budget = 0;
     uint64_t *known = urd_map_get(&t->by_pc, pc);
     if (known) {
+        urd_table_put(t, t->blocks[*known - 1], true);
         *ret_cache = t->blocks[*known - 1]->pub.cache;
         return NULL;
     }
@@ -256,32 +334,12 @@ urd_err *urd_translate_block(struct urd_translator *t, uint64_t pc,
         flush(t);
     for (size_t i = 0; i < sizeof t->code / sizeof *t->code; i++)
         t->code[i].number = 0;
-    t->last_fall = 0;
-    /* Depth first, fall-throughs before jump targets, so that code follows where it falls. */
-    uint64_t todo[EAGER_BLOCKS * 3 + 4];
+    t->last_fall.branch = 0;
     struct block *made[EAGER_BLOCKS + 1];
-    unsigned n_todo = 0, n_made = 0;
-    todo[n_todo++] = pc;
-    while (n_todo && n_made <= EAGER_BLOCKS && !(n_made && nearly_full(t))) {
-        uint64_t at = todo[--n_todo], next[3];
-        unsigned n_next = 0;
-        if (urd_map_get(&t->by_pc, at))
-            continue;
-        struct block *b = urd_block_build(t, at, reader, next, &n_next);
-        if (!b && at == pc) {
-            *ret_cache = 0;
-            return NULL;
-        }
-        if (!b)
-            continue;
-        add_block(t, b);
-        made[n_made++] = b;
-        for (unsigned i = n_next; i-- > 0;)
-            todo[n_todo++] = next[i];
-    }
-    for (unsigned i = 0; i < n_made; i++)
-        publish(t, made[i]);
-    *ret_cache = made[0]->pub.cache;
+    unsigned n = translate_from(t, pc, reader, made);
+    for (unsigned i = 0; i < n; i++)
+        publish(t, made[i], i == 0);
+    *ret_cache = n ? made[0]->pub.cache : 0;
     return NULL;
 }
 

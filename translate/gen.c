@@ -9,7 +9,10 @@
  */
 #include "translate/rewrite.h"
 
-#define HOME(reg) (unsigned)(offsetof(struct urd_context, scratch) + 8u * (unsigned)(reg))
+unsigned urd_ctx_scratch(int i)
+{
+    return (unsigned)offsetof(struct urd_context, scratch) + 8u * (unsigned)i;
+}
 
 uint32_t urd_gen_offset(const struct gen *g, const uint8_t *at)
 {
@@ -29,7 +32,7 @@ void urd_gen_spill(struct gen *g, int reg)
 {
     if (g->spilled >> reg & 1)
         return;
-    emit_ctx_store(&g->hot, reg, HOME(reg));
+    emit_ctx_store(&g->hot, reg, urd_ctx_scratch(reg));
     g->spilled |= (uint16_t)(1 << reg);
     urd_gen_note(g);
 }
@@ -38,7 +41,7 @@ void urd_gen_unspill(struct gen *g, int reg)
 {
     if (!(g->spilled >> reg & 1))
         return;
-    emit_ctx_load(&g->hot, reg, HOME(reg));
+    emit_ctx_load(&g->hot, reg, urd_ctx_scratch(reg));
     g->spilled &= (uint16_t)~(1 << reg);
     urd_gen_note(g);
 }
@@ -101,16 +104,40 @@ void urd_gen_exit(struct gen *g, struct emit *e, enum urd_exit reason, uint64_t 
     emit_u8(e, 0xcc);
 }
 
-/* What all direct misses have in common is at t->miss_tail. */
-void urd_gen_miss(struct gen *g, uint64_t pc, uint32_t branch)
+uint16_t urd_carried_mask(struct carried c)
 {
-    uint32_t stub = urd_gen_offset(g, g->cold.at);
-    emit_ctx_imm(&g->cold, offsetof(struct urd_context, exit_pc), pc);
-    emit_ctx_imm32(&g->cold, offsetof(struct urd_context, exit_link),
-                   (uint32_t)(URD_CACHE_BASE + branch));
-    emit_u8(&g->cold, 0xe9);
-    emit_u32(&g->cold, g->t->miss_tail - (urd_gen_offset(g, g->cold.at) + 4));
-    urd_gen_branch_to(g->t, branch, stub);
+    return (uint16_t)((c.log >= 0 ? 1 << c.log : 0) | (c.count >= 0 ? 1 << c.count : 0) |
+                      (c.temp >= 0 ? 1 << c.temp : 0));
+}
+
+void urd_gen_enter(struct emit *e, struct carried c)
+{
+    uint16_t mask = urd_carried_mask(c);
+    for (int r = 0; r < 16; r++)
+        if (mask >> r & 1)
+            emit_ctx_store(e, r, urd_ctx_scratch(r));
+    if (c.log >= 0)
+        emit_ctx_load(e, c.log, offsetof(struct urd_context, log_pos));
+    if (c.count >= 0)
+        emit_ctx_load(e, c.count, offsetof(struct urd_context, steps_left));
+}
+
+void urd_gen_leave(struct emit *e, struct carried c)
+{
+    uint16_t mask = urd_carried_mask(c);
+    if (c.log >= 0)
+        emit_ctx_store(e, c.log, offsetof(struct urd_context, log_pos));
+    if (c.count >= 0)
+        emit_ctx_store(e, c.count, offsetof(struct urd_context, steps_left));
+    for (int r = 0; r < 16; r++)
+        if (mask >> r & 1)
+            emit_ctx_load(e, r, urd_ctx_scratch(r));
+}
+
+void urd_gen_jump(struct gen *g, struct emit *e, uint32_t target)
+{
+    emit_u8(e, 0xe9);
+    emit_u32(e, target - (urd_gen_offset(g, e->at) + 4));
 }
 
 static void load_anchor(struct gen *g)

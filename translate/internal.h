@@ -22,13 +22,14 @@ enum {
     MAX_EVENTS = 512,        /* spills and unspills in one block */
 };
 
-/* The cache file: lookup table, then code that usually runs, then code that seldom runs. */
+/* The cache file: lookup tables, then code that usually runs, then code that seldom runs. */
 enum {
-    TABLE_BUCKETS = 1 << 16,
-    TABLE_BYTES = TABLE_BUCKETS * 64 + 0x10000, /* 4 ways of 16 bytes, and a tail to spill into */
-    TABLE_LIMIT = 150000,                       /* entries; more of them flush everything */
-    HOT_START = (TABLE_BYTES + 0xfff) & ~0xfff,
-    HOT_END = 88 << 20,
+    DIRECT_BYTES = 65536 * 8, /* lookup.c: by the low 16 bits of a pc, where to go on */
+    BUCKETS_START = DIRECT_BYTES,
+    BUCKETS_BYTES = 65536 * 64 + 0x10000, /* 4 ways of 16 bytes, and a tail to spill into */
+    BUCKETS_LIMIT = 150000,               /* entries; more of them flush everything */
+    HOT_START = (BUCKETS_START + BUCKETS_BYTES + 0xfff) & ~0xfff,
+    HOT_END = 72 << 20,
     COLD_START = HOT_END,
     COLD_END = URD_CACHE_BYTES,
     HEADROOM_BYTES = 128 << 10, /* no block needs more, in either part */
@@ -106,6 +107,26 @@ struct features {
 };
 const struct features *urd_translate_features(void);
 
+/**
+ * Registers that stay in instrumentation's hands from block to block: the log pointer, the steps left,
+ * and one scratch register. Their application values are in their homes meanwhile, and ctx->log_pos and
+ * ctx->steps_left are out of date. -1 for none.
+ */
+struct carried {
+    int8_t log, count, temp;
+};
+#define CARRIED_NONE ((struct carried){-1, -1, -1})
+
+static inline bool carried_same(struct carried a, struct carried b)
+{
+    return a.log == b.log && a.count == b.count && a.temp == b.temp;
+}
+
+static inline bool carried_any(struct carried c)
+{
+    return c.log >= 0 || c.count >= 0;
+}
+
 /** From cache offset on, the registers in mask are in their homes. */
 struct spill_event {
     uint32_t offset;
@@ -115,9 +136,13 @@ struct spill_event {
 struct block {
     struct urd_block pub;
     bool live;
-    uint32_t hot, hot_end;  /* cache offsets of its code */
+    uint32_t entry;         /* cache offset: all registers are the subject's; pub.cache */
+    uint32_t hot, hot_end;  /* cache offsets of its body */
+    uint32_t indirect;      /* cache offset where indirect branches come in, see lookup.c */
+    struct carried accepts; /* a branch that carries these may go straight to `hot` */
+    struct carried carries; /* within its body */
     uint32_t counted;       /* from here on its steps are subtracted and its instructions under way */
-    uint32_t touch, body;   /* instructions in [touch, body) may fault because the log is full */
+    uint32_t body;          /* where its instructions begin: a fault before that is an exit */
     uint32_t *insn_offsets; /* n_insns + 1 */
     uint32_t *done_offsets; /* n_insns: the instruction itself is over here; logging may follow */
     struct spill_event *events;
@@ -125,10 +150,12 @@ struct block {
     uint8_t single[15]; /* for urd_translate_single: the instruction's bytes */
 };
 
-/** A branch that waits for its target to be translated. */
-struct pending {
-    uint32_t branch; /* cache offset of the rel32 */
-    uint32_t next;   /* index + 1 of the next one with that target */
+/** A branch to an address that is not translated. */
+struct edge {
+    uint32_t branch;  /* cache offset of its rel32 */
+    uint32_t leave;   /* of the rel32 that ends the code which gives up what is carried; 0: nothing is */
+    uint32_t next;    /* index + 1 of the next one with that target */
+    struct carried carries;
 };
 
 struct page {
@@ -147,9 +174,9 @@ struct urd_translator {
     uint32_t *order; /* ids in order of their address, since the last flush */
     uint32_t n_order, order_capacity;
     struct urd_map by_pc; /* pc -> id + 1 of live blocks */
-    struct urd_map waiting; /* pc -> index + 1 in pending */
-    struct pending *pending;
-    uint32_t n_pending, pending_capacity;
+    struct urd_map waiting; /* pc -> index + 1 in edges */
+    struct edge *edges;
+    uint32_t n_edges, edges_capacity;
     struct urd_map page_of; /* page number -> index + 1 in pages */
     struct page *pages;
     uint32_t n_pages, pages_capacity;
@@ -158,9 +185,14 @@ struct urd_translator {
     uint64_t cut;
     uint32_t n_table;
     struct urd_map constants;           /* value -> cache offset */
-    uint32_t miss_tail, indirect_probe; /* cache offsets of shared code */
-    uint32_t last_fall; /* the jump that the code before t->hot ends with (its rel32), or 0 */
-    uint64_t last_fall_pc;
+    uint32_t miss_tail, probe, trap; /* cache offsets of shared code */
+    uint64_t out_of_budget;          /* pc of the block whose budget fault is being turned into an exit */
+    struct {
+        uint32_t branch; /* rel32 of the jump that the code before t->hot ends with, or 0 */
+        uint64_t pc;
+        struct carried carries;
+    } last_fall;
+    struct carried standard; /* what is carried through an indirect branch */
     struct {
         uint64_t number;
         size_t got;
@@ -177,7 +209,8 @@ struct gen {
     const struct insn *insns;
     unsigned n_insns;
     bool log, count;
-    int reg_log, reg_temp, reg_temp2, reg_anchor; /* general registers no instruction uses, or -1 */
+    int reg_log, reg_count, reg_temp, reg_temp2, reg_anchor; /* no instruction uses them, or -1 */
+    struct carried carries;
     bool anchor_loaded;
     uint16_t spilled;
     struct spill_event events[MAX_EVENTS];
@@ -204,7 +237,12 @@ uint32_t urd_gen_branch(struct gen *g, struct emit *e, int condition);
 void urd_gen_branch_to(struct urd_translator *t, uint32_t branch, uint32_t target);
 /** Code in `e` that leaves for the tool. resume: also tell where to go on, right behind it. */
 void urd_gen_exit(struct gen *g, struct emit *e, enum urd_exit reason, uint64_t pc, bool resume);
-void urd_gen_miss(struct gen *g, uint64_t pc, uint32_t branch);
+/** Take up what is carried, when all registers are the subject's; and give it up again. */
+void urd_gen_enter(struct emit *e, struct carried c);
+void urd_gen_leave(struct emit *e, struct carried c);
+uint16_t urd_carried_mask(struct carried c);
+void urd_gen_jump(struct gen *g, struct emit *e, uint32_t target);
+unsigned urd_ctx_scratch(int i);
 /** The address of the instruction's memory operand in `reg`, before the instruction runs. */
 void urd_gen_address(struct gen *g, const struct insn *in, const ZydisDecodedOperand *op, int reg);
 struct mem_parts urd_gen_parts(struct gen *g, const struct insn *in, const ZydisDecodedOperand *op);
@@ -216,21 +254,26 @@ void urd_gen_logged(struct gen *g, const struct insn *in);
 /* rep.c */
 void urd_gen_rep(struct gen *g, const struct insn *in);
 /* lookup.c */
-void urd_table_put(struct urd_translator *t, uint64_t pc, uint64_t cache);
-void urd_table_remove(struct urd_translator *t, uint64_t pc);
-void urd_gen_indirect(struct gen *g, int reg_target);
-void urd_gen_indirect_probe(struct gen *g);
+void urd_table_reset(struct urd_translator *t);
+/** wanted: an indirect branch has already asked for it. */
+void urd_table_put(struct urd_translator *t, const struct block *b, bool wanted);
+void urd_table_remove(struct urd_translator *t, const struct block *b);
+/** To the address in reg_temp, which is spilled. */
+void urd_gen_indirect(struct gen *g);
+void urd_gen_indirect_entry(struct gen *g);
+void urd_gen_probe(struct gen *g);
 /* cache.c */
 /** Let a branch go to pc: now, or when it is translated, and until then to the tool. */
-void urd_cache_edge(struct gen *g, uint64_t pc, uint32_t branch);
+void urd_cache_edge(struct urd_translator *t, struct emit *cold, uint64_t pc, uint32_t branch,
+                    struct carried carries);
 void urd_cache_forget_edge(struct urd_translator *t, uint64_t pc, uint32_t branch);
 /* block.c */
 struct block *urd_block_build(struct urd_translator *t, uint64_t pc,
-                              const struct urd_code_reader *reader, uint64_t ret_next[3],
-                              unsigned *ret_n_next);
+                              const struct urd_code_reader *reader, struct carried hint,
+                              uint64_t ret_next[3], unsigned *ret_n_next);
 /** Instructions from pc up to where a block must end. Returns their number. */
 unsigned urd_block_decode(struct urd_translator *t, uint64_t pc,
                           const struct urd_code_reader *reader, struct insn *insns,
-                          bool *ret_unreadable, bool *ret_step_next);
+                          bool *ret_unreadable);
 void urd_block_describe(struct block *b, const struct insn *insns, unsigned n);
 #endif

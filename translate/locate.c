@@ -37,19 +37,24 @@ static const struct block *block_at(const struct urd_translator *t, uint64_t rip
     return b;
 }
 
+/* Registers from their homes, and what is carried into the context. */
 static void restore(const struct block *b, uint32_t offset, struct user_regs_struct *regs,
-                    const struct urd_context *ctx)
+                    struct urd_context *ctx)
 {
     uint16_t mask = 0;
     for (uint32_t i = 0; i < b->n_events && b->events[i].offset <= offset; i++)
         mask = b->events[i].mask;
+    if (b->carries.log >= 0)
+        ctx->log_pos = *register_of(regs, (unsigned)b->carries.log);
+    if (b->carries.count >= 0)
+        ctx->steps_left = (int64_t)*register_of(regs, (unsigned)b->carries.count);
     for (unsigned r = 0; r < 16; r++)
         if (mask >> r & 1)
             *register_of(regs, r) = ctx->scratch[r];
 }
 
 bool urd_translate_locate(const struct urd_translator *t, struct user_regs_struct *regs,
-                          const struct urd_context *ctx, const struct urd_block **ret_block,
+                          struct urd_context *ctx, const struct urd_block **ret_block,
                           unsigned *ret_insn)
 {
     uint32_t offset;
@@ -58,7 +63,7 @@ bool urd_translate_locate(const struct urd_translator *t, struct user_regs_struc
         return false;
     unsigned n = b->pub.n_insns, insn = 0;
     uint64_t pc = b->pub.pc;
-    if (offset >= b->counted) {
+    if (offset >= b->body) {
         if (!n || offset > b->insn_offsets[n])
             return false;
         while (insn + 1 < n && offset >= b->insn_offsets[insn + 1])
@@ -67,23 +72,29 @@ bool urd_translate_locate(const struct urd_translator *t, struct user_regs_struc
             return false;
     }
     restore(b, offset, regs, ctx);
+    if (b->carries.count >= 0 && offset >= b->counted)
+        ctx->steps_left += n - insn;
     regs->rip = pc;
-    *ret_block = offset >= b->counted ? &b->pub : NULL;
+    *ret_block = offset >= b->body ? &b->pub : NULL;
     *ret_insn = insn;
     return true;
 }
 
-bool urd_translate_log_full(const struct urd_translator *t, struct user_regs_struct *regs,
+bool urd_translate_log_full(struct urd_translator *t, struct user_regs_struct *regs,
                             struct urd_context *ctx)
 {
     uint32_t offset;
     const struct block *b = block_at(t, regs->rip, &offset);
-    if (!b || offset < b->touch || offset >= b->body)
+    if (!b || offset >= b->body || !carried_any(b->carries))
         return false;
     restore(b, offset, regs, ctx);
     ctx->exit_reason = URD_EXIT_LOG_FULL;
-    ctx->exit_pc = b->pub.pc;
+    ctx->exit_pc = regs->rip = b->pub.pc;
     ctx->exit_link = 0;
-    regs->rip = b->pub.pc;
+    if (b->carries.count >= 0 && offset >= b->counted) {
+        ctx->steps_left += b->pub.n_insns;
+        ctx->exit_reason = URD_EXIT_BUDGET;
+        t->out_of_budget = b->pub.pc;
+    }
     return true;
 }

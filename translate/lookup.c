@@ -1,153 +1,180 @@
 /*
  * Indirect branches: from a subject address to a place in the cache, without the tool.
  *
- * The table is at the very start of the cache file, so a process finds it with one rip-relative lea.
- * An entry is {-pc, cache address}; entries of 16 bytes, 4 to a bucket of one cache line, the bucket
- * chosen by the low 16 bits of pc, for a movzx extracts those without touching a flag. With the key
- * negated, `lea rcx, [rcx + pc]` is the comparison and jrcxz the test. Full buckets spill into the
- * next ones; the tail behind the last bucket stops that from wrapping round. Key 0 is an empty
- * entry and ends a probe; key 1 (pc -1) is one that was removed.
+ * A branch has its target in the standard scratch register (r10) and ends with
  *
- * Each indirect branch looks at the first way of the bucket itself and leaves the rest to one piece
- * of shared code. A miss exits with the subject's registers and exit_pc; nothing is linked.
+ *     mov gs:[home rcx], rcx
+ *     movzx ecx, r10w                  the low 16 bits are the hash: a movzx touches no flag
+ *     jmp gs:[rcx*8 + direct table]    the table is in reach of %gs with a disp32
  *
- * Rejected: an entry point for each block that takes the three registers from their homes, which
- * would save a store and a load here but costs every block 27 bytes.
+ * and each block has, in the cold part, an entry for such jumps that makes sure it is the right one:
+ *
+ *     mov rcx, -pc; lea rcx, [rcx+r10]; jrcxz ok; jmp probe
+ *     ok: mov rcx, gs:[home rcx]; jmp body
+ *
+ * When two addresses share a hash one of them has the direct table; the other is found by `probe`, which
+ * searches the bucket table: entries {-pc, cache address of its ok}, 4 to a bucket of one cache line,
+ * the bucket chosen by the same 16 bits. Full buckets spill into the next ones; the tail behind
+ * the last bucket stops that from wrapping round. Key 0 is an empty entry and ends a probe; key 1 (pc -1)
+ * is one that was removed. A miss leaves for the tool with all registers and exit_pc.
+ *
+ * What is carried (internal.h) stays in its registers, if they are the standard ones.
  */
 #include "translate/internal.h"
 
-struct entry {
+struct way {
     uint64_t negative_pc, cache;
 };
 
-enum { REMOVED = 1, WAY_BYTES = 16 };
+enum { REMOVED = 1, OK_OFFSET = 21 /* of `ok` within a block's entry for indirect branches */ };
 
-static unsigned ctx_scratch(unsigned i)
+static uint64_t *direct(struct urd_translator *t, uint64_t pc)
 {
-    return (unsigned)offsetof(struct urd_context, scratch) + 8 * i;
+    return (uint64_t *)(void *)t->map + (pc & 0xffff);
 }
 
-static struct entry *bucket(struct urd_translator *t, uint64_t pc)
+static struct way *bucket(struct urd_translator *t, uint64_t pc)
 {
-    return (struct entry *)(void *)(t->map + (pc & 0xffff) * 64);
+    return (struct way *)(void *)(t->map + BUCKETS_START + (pc & 0xffff) * 64);
 }
 
-void urd_table_put(struct urd_translator *t, uint64_t pc, uint64_t cache)
+void urd_table_reset(struct urd_translator *t)
 {
-    struct entry *end = (struct entry *)(void *)(t->map + TABLE_BYTES) - 1, *hole = NULL;
-    struct entry *first = (struct entry *)(void *)t->map;
-    if (!first->negative_pc)
-        first->negative_pc = REMOVED; /* pc 0 must not match an empty entry */
-    for (struct entry *e = bucket(t, pc); e < end; e++) {
-        if (e->negative_pc == -pc) {
-            __atomic_store_n(&e->cache, cache, __ATOMIC_RELEASE);
+    for (uint64_t i = 0; i < 65536; i++)
+        *direct(t, i) = URD_CACHE_BASE + t->probe;
+    if (t->n_table)
+        memset(t->map + BUCKETS_START, 0, BUCKETS_BYTES);
+    t->n_table = 0;
+    bucket(t, 0)->negative_pc = REMOVED; /* pc 0 must not match an empty entry */
+}
+
+void urd_table_put(struct urd_translator *t, const struct block *b, bool wanted)
+{
+    uint64_t pc = b->pub.pc, cache = URD_CACHE_BASE + b->indirect;
+    if (wanted || *direct(t, pc) == URD_CACHE_BASE + t->probe)
+        __atomic_store_n(direct(t, pc), cache, __ATOMIC_RELEASE);
+    struct way *end = (struct way *)(void *)(t->map + BUCKETS_START + BUCKETS_BYTES) - 1, *hole = NULL;
+    for (struct way *w = bucket(t, pc); w < end; w++) {
+        if (w->negative_pc == -pc) {
+            __atomic_store_n(&w->cache, cache + OK_OFFSET, __ATOMIC_RELEASE);
             return;
         }
-        if (e->negative_pc == REMOVED && e != first && !hole)
-            hole = e;
-        if (e->negative_pc)
+        if (w->negative_pc == REMOVED && w != bucket(t, 0) && !hole)
+            hole = w;
+        if (w->negative_pc)
             continue;
         if (!hole)
-            hole = e;
+            hole = w;
         break;
     }
     if (!hole)
         return; /* the tail is full: such a target misses each time, until the next flush */
     /* Others may be probing: the address before the key that makes it count. */
-    __atomic_store_n(&hole->cache, cache, __ATOMIC_RELEASE);
+    __atomic_store_n(&hole->cache, cache + OK_OFFSET, __ATOMIC_RELEASE);
     __atomic_store_n(&hole->negative_pc, -pc, __ATOMIC_RELEASE);
     t->n_table++;
 }
 
-void urd_table_remove(struct urd_translator *t, uint64_t pc)
+void urd_table_remove(struct urd_translator *t, const struct block *b)
 {
-    struct entry *end = (struct entry *)(void *)(t->map + TABLE_BYTES) - 1;
-    for (struct entry *e = bucket(t, pc); e < end && e->negative_pc; e++)
-        if (e->negative_pc == -pc) {
-            e->negative_pc = REMOVED;
+    uint64_t pc = b->pub.pc;
+    if (*direct(t, pc) == URD_CACHE_BASE + b->indirect)
+        __atomic_store_n(direct(t, pc), URD_CACHE_BASE + t->probe, __ATOMIC_RELEASE);
+    struct way *end = (struct way *)(void *)(t->map + BUCKETS_START + BUCKETS_BYTES) - 1;
+    for (struct way *w = bucket(t, pc); w < end && w->negative_pc; w++)
+        if (w->negative_pc == -pc) {
+            w->negative_pc = REMOVED;
             return;
         }
 }
 
-/* reg = address of the bucket for the pc in reg_pc; rcx is lost. */
-static void emit_bucket(struct gen *g, struct emit *e, int reg_pc, int reg)
+/* movzx ecx, reg(16) */
+static void emit_hash(struct emit *e, int reg)
 {
-    /* movzx ecx, reg_pc(16) */
-    if (reg_pc >= 8)
+    if (reg >= 8)
         emit_u8(e, 0x41);
     emit_u8(e, 0x0f);
     emit_u8(e, 0xb7);
-    emit_u8(e, 0xc0 | RCX << 3 | (unsigned)(reg_pc & 7));
-    /* lea reg, [rip + table] */
-    emit_u8(e, 0x48 | (reg >= 8 ? 4 : 0));
-    emit_u8(e, 0x8d);
-    emit_u8(e, 5 | (unsigned)(reg & 7) << 3);
-    emit_u32(e, 0 - (urd_gen_offset(g, e->at) + 4));
-    emit_lea(e, RCX, (struct emit_mem){-1, RCX, 8, 0});
-    emit_lea(e, reg, (struct emit_mem){reg, RCX, 8, 0});
+    emit_u8(e, 0xc0 | RCX << 3 | (unsigned)(reg & 7));
 }
 
-static void jump_to_target(struct emit *e)
+void urd_gen_indirect(struct gen *g)
 {
-    /* jmp gs:[target] */
-    emit_op_mem(e, 0x65, 0xff, 4, 4, EMIT_AT(-1, ctx_scratch(SCRATCH_TARGET)));
-}
-
-void urd_gen_indirect(struct gen *g, int target)
-{
-    struct emit *e = &g->hot, *cold = &g->cold;
-    int other = g->log ? g->reg_log : g->reg_temp2;
-    urd_gen_spill(g, RCX);
-    urd_gen_spill(g, other);
-    emit_bucket(g, e, target, other);
-    emit_load(e, RCX, EMIT_AT(other, 0));
-    emit_lea(e, RCX, (struct emit_mem){target, RCX, 1, 0});
-    uint8_t *hit = emit_jump8(e, 0xe3);
-    emit_u8(e, 0xe9);
-    uint32_t here = urd_gen_offset(g, e->at) + 4;
-    emit_u32(e, urd_gen_offset(g, cold->at) - here);
-    emit_here(e, hit);
-    emit_load(e, RCX, EMIT_AT(other, 8));
-    emit_ctx_store(e, RCX, ctx_scratch(SCRATCH_TARGET));
-    emit_ctx_store(cold, target, ctx_scratch(SCRATCH_TARGET));
+    struct emit *e = &g->hot;
+    struct carried standard = g->t->standard;
+    int target = standard.temp;
+    if (carried_any(g->carries) && !carried_same(g->carries, standard)) {
+        emit_ctx_store(e, g->reg_temp, urd_ctx_scratch(SCRATCH_TARGET));
+        urd_gen_leave(e, g->carries);
+        g->spilled &= (uint16_t)~urd_carried_mask(g->carries);
+        urd_gen_note(g);
+        urd_gen_enter(e, standard);
+        g->spilled |= urd_carried_mask(standard);
+        urd_gen_note(g);
+        emit_ctx_load(e, target, urd_ctx_scratch(SCRATCH_TARGET));
+    } else if (g->reg_temp != target) {
+        urd_gen_spill(g, target);
+        emit_mov(e, target, g->reg_temp);
+    }
     for (int r = 0; r < 16; r++)
-        if (g->spilled >> r & 1) {
-            emit_ctx_load(cold, r, ctx_scratch((unsigned)r));
+        if (r != RCX && !(urd_carried_mask(standard) >> r & 1))
             urd_gen_unspill(g, r);
-        }
-    jump_to_target(e);
-    emit_u8(cold, 0xe9);
-    emit_u32(cold, g->t->indirect_probe - (urd_gen_offset(g, cold->at) + 4));
+    urd_gen_spill(g, RCX);
+    emit_hash(e, target);
+    emit_op_mem(e, 0x65, 0xff, 4, 4,
+                (struct emit_mem){-1, RCX, 8, (int32_t)(URD_CACHE_BASE - URD_CONTEXT_BASE)});
 }
 
-/* All registers are the subject's, the pc to find is in scratch. */
-void urd_gen_indirect_probe(struct gen *g)
+void urd_gen_indirect_entry(struct gen *g)
 {
     struct emit *e = &g->cold;
-    static const int regs[3] = {RCX, RDX, RBX};
-    for (int i = 0; i < 3; i++)
-        emit_ctx_store(e, regs[i], ctx_scratch((unsigned)regs[i]));
-    emit_ctx_load(e, RDX, ctx_scratch(SCRATCH_TARGET));
-    emit_bucket(g, e, RDX, RBX);
+    struct block *b = g->b;
+    struct carried standard = g->t->standard;
+    b->indirect = urd_gen_offset(g, e->at);
+    emit_u8(e, 0x48);
+    emit_u8(e, 0xb9);
+    emit_u64(e, -b->pub.pc);
+    emit_lea(e, RCX, (struct emit_mem){standard.temp, RCX, 1, 0});
+    uint8_t *ok = emit_jump8(e, 0xe3);
+    urd_gen_jump(g, e, g->t->probe);
+    emit_here(e, ok);
+    urd_check(urd_gen_offset(g, e->at) == b->indirect + OK_OFFSET, "entry for indirect branches");
+    emit_ctx_load(e, RCX, urd_ctx_scratch(RCX));
+    if (carried_any(standard) && carried_same(standard, b->accepts)) {
+        urd_gen_jump(g, e, b->hot);
+        return;
+    }
+    urd_gen_leave(e, standard);
+    urd_gen_jump(g, e, b->entry);
+}
+
+/* rcx is spilled and so is what is standard; the target is in the standard scratch register. */
+void urd_gen_probe(struct gen *g)
+{
+    struct emit *e = &g->cold;
+    int target = g->t->standard.temp;
+    emit_ctx_store(e, RDX, urd_ctx_scratch(RDX));
+    emit_hash(e, target);
+    emit_bytes(e, "\x48\x8d\x15", 3); /* lea rdx, [rip + buckets] */
+    emit_u32(e, BUCKETS_START - (urd_gen_offset(g, e->at) + 4));
+    emit_lea(e, RCX, (struct emit_mem){-1, RCX, 8, 0});
+    emit_lea(e, RDX, (struct emit_mem){RDX, RCX, 8, 0});
     uint8_t *top = e->at;
-    emit_load(e, RCX, EMIT_AT(RBX, 0));
+    emit_load(e, RCX, EMIT_AT(RDX, 0));
     uint8_t *miss = emit_jump8(e, 0xe3);
-    emit_lea(e, RCX, (struct emit_mem){RDX, RCX, 1, 0});
+    emit_lea(e, RCX, (struct emit_mem){target, RCX, 1, 0});
     uint8_t *hit = emit_jump8(e, 0xe3);
-    emit_lea(e, RBX, EMIT_AT(RBX, WAY_BYTES));
+    emit_lea(e, RDX, EMIT_AT(RDX, sizeof(struct way)));
     emit_u8(e, 0xeb);
     emit_u8(e, (uint8_t)(top - (e->at + 1)));
     emit_here(e, hit);
-    emit_load(e, RCX, EMIT_AT(RBX, 8));
-    emit_ctx_store(e, RCX, ctx_scratch(SCRATCH_TARGET));
-    for (int i = 0; i < 3; i++)
-        emit_ctx_load(e, regs[i], ctx_scratch((unsigned)regs[i]));
-    jump_to_target(e);
+    emit_load(e, RCX, EMIT_AT(RDX, 8));
+    emit_ctx_load(e, RDX, urd_ctx_scratch(RDX));
+    emit_bytes(e, "\xff\xe1", 2); /* jmp rcx */
     emit_here(e, miss);
-    emit_ctx_store(e, RDX, offsetof(struct urd_context, exit_pc));
-    emit_ctx_imm(e, offsetof(struct urd_context, exit_reason), URD_EXIT_MISS);
-    emit_ctx_imm(e, offsetof(struct urd_context, exit_link), 0);
-    for (int i = 0; i < 3; i++)
-        emit_ctx_load(e, regs[i], ctx_scratch((unsigned)regs[i]));
-    emit_u8(e, 0xcc);
+    emit_ctx_load(e, RDX, urd_ctx_scratch(RDX));
+    emit_ctx_load(e, RCX, urd_ctx_scratch(RCX));
+    emit_ctx_store(e, target, offsetof(struct urd_context, exit_pc));
+    urd_gen_leave(e, g->t->standard);
+    urd_gen_jump(g, e, g->t->miss_tail);
 }

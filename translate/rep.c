@@ -14,33 +14,30 @@
  */
 #include "translate/internal.h"
 
+/* rdi is the end of the record; direction in temp; all registers become the subject's. */
 static void restore(struct gen *g, struct emit *e)
 {
     static const int regs[3] = {RSI, RDI, RAX};
+    emit_mov(e, g->reg_log, RDI);
     /* std if temp: jrcxz is free for use, rcx is 0 in the end anyway */
     emit_mov(e, RCX, g->reg_temp);
     uint8_t *forward = emit_jump8(e, 0xe3);
     emit_u8(e, 0xfd);
     emit_here(e, forward);
     emit_mov_imm(e, RCX, 0);
-    emit_ctx_load(e, RAX, (unsigned)offsetof(struct urd_context, scratch) + 8 * SCRATCH_FLAGS);
+    emit_ctx_load(e, RAX, urd_ctx_scratch(SCRATCH_FLAGS));
     emit_u8(e, 0x04); /* add al, 127: overflows when al is 1 */
     emit_u8(e, 0x7f);
     emit_u8(e, 0x9e); /* sahf */
     for (int i = 0; i < 3; i++)
-        emit_ctx_load(e, regs[i], (unsigned)offsetof(struct urd_context, scratch) + 8u * (unsigned)regs[i]);
-    emit_ctx_load(e, g->reg_log, (unsigned)offsetof(struct urd_context, scratch) + 8u * (unsigned)g->reg_log);
-    emit_ctx_load(e, g->reg_temp, (unsigned)offsetof(struct urd_context, scratch) + 8u * (unsigned)g->reg_temp);
+        emit_ctx_load(e, regs[i], urd_ctx_scratch(regs[i]));
+    urd_gen_leave(e, g->carries);
 }
 
 static void jump_far(struct gen *g, struct emit *e, unsigned condition, const uint8_t *target)
 {
-    if (condition) {
-        emit_u8(e, 0x0f);
-        emit_u8(e, 0x80 | condition);
-    } else {
-        emit_u8(e, 0xe9);
-    }
+    emit_u8(e, 0x0f);
+    emit_u8(e, 0x80 | condition);
     emit_u32(e, urd_gen_offset(g, target) - (urd_gen_offset(g, e->at) + 4));
 }
 
@@ -51,10 +48,9 @@ static void long_one(struct gen *g, const uint8_t *resume, uint64_t next_pc)
     emit_op_mem(e, 0, 0x0fba, 8, 5, EMIT_AT(g->reg_log, g->log_at + 8)); /* bts qword, 63 */
     emit_u8(e, 63);
     emit_lea(e, RDI, EMIT_AT(g->reg_log, g->log_at + 16));
-    emit_ctx_store(e, RDI, offsetof(struct urd_context, log_pos));
     restore(g, e);
     urd_gen_exit(g, e, URD_EXIT_REP, next_pc, true);
-    jump_far(g, e, 0, resume);
+    urd_gen_jump(g, e, urd_gen_offset(g, resume));
 }
 
 void urd_gen_rep(struct gen *g, const struct insn *in)
@@ -64,6 +60,9 @@ void urd_gen_rep(struct gen *g, const struct insn *in)
         urd_gen_copy(g, in);
         return;
     }
+    for (int r = 0; r < 16; r++) /* the tool may see what follows */
+        if (!(urd_carried_mask(g->carries) >> r & 1))
+            urd_gen_unspill(g, r);
     unsigned element = in->write_bytes;
     struct emit_mem address = EMIT_AT(g->reg_log, g->log_at), bytes = EMIT_AT(g->reg_log, g->log_at + 8);
     emit_store(e, RDI, address);
@@ -73,10 +72,9 @@ void urd_gen_rep(struct gen *g, const struct insn *in)
     urd_gen_spill(g, RAX);
     urd_gen_spill(g, RSI);
     urd_gen_spill(g, RDI);
-    urd_gen_spill(g, g->reg_temp);
     emit_u8(e, 0x9f); /* lahf */
     emit_bytes(e, "\x0f\x90\xc0", 3); /* seto al */
-    emit_ctx_store(e, RAX, (unsigned)offsetof(struct urd_context, scratch) + 8 * SCRATCH_FLAGS);
+    emit_ctx_store(e, RAX, urd_ctx_scratch(SCRATCH_FLAGS));
     emit_load(e, RCX, bytes);
     emit_lea(e, RCX, (struct emit_mem){-1, RCX, (int)element, 0});
     emit_store(e, RCX, bytes);
@@ -97,9 +95,9 @@ void urd_gen_rep(struct gen *g, const struct insn *in)
     emit_bytes(e, "\xf3\xa4", 2); /* rep movsb */
     emit_lea(e, RDI, EMIT_AT(RDI, 7));
     emit_bytes(e, "\x48\x83\xe7\xf8", 4); /* and rdi, -8 */
-    emit_ctx_store(e, RDI, offsetof(struct urd_context, log_pos));
     restore(g, e);
-    g->spilled &= (uint16_t)~(1 << RAX | 1 << RSI | 1 << RDI | 1 << g->reg_temp | 1 << g->reg_log);
-    urd_gen_note(g);
     long_one(g, e->at, in->pc + in->length);
+    g->spilled &= (uint16_t)~(1 << RAX | 1 << RSI | 1 << RDI | urd_carried_mask(g->carries));
+    g->carries = CARRIED_NONE;
+    urd_gen_note(g);
 }

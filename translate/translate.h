@@ -93,7 +93,7 @@ int urd_translate_fd(const struct urd_translator *t);
 urd_err *urd_translate_block(struct urd_translator *t, uint64_t pc,
                              const struct urd_code_reader *reader, uint64_t *ret_cache) URD_MUST_USE;
 
-/** Make the branch at exit_link go straight to `cache` from now on. */
+/** Nothing: branches are linked when their target is translated. Here so that callers need not know. */
 void urd_translate_link(struct urd_translator *t, uint64_t exit_link, uint64_t cache);
 
 /** Forget every block that has a byte in [start, start + size), and all branches into them. */
@@ -121,17 +121,22 @@ urd_err *urd_translate_single(struct urd_translator *t, uint64_t pc,
  * address. *ret_block is the block and *ret_insn the instruction that was being run (nothing of it
  * is done, but for the completed repetitions of REP); *ret_block is NULL between blocks (rip then is
  * the next block's pc). False when rip is not in the cache or the state cannot be told.
+ * ctx->log_pos, which is in a register while a block runs, is brought up to date, and ctx->steps_left
+ * to what it is before instruction *ret_insn. When REP faulted its slot, which the record has no
+ * more, would begin with rdi and rcx as they were before the first repetition: they are there.
  */
 bool urd_translate_locate(const struct urd_translator *t, struct user_regs_struct *regs,
-                          const struct urd_context *ctx, const struct urd_block **ret_block,
+                          struct urd_context *ctx, const struct urd_block **ret_block,
                           unsigned *ret_insn);
 
 /**
- * A SIGSEGV stopped the process: was it because a block's record does not fit into the log? Then regs
- * are the subject's own (regs->rip is the subject's address of the block) and ctx says
- * URD_EXIT_LOG_FULL. There is no int3 for this exit: a block's first store faults in the guard.
+ * A SIGSEGV stopped the process: was it one of the two exits that are faults, not int3s? They are
+ * URD_EXIT_LOG_FULL (a block's record does not fit before the guard behind the log) and URD_EXIT_BUDGET
+ * (a load below the context). Then ctx says which, and regs are the subject's own, regs->rip its
+ * address. For a caller that does not look: entering regs->rip again with urd_translate_block does
+ * the right thing in both cases, BUDGET being seen once more, as an int3.
  */
-bool urd_translate_log_full(const struct urd_translator *t, struct user_regs_struct *regs,
+bool urd_translate_log_full(struct urd_translator *t, struct user_regs_struct *regs,
                             struct urd_context *ctx);
 
 /** Counters for the summary: blocks translated, instructions that had to be stepped, flushes. */
