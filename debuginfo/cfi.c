@@ -341,7 +341,7 @@ static bool find_row(const struct urd_frame *frame, struct unwinding *w)
     run(&w->cie, w->cie.instructions, 0, 0, &zero, &w->row);
     struct row initial = w->row;
     run(&w->cie, code, f->low, p.address, &initial, &w->row);
-    w->context = (struct urd_location_context){p.module, NULL, frame, p.bias, 0, NULL};
+    w->context = (struct urd_location_context){p.module, NULL, frame, p.bias, 0, NULL, false};
     if (w->row.cfa_expression.data)
         return urd_debuginfo_location_number(&w->context, w->row.cfa_expression, &w->cfa);
     if (!frame->read_register || !frame->read_register(frame->data, w->row.cfa_register, &w->cfa))

@@ -66,7 +66,7 @@ static bool calls(struct urd_module *m, const struct urd_die *site, struct urd_l
     struct urd_span e;
     uint64_t v;
     struct urd_unit *u = site->unit;
-    struct urd_location_context y = {m, u, caller, bias, 0, NULL};
+    struct urd_location_context y = {m, u, caller, bias, 0, NULL, false};
     if (!urd_debuginfo_die_attr(site, DW_AT_call_target, &a) &&
         !urd_debuginfo_die_attr(site, DW_AT_GNU_call_site_target, &a))
         return false;
@@ -106,7 +106,7 @@ bool urd_debuginfo_entry_value(struct urd_location_context *x, struct urd_span e
                 if (!urd_debuginfo_die_attr(&child, DW_AT_call_value, &a) &&
                     !urd_debuginfo_die_attr(&child, DW_AT_GNU_call_site_value, &a))
                     break;
-                struct urd_location_context y = {p.module, u, &caller->frame, p.bias, g->die, NULL};
+                struct urd_location_context y = {p.module, u, &caller->frame, p.bias, g->die, NULL, false};
                 ok = a.class == URD_ATTR_BLOCK && urd_debuginfo_location_number(&y, a.block, ret);
                 break;
             }

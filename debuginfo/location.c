@@ -30,7 +30,7 @@ struct machine {
     enum urd_value_status status;
     char reason[96];
     struct urd_value *value; /* that pieces go to, or NULL */
-    uint64_t piece_offset;
+    uint64_t piece_bits;
     bool pieces;
 };
 
@@ -239,45 +239,97 @@ static bool convert(struct machine *s, const struct urd_type *to, bool reinterpr
 
 /* ---- pieces ---- */
 
-static void give_piece(struct machine *s, uint64_t size)
+/** Copy bits from one place to another, low first. */
+static void copy_bits(uint8_t *to, uint64_t to_bit, const uint8_t *from, uint64_t from_bit, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++, to_bit++, from_bit++) {
+        uint8_t bit = from[from_bit / 8] >> (from_bit % 8) & 1;
+        to[to_bit / 8] = (uint8_t)((to[to_bit / 8] & ~(1u << (to_bit % 8))) | bit << (to_bit % 8));
+    }
+}
+
+/** The bytes of a piece, for pieces that are not whole bytes in memory. At most 64. */
+static size_t piece_bytes(struct machine *s, size_t wanted, uint8_t bytes[64])
+{
+    uint64_t number = s->depth ? s->stack[s->depth - 1].v : 0;
+    wanted = wanted < 64 ? wanted : 64;
+    switch (s->where) {
+    case IN_MEMORY: return s->depth && read_memory(s, number, bytes, wanted) ? wanted : 0;
+    case IN_REGISTER:
+        if (!read_register(s, s->reg, &number))
+            return 0;
+        memcpy(bytes, &number, 8);
+        return 8;
+    case AS_VALUE: memcpy(bytes, &number, 8); return 8;
+    case AS_BYTES:
+        wanted = s->bytes.size < 64 ? s->bytes.size : 64;
+        memcpy(bytes, s->bytes.data, wanted);
+        return wanted;
+    case NOWHERE: break;
+    }
+    return 0;
+}
+
+/** DW_OP_bit_piece: fields of structs that live in several places. The bits are put together at
+ *  once, so that the piece counts as computed. */
+static void give_bits(struct machine *s, uint64_t bits, uint64_t skip)
 {
     struct urd_value *v = s->value;
-    struct urd_piece p = {.offset = s->piece_offset, .size = size};
+    uint8_t bytes[64] = {0};
+    uint64_t at = s->piece_bits, end = at + bits;
     s->pieces = true;
-    s->piece_offset += size;
-    if (!v || v->n_pieces == URD_VALUE_PIECES) {
+    s->piece_bits = end;
+    if (!v || v->n_pieces == URD_VALUE_PIECES || end < at || bits > 512 || skip > 512) {
         stop(s, URD_VALUE_UNREADABLE, "split over too many places");
         return;
     }
-    uint64_t number = s->depth ? s->stack[s->depth - 1].v : 0;
-    const void *computed = NULL;
-    size_t n = 0;
+    bool gone = s->where == NOWHERE || (s->where == IN_MEMORY && !s->depth);
+    uint64_t have = gone ? 0 : 8 * piece_bytes(s, (skip + bits + 7) / 8, bytes);
+    uint8_t *to = v->heap ? v->heap : v->size <= URD_VALUE_SMALL ? v->small : NULL;
+    if (to && skip < have && end <= v->size * 8)
+        copy_bits(to, at, bytes, skip, bits < have - skip ? bits : have - skip);
+    v->pieces[v->n_pieces++] =
+        (struct urd_piece){.kind = gone ? URD_PIECE_OPTIMISED_OUT : URD_PIECE_COMPUTED,
+                           .offset = at / 8, .size = (end + 7) / 8 - at / 8};
+    s->depth = 0;
+    s->where = IN_MEMORY;
+}
+
+static void give_piece(struct machine *s, uint64_t size)
+{
+    struct urd_value *v = s->value;
+    struct urd_piece p = {.offset = s->piece_bits / 8, .size = size};
+    if (s->piece_bits % 8) {
+        give_bits(s, size * 8, 0);
+        return;
+    }
+    s->pieces = true;
+    s->piece_bits += size * 8;
+    if (!v || v->n_pieces == URD_VALUE_PIECES || size > UINT32_MAX) {
+        stop(s, URD_VALUE_UNREADABLE, "split over too many places");
+        return;
+    }
+    uint8_t bytes[64];
     switch (s->where) {
     case IN_MEMORY:
         p.kind = s->depth ? URD_PIECE_MEMORY : URD_PIECE_OPTIMISED_OUT;
-        p.address = number;
+        p.address = s->depth ? s->stack[s->depth - 1].v : 0;
         break;
     case IN_REGISTER:
         p.kind = URD_PIECE_REGISTER;
         p.reg = s->reg;
         break;
     case AS_VALUE:
-        p.kind = URD_PIECE_COMPUTED;
-        computed = &number;
-        n = 8;
-        break;
-    case AS_BYTES:
-        p.kind = URD_PIECE_COMPUTED;
-        computed = s->bytes.data;
-        n = s->bytes.size;
-        break;
+    case AS_BYTES: p.kind = URD_PIECE_COMPUTED; break;
     case NOWHERE: p.kind = URD_PIECE_OPTIMISED_OUT; break;
     }
-    if (computed && p.offset < v->size && (v->heap || v->size <= URD_VALUE_SMALL)) {
-        uint8_t *bytes = v->heap ? v->heap : v->small;
+    uint8_t *to = v->heap ? v->heap : v->size <= URD_VALUE_SMALL ? v->small : NULL;
+    if (p.kind == URD_PIECE_COMPUTED && to && p.offset < v->size) {
+        const uint8_t *from = s->where == AS_BYTES ? s->bytes.data : bytes;
+        size_t n = s->where == AS_BYTES ? s->bytes.size : piece_bytes(s, 8, bytes);
         uint64_t room = v->size - p.offset;
         n = n < size ? n : size;
-        memcpy(bytes + p.offset, computed, n < room ? n : room);
+        memcpy(to + p.offset, from, n < room ? n : room);
     }
     v->pieces[v->n_pieces++] = p;
     s->depth = 0;
@@ -422,9 +474,11 @@ static bool step(struct machine *s, struct urd_cursor *c, const uint8_t *start, 
     case DW_OP_piece: give_piece(s, urd_cursor_varint(c)); return !s->status;
     case DW_OP_bit_piece:
         n = urd_cursor_varint(c);
-        if (n % 8 || urd_cursor_varint(c))
-            return stop(s, URD_VALUE_UNREADABLE, "split at bits, which is not supported");
-        give_piece(s, n / 8);
+        v = urd_cursor_varint(c);
+        if (n % 8 || v || s->piece_bits % 8)
+            give_bits(s, n, v);
+        else
+            give_piece(s, n / 8);
         return !s->status;
     case DW_OP_nop: return true;
     case DW_OP_push_object_address:
@@ -440,8 +494,19 @@ static bool step(struct machine *s, struct urd_cursor *c, const uint8_t *start, 
         return c->ok;
     case DW_OP_implicit_pointer:
     case DW_OP_GNU_implicit_pointer:
+        n = urd_debuginfo_read_sized(c, x->unit ? x->unit->offset_size : 4);
+        v = (uint64_t)urd_debuginfo_read_sleb(c);
+        if (s->value && x->unit && !s->pieces && s->value->size == 8) {
+            s->value->points_to = n | (x->unit->tag_bits & URD_DIE_ALT);
+            s->value->points_offset = (int64_t)v;
+            s->value->points_module = x->m;
+        }
+        if (c->at < c->end) { /* part of something larger */
+            s->where = NOWHERE;
+            return true;
+        }
         return stop(s, URD_VALUE_OPTIMISED_OUT,
-                    "a pointer to a variable that the compiler keeps in no memory");
+                    "synthetic pointer: to a variable that the compiler keeps in no memory");
     case DW_OP_entry_value:
     case DW_OP_GNU_entry_value: {
         n = urd_cursor_varint(c);
@@ -506,6 +571,8 @@ void urd_debuginfo_location_value(struct urd_location_context *x, struct urd_spa
         v->heap = urd_xcalloc(1, v->size);
     if (!evaluate(&s, expression)) {
         v->n_pieces = 0;
+        if (s.status != URD_VALUE_OPTIMISED_OUT)
+            v->points_to = 0;
         urd_debuginfo_value_fail(v, s.status, "%s", s.reason);
         return;
     }

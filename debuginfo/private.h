@@ -190,6 +190,7 @@ struct urd_location_context {
     uint64_t bias;
     uint64_t function; /* handle of the function, for DW_OP_fbreg */
     const uint64_t *object; /* pushed first (data_member_location), or NULL */
+    bool unknown_bound;     /* set by type_resolve when an array's length is not known here */
 };
 /** Evaluate an expression into a value whose type and size are set. */
 void urd_debuginfo_location_value(struct urd_location_context *x, struct urd_span expression,

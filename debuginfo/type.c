@@ -224,7 +224,7 @@ static void place_member(struct urd_module *m, const struct urd_die *die, struct
         } else if (a.class == URD_ATTR_BLOCK) {
             uint64_t zero = 0;
             struct urd_frame none = {.no_registers = true};
-            struct urd_location_context x = {m, die->unit, &none, 0, 0, &zero};
+            struct urd_location_context x = {m, die->unit, &none, 0, 0, &zero, false};
             if (!urd_debuginfo_location_number(&x, a.block, &r->offset)) {
                 r->offset = 0;
                 r->is_virtual_base = true;
@@ -423,10 +423,11 @@ const struct urd_type *urd_debuginfo_type_resolve(struct urd_location_context *x
                  urd_debuginfo_location_number(&y, e, &bound);
         }
         count = ok ? bound + !is_count : 0;
+        x->unknown_bound |= !ok;
         if (count > (1ull << 40))
             count = 0;
     }
-    return urd_debuginfo_type_array_of(x->m, element, count);
+    return x->unknown_bound ? t : urd_debuginfo_type_array_of(x->m, element, count);
 }
 
 /* ---- classes of types ---- */

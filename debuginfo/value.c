@@ -184,6 +184,7 @@ void urd_debuginfo_value_part(const struct urd_frame *frame, const struct urd_va
     if (v->status != URD_VALUE_OK) {
         part.n_pieces = 0;
         part.lvalue = false;
+        part.address = v->address;
         urd_debuginfo_value_fail(&part, v->status, "%s", v->reason);
         *ret = part;
         return;

@@ -81,6 +81,11 @@ struct urd_value {
     bool lazy;                   /* bytes not read yet: urd_debuginfo_value_fetch */
     uint64_t address;            /* of an lvalue wholly in memory; where reading failed otherwise */
     unsigned bit_offset, bit_size; /* bit-field within the place; bytes already hold the value */
+    /* A pointer to a variable that the compiler keeps in no memory (DW_OP_implicit_pointer): status
+     * is OPTIMISED_OUT, but it can be followed with urd_debuginfo_value_follow. */
+    uint64_t points_to;  /* DIE of that variable, 0: an ordinary value */
+    int64_t points_offset;
+    struct urd_module *points_module;
     int n_pieces;
     struct urd_piece pieces[URD_VALUE_PIECES]; /* one, except for values split over places */
     uint8_t small[URD_VALUE_SMALL];
@@ -108,6 +113,9 @@ void urd_debuginfo_value_integer(const struct urd_type *type, uint64_t n, struct
 void urd_debuginfo_value_part(const struct urd_frame *frame, const struct urd_value *v,
                               const struct urd_type *type, uint64_t offset, unsigned bit_offset,
                               unsigned bit_size, struct urd_value *ret);
+/** What a synthetic pointer (points_to) points to, as target type. */
+void urd_debuginfo_value_follow(const struct urd_frame *frame, const struct urd_value *pointer,
+                                const struct urd_type *target, struct urd_value *ret);
 /** Integer (sign-extended when signed), pointer, bool, enum or float as 64 bits; false otherwise
  *  or when status is not OK. Fetched values only. */
 bool urd_debuginfo_value_to_u64(const struct urd_value *v, uint64_t *ret);

@@ -24,7 +24,9 @@ static void write_status(struct writer *w, const struct urd_value *v)
 {
     switch (v->status) {
     case URD_VALUE_OK: break;
-    case URD_VALUE_OPTIMISED_OUT: urd_buf_printf(w->out, "<optimised out>"); break;
+    case URD_VALUE_OPTIMISED_OUT:
+        urd_buf_printf(w->out, v->points_to ? "<synthetic pointer>" : "<optimised out>");
+        break;
     case URD_VALUE_NOT_RECORDED: urd_buf_printf(w->out, "<not recorded>"); break;
     case URD_VALUE_UNREADABLE:
         if (v->address || !v->reason[0])
@@ -56,7 +58,8 @@ static void write_struct(struct writer *w, struct urd_value *v, unsigned depth)
             continue;
         urd_buf_printf(w->out, "%s", shown++ ? ", " : "");
         if (m[i].is_base) {
-            const char *name = urd_debuginfo_type_strip(m[i].type)->name;
+            const struct urd_type *base = urd_debuginfo_type_strip(m[i].type);
+            const char *name = base->die ? urd_debuginfo_type_qualified(base) : base->name;
             urd_buf_printf(w->out, "<%s> = ", name ? name : "?");
         } else if (m[i].name) {
             urd_buf_printf(w->out, "%s = ", m[i].name);

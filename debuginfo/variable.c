@@ -85,6 +85,39 @@ struct list {
     size_t n, cap;
 };
 
+/** What the compiler dropped from a copy of a function is still a variable: optimised out. Statics
+ *  have their place only here. */
+static void add_abstract(struct urd_module *m, struct urd_unit *u, struct urd_unit_index *x,
+                         uint32_t s, bool parameters_only, const uint64_t *origins,
+                         size_t n_origins, struct list *l)
+{
+    struct urd_die die, child;
+    if (!urd_debuginfo_die_at(u->dwarf, x->scopes[s].origin, &die))
+        return;
+    for (bool more = urd_debuginfo_die_child(&die, &child); more;
+         more = urd_debuginfo_die_sibling(&child, &child)) {
+        unsigned tag = child.abbrev->tag;
+        uint64_t handle = urd_debuginfo_die_handle(&child);
+        if ((tag != DW_TAG_formal_parameter && (tag != DW_TAG_variable || parameters_only)) ||
+            !urd_debuginfo_die_name(&child) || urd_debuginfo_die_flag(&child, DW_AT_declaration))
+            continue;
+        bool known = n_origins == 64;
+        for (size_t i = 0; i < n_origins; i++)
+            known |= origins[i] == handle;
+        struct urd_variable *v = known ? NULL : make(m, child.unit, handle, NULL);
+        if (!v)
+            continue;
+        v->depth = 0;
+        for (uint32_t i = s; i != URD_NONE && x->scopes[i].tag != DW_TAG_subprogram;
+             i = x->scopes[i].parent) {
+            v->depth++;
+            if (!v->inlined && x->scopes[i].tag == DW_TAG_inlined_subroutine)
+                v->inlined = x->scopes[i].qualified;
+        }
+        URD_PUSH(l->items, l->n, l->cap) = v;
+    }
+}
+
 /** Variables whose innermost scope is s, in order. They are sorted by DIE, as scopes are, so those
  *  of a scope lie between its DIE and that of the next scope outside of it. */
 static void add_scope(struct urd_module *m, struct urd_unit *u, struct urd_unit_index *x, uint32_t s,
@@ -100,16 +133,20 @@ static void add_scope(struct urd_module *m, struct urd_unit *u, struct urd_unit_
     }
     uint32_t end = x->scopes[s].end;
     uint64_t stop = end < x->n_scopes ? x->scopes[end].die : UINT64_MAX;
-    size_t first = l->n;
+    uint64_t origins[64]; /* abstract entries that have a concrete one here */
+    size_t n_origins = 0;
     for (; lo < x->n_variables && x->variables[lo].die < stop; lo++) {
         struct urd_named_die *d = &x->variables[lo];
         if (d->scope != s || !d->name || (parameters_only && d->tag != DW_TAG_formal_parameter))
             continue;
+        if (d->aux && n_origins < 64)
+            origins[n_origins++] = d->aux;
         const struct urd_variable *v = make(m, u, d->die, d);
         if (v)
             URD_PUSH(l->items, l->n, l->cap) = v;
     }
-    (void)first;
+    if (x->scopes[s].origin)
+        add_abstract(m, u, x, s, parameters_only, origins, n_origins, l);
 }
 
 void urd_debuginfo_variables_at(struct urd_module *m, uint64_t address,
@@ -291,10 +328,14 @@ void urd_debuginfo_variable_read(const struct urd_variable *variable, const stru
         urd_debuginfo_value_fail(ret, URD_VALUE_OPTIMISED_OUT, "its description is damaged");
         return;
     }
-    struct urd_location_context x = {m, u, frame, bias, p->function, NULL};
+    struct urd_location_context x = {m, u, frame, bias, p->function, NULL, false};
     ret->type = urd_debuginfo_type_resolve(&x, variable->type);
     const struct urd_type *t = urd_debuginfo_type_strip(ret->type);
     ret->size = t->size;
+    if (x.unknown_bound) {
+        urd_debuginfo_value_fail(ret, URD_VALUE_OPTIMISED_OUT, "the length of the array is not known");
+        return;
+    }
     if (!urd_debuginfo_die_attr(&die, DW_AT_location, &a)) {
         if (urd_debuginfo_die_attr_inherited(&die, DW_AT_const_value, &a))
             read_constant(&a, ret);
@@ -312,4 +353,27 @@ void urd_debuginfo_variable_read(const struct urd_variable *variable, const stru
         return;
     }
     urd_debuginfo_location_value(&x, e, ret);
+}
+
+void urd_debuginfo_value_follow(const struct urd_frame *frame, const struct urd_value *pointer,
+                                const struct urd_type *target, struct urd_value *ret)
+{
+    struct urd_module *m = pointer->points_module;
+    struct urd_place p;
+    const struct urd_variable *v =
+        m ? urd_debuginfo_variable_of(m, pointer->points_to) : NULL;
+    memset(ret, 0, sizeof *ret);
+    ret->type = target;
+    if (!v || !frame->image ||
+        !urd_debuginfo_image_find(frame->image, frame->pc - frame->is_caller, &p) || p.module != m) {
+        urd_debuginfo_value_fail(ret, URD_VALUE_OPTIMISED_OUT, "optimised out");
+        return;
+    }
+    struct urd_value whole;
+    urd_debuginfo_variable_read(v, frame, p.bias, &whole);
+    if (pointer->points_offset < 0)
+        urd_debuginfo_value_fail(ret, URD_VALUE_OPTIMISED_OUT, "optimised out");
+    else
+        urd_debuginfo_value_part(frame, &whole, target, (uint64_t)pointer->points_offset, 0, 0, ret);
+    urd_debuginfo_value_deinit(&whole);
 }

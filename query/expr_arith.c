@@ -394,6 +394,25 @@ urd_err *urd_expr_unary(const struct evaluation *x, const struct node *n, struct
     return NULL;
 }
 
+/** Where a base class lies within a class. */
+static bool base_offset(const struct urd_type *derived, const struct urd_type *base, int depth,
+                        uint64_t *ret)
+{
+    size_t n;
+    derived = urd_debuginfo_type_strip(derived);
+    if (derived == base || depth > 16) {
+        *ret = 0;
+        return derived == base;
+    }
+    const struct urd_member *m = urd_debuginfo_type_members(derived, &n);
+    for (size_t i = 0; i < n; i++)
+        if (m[i].is_base && !m[i].is_virtual_base && base_offset(m[i].type, base, depth + 1, ret)) {
+            *ret += m[i].offset;
+            return true;
+        }
+    return false;
+}
+
 urd_err *urd_expr_cast(const struct evaluation *x, const struct node *n, const struct urd_type *type,
                        struct urd_value *a, struct urd_value *ret)
 {
@@ -420,6 +439,15 @@ urd_err *urd_expr_cast(const struct evaluation *x, const struct node *n, const s
     if (a->status != URD_VALUE_OK || !load(a, &p)) {
         urd_expr_no_value(a, type, ret);
         return NULL;
+    }
+    if (is_pointer(type) && is_pointer(a->type) && p.i) { /* between a class and its base */
+        const struct urd_type *to = urd_debuginfo_type_strip(t->target);
+        const struct urd_type *of = urd_debuginfo_type_strip(urd_debuginfo_type_strip(a->type)->target);
+        uint64_t by;
+        if (base_offset(of, to, 0, &by))
+            p.i += (int64_t)by;
+        else if (base_offset(to, of, 0, &by))
+            p.i -= (int64_t)by;
     }
     store(&p, type, ret);
     return NULL;

@@ -170,7 +170,10 @@ urd_err *urd_expr_type(const struct evaluation *x, struct type_name *t, const st
 
 /* ---- names ---- */
 
-static bool bind_local(const struct evaluation *x, const struct node *n, struct binding *b)
+/** inner: only what belongs to the innermost function, inlined or not; else only the functions
+ *  that it was inlined into, whose names globals hide. */
+static bool bind_local(const struct evaluation *x, const struct node *n, bool inner,
+                       struct binding *b)
 {
     const struct urd_variable **list;
     size_t count;
@@ -178,7 +181,14 @@ static bool bind_local(const struct evaluation *x, const struct node *n, struct 
     if (!x->in_module || n->file || strstr(n->text, "::"))
         return false;
     uint64_t pc = x->frame->pc - x->frame->is_caller - x->bias;
+    struct urd_inlined chain;
+    const char *owner = urd_debuginfo_inlined_at(x->module, pc, &chain, 1) ? chain.name : NULL;
     urd_debuginfo_variables_at(x->module, pc, &list, &count);
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++)
+        if ((list[i]->inlined == owner) == inner)
+            list[kept++] = list[i];
+    count = kept;
     /* the first is innermost; of those in one block the last one with a place */
     for (size_t i = 0; i < count; i++) {
         if (strcmp(list[i]->name, n->text) && strcmp(list[i]->qualified, n->text))
@@ -236,9 +246,6 @@ static bool bind_global(struct urd_place p, uint64_t near, const struct node *n,
         char *function = urd_xprintf("%.*s", (int)(last - n->text), n->text);
         v = urd_debuginfo_global_named(p.module, last + 2, near, n->file, function);
         free(function);
-    }
-    if (!v && !n->file && near) { /* a static of the function we are in is found as a local */
-        v = NULL;
     }
     if (v)
         *b = (struct binding){.kind = BIND_VARIABLE, .variable = v, .bias = p.bias,
@@ -332,11 +339,12 @@ static urd_err *unknown(const struct evaluation *x, const struct node *n)
 static urd_err *bind(const struct evaluation *x, const struct node *n, struct binding *b)
 {
     uint64_t near = x->in_module ? x->frame->pc - x->frame->is_caller - x->bias : 0;
-    bool found = bind_local(x, n, b);
+    bool found = bind_local(x, n, true, b);
     EACH_MODULE(x, found, bind_global(place, place.module == x->module ? near : 0, n, b));
     if (found && b->kind == BIND_VARIABLE && b->variable->kind == URD_VARIABLE_GLOBAL)
         follow_copy(x, b);
     EACH_MODULE(x, found, bind_constant(place, n, b));
+    found = found || bind_local(x, n, false, b);
     EACH_MODULE(x, found, bind_function(place, n, b));
     EACH_MODULE(x, found, bind_symbol(x, place, n, b));
     return found ? NULL : unknown(x, n);

@@ -24,6 +24,10 @@ static void dereference(const struct evaluation *x, struct urd_value *p,
 {
     uint64_t address = 0;
     urd_debuginfo_value_fetch(x->frame, p);
+    if (p->points_to) {
+        urd_debuginfo_value_follow(x->frame, p, target, ret);
+        return;
+    }
     if (p->status != URD_VALUE_OK) {
         urd_expr_no_value(p, target, ret);
         return;
@@ -196,10 +200,14 @@ static urd_err *element(const struct evaluation *x, struct node *n, struct urd_v
     if (t->kind == URD_TYPE_POINTER) {
         const struct urd_type *to = urd_debuginfo_type_strip(t->target);
         struct urd_value first;
+        if (a->points_to) {
+            a->points_offset += i * (int64_t)to->size;
+            i = 0;
+        }
         dereference(x, a, t->target, &first);
         if (to->kind == URD_TYPE_VOID)
             return wrong_type(n, "cannot index", a->type);
-        if (first.status != URD_VALUE_OK)
+        if (first.status != URD_VALUE_OK || !i)
             *ret = first;
         else
             urd_debuginfo_value_at(t->target, first.address + (uint64_t)i * to->size, ret);
@@ -391,6 +399,12 @@ static urd_err *evaluate_sizeof(const struct evaluation *x, struct node *n, stru
     urd_err *err = n->a ? evaluate(x, n->a, &a) : NULL;
     uint64_t size = 0;
     if (n->a && !err) {
+        const struct urd_type *of = urd_debuginfo_type_strip(a.type);
+        if (of->kind == URD_TYPE_ARRAY && of->dynamic && !of->size && a.status != URD_VALUE_OK) {
+            urd_expr_no_value(&a, builtin("unsigned long"), ret);
+            urd_debuginfo_value_deinit(&a);
+            return NULL;
+        }
         size = urd_debuginfo_type_strip(a.type)->size;
         urd_debuginfo_value_deinit(&a);
     } else if (n->type) { /* sizeof(name): no variable, so a type */
