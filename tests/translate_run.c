@@ -217,6 +217,8 @@ static bool serve(struct run *r, struct user_regs_struct *regs, uint64_t *ret_pc
     struct urd_context *ctx = r->ctx;
     uint64_t cache, link = ctx->exit_link;
     r->exits[ctx->exit_reason & 15]++;
+    if (r->before_resume)
+        r->before_resume(r);
     *ret_pc = ctx->exit_pc;
     switch (ctx->exit_reason) {
     case URD_EXIT_MISS: {
@@ -243,6 +245,8 @@ static bool serve(struct run *r, struct user_regs_struct *regs, uint64_t *ret_pc
         r->budget_used += r->budget ? r->budget - ctx->steps_left : 0;
         ctx->steps_left = r->budget ? r->budget : 100000000;
         return true;
+    case URD_EXIT_CUT: r->cut_regs = *regs; /* fallthrough */
+    case URD_EXIT_STOP: *ret_pc = ctx->exit_resume; return true;
     case URD_EXIT_REP:
         if (!run_drain(r))
             return false;

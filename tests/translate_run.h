@@ -23,6 +23,8 @@ struct run {
     void (*on_write)(void *data, uint64_t address, uint64_t mask, const uint8_t *bytes, uint64_t size);
     void (*before_syscall)(struct run *r);
     void (*after_syscall)(struct run *r);
+    void (*before_resume)(struct run *r); /* at every exit, before it is served */
+    struct user_regs_struct cut_regs;     /* as they were at the last URD_EXIT_CUT */
     void *data;
     int exit_status;
 };

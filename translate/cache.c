@@ -233,6 +233,21 @@ static void kill_block(struct urd_translator *t, struct block *b)
         replace_by_jump(t, b->hot, b->pub.pc, b->carries);
 }
 
+static void flush(struct urd_translator *t)
+{
+    for (uint32_t i = 0; i < t->n_order; i++)
+        t->blocks[t->order[i]]->live = false;
+    t->n_order = 0;
+    t->n_edges = 0;
+    urd_map_clear(&t->by_pc);
+    urd_map_clear(&t->waiting);
+    urd_map_clear(&t->constants);
+    for (uint32_t i = 0; i < t->n_pages; i++)
+        t->pages[i].n_ids = 0;
+    t->stats.flushes++;
+    add_common_code(t);
+}
+
 void urd_translate_invalidate(struct urd_translator *t, uint64_t start, uint64_t size)
 {
     for (uint64_t number = start >> 12; size && number <= (start + size - 1) >> 12; number++) {
@@ -240,8 +255,13 @@ void urd_translate_invalidate(struct urd_translator *t, uint64_t start, uint64_t
         uint32_t kept = 0;
         for (uint32_t i = 0; page && i < page->n_ids; i++) {
             struct block *b = t->blocks[page->ids[i]];
-            if (touches(b, start, size))
+            if (touches(b, start, size)) {
+                if (t->cold + HEADROOM_BYTES / 2 > COLD_END) { /* its jumps need room */
+                    flush(t);
+                    return;
+                }
                 kill_block(t, b);
+            }
             if (b->live)
                 page->ids[kept++] = page->ids[i];
         }
@@ -259,21 +279,6 @@ bool urd_translate_has(const struct urd_translator *t, uint64_t start, uint64_t 
                 return true;
     }
     return false;
-}
-
-static void flush(struct urd_translator *t)
-{
-    for (uint32_t i = 0; i < t->n_order; i++)
-        t->blocks[t->order[i]]->live = false;
-    t->n_order = 0;
-    t->n_edges = 0;
-    urd_map_clear(&t->by_pc);
-    urd_map_clear(&t->waiting);
-    urd_map_clear(&t->constants);
-    for (uint32_t i = 0; i < t->n_pages; i++)
-        t->pages[i].n_ids = 0;
-    t->stats.flushes++;
-    add_common_code(t);
 }
 
 static bool nearly_full(const struct urd_translator *t)

@@ -6,7 +6,8 @@
  *
  * Each replayed process maps two memory files that the tool maps too:
  *   URD_CONTEXT_BASE  one struct urd_context page (rw, its own for each process), then the log buffer
- *                     (rw), then an unmapped guard
+ *                     (rw), then an unmapped guard of at least 64 KB; the page below is unmapped too.
+ *                     Faults in both are exits, see urd_translate_log_full
  *   URD_CACHE_BASE    the code cache of its code space: translated code and the indirect branch
  *                     lookup table (r-x in the process, written by the tool only)
  * They lie where no ordinary program, and no sanitizer, has anything.
@@ -43,11 +44,11 @@ enum urd_exit {
 struct urd_context {
     uint64_t exit_reason;  /* enum urd_exit */
     uint64_t exit_pc;      /* subject address */
-    uint64_t exit_link;    /* cache address of a branch that urd_translate_link may patch, or 0 */
+    uint64_t exit_link;    /* 0: the translator links by itself */
     uint64_t exit_resume;  /* cache address */
     uint64_t log_pos;      /* address in the subject where the next record begins */
     uint64_t log_end;      /* a block is entered only while log_pos < log_end */
-    int64_t steps_left;    /* for URD_PROBE_COUNT */
+    int64_t steps_left;    /* for URD_PROBE_COUNT; like log_pos up to date at exits, not in a block */
     uint64_t cut_regs[16];
     uint64_t scratch[64];  /* spilled application registers, flags; owned by the translator */
 };

@@ -88,7 +88,9 @@ int urd_translate_fd(const struct urd_translator *t);
  * Translate the block at pc, unless it is there, and some of the blocks that it leads to.
  * ret_cache: where to set rip. Blocks end before stop addresses and page ends that cannot be read.
  * When the very first instruction cannot be read, that is the caller's business: *ret_cache is 0.
- * When the cache is full everything is flushed first (ids of old blocks stay valid).
+ * When the cache is full everything is flushed first: ids of old blocks stay valid, but an exit_resume
+ * from before is void (see stats.flushes), and no process may be running in the cache meanwhile.
+ * urd_translate_invalidate may flush as well.
  */
 urd_err *urd_translate_block(struct urd_translator *t, uint64_t pc,
                              const struct urd_code_reader *reader, uint64_t *ret_cache) URD_MUST_USE;
