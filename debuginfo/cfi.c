@@ -156,8 +156,6 @@ void urd_debuginfo_module_fdes(struct urd_module *m)
     m->eh_frame = urd_debuginfo_elf_bytes(&m->elf, s);
     m->eh_frame_address = s ? s->h.sh_addr : 0;
     walk(m, false);
-    m->debug_frame = urd_debuginfo_elf_named(urd_debuginfo_module_dwarf(m)->elf, ".debug_frame");
-    walk(m, true);
     if (m->n_fdes)
         qsort(m->fdes, m->n_fdes, sizeof *m->fdes, compare);
 }
@@ -297,9 +295,8 @@ static void run(const struct cie *cie, struct urd_span code, uint64_t location, 
     }
 }
 
-static const struct urd_fde *find_fde(struct urd_module *m, uint64_t address)
+static const struct urd_fde *search(const struct urd_module *m, uint64_t address)
 {
-    urd_debuginfo_module_fdes(m);
     size_t lo = 0, hi = m->n_fdes;
     while (lo < hi) {
         size_t mid = (lo + hi) / 2;
@@ -312,6 +309,20 @@ static const struct urd_fde *find_fde(struct urd_module *m, uint64_t address)
         if (address < m->fdes[lo].high)
             return &m->fdes[lo];
     return NULL;
+}
+
+static const struct urd_fde *find_fde(struct urd_module *m, uint64_t address)
+{
+    urd_debuginfo_module_fdes(m);
+    const struct urd_fde *f = search(m, address);
+    if (f || m->debug_frame_read)
+        return f;
+    m->debug_frame_read = true; /* rare, and may have to be decompressed */
+    m->debug_frame = urd_debuginfo_elf_named(urd_debuginfo_module_debug_file(m), ".debug_frame");
+    walk(m, true);
+    if (m->n_fdes)
+        qsort(m->fdes, m->n_fdes, sizeof *m->fdes, compare);
+    return search(m, address);
 }
 
 struct unwinding {

@@ -224,11 +224,11 @@ static void find_alt(struct urd_module *m, struct urd_elf *from)
     m->dwarf.alt = &m->alt_dwarf;
 }
 
-struct urd_dwarf *urd_debuginfo_module_dwarf(struct urd_module *m)
+struct urd_elf *urd_debuginfo_module_debug_file(struct urd_module *m)
 {
-    if (m->dwarf_opened)
-        return &m->dwarf;
-    m->dwarf_opened = true;
+    if (m->debug_searched)
+        return m->dwarf.elf;
+    m->debug_searched = true;
     m->dwarf.arena = &m->arena;
     m->dwarf.elf = &m->elf;
     if (!urd_debuginfo_elf_section(&m->elf, ".debug_info") &&
@@ -237,7 +237,15 @@ struct urd_dwarf *urd_debuginfo_module_dwarf(struct urd_module *m)
         if (m->debug.data)
             m->dwarf.elf = &m->debug;
     }
-    find_alt(m, m->dwarf.elf);
+    return m->dwarf.elf;
+}
+
+struct urd_dwarf *urd_debuginfo_module_dwarf(struct urd_module *m)
+{
+    if (m->dwarf_opened)
+        return &m->dwarf;
+    m->dwarf_opened = true;
+    find_alt(m, urd_debuginfo_module_debug_file(m));
     urd_debuginfo_dwarf_scan(&m->dwarf);
     return &m->dwarf;
 }

@@ -119,7 +119,7 @@ struct urd_module {
     char *path, *name;
     struct urd_elf elf, debug, alt; /* debug and alt: data is NULL when there is none */
     struct urd_dwarf dwarf, alt_dwarf;
-    bool dwarf_opened;
+    bool dwarf_opened, debug_searched;
     struct urd_arena arena;
 
     struct urd_symbol *symbols; /* symbols.c */
@@ -160,11 +160,13 @@ struct urd_module {
 
     struct urd_fde *fdes; /* cfi.c, sorted */
     size_t n_fdes, cap_fdes;
-    bool fdes_read;
+    bool fdes_read, debug_frame_read;
     struct urd_span eh_frame, debug_frame;
     uint64_t eh_frame_address;
 };
 
+/** The file that has the debug sections: this one or its separate debug file. */
+struct urd_elf *urd_debuginfo_module_debug_file(struct urd_module *m);
 /** Open the DWARF (of this file or of its separate debug file) if not yet done. */
 struct urd_dwarf *urd_debuginfo_module_dwarf(struct urd_module *m);
 /** Whether an address lies in an executable PT_LOAD. */

@@ -212,7 +212,7 @@ static void read_symbols(struct urd_module *m)
     if (table) {
         read_table(m, &m->elf, table);
     } else {
-        urd_debuginfo_module_dwarf(m); /* finds the debug file */
+        urd_debuginfo_module_debug_file(m);
         if (m->debug.data && (table = urd_debuginfo_elf_section(&m->debug, ".symtab")))
             read_table(m, &m->debug, table);
     }

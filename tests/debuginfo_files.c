@@ -9,6 +9,7 @@
 #include "debuginfo/value_text.h"
 #include "debuginfo/variable.h"
 #include "query/expr.h"
+#include <elf.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -158,17 +159,23 @@ static void ask_file(const char *path)
     fflush(stdout);
 }
 
-/** Offsets that matter: damage there is read sooner than in code. */
+/** Offsets that matter: sections in turn, their headers, seldom the file header. */
 static size_t pick(const uint8_t *data, size_t size)
 {
-    uint64_t shoff;
-    memcpy(&shoff, data + 40, 8);
-    switch (next() % 4) {
-    case 0: return next() % 64;
-    case 1: return shoff < size ? shoff + next() % (size - shoff) : next() % size;
-    case 2: return size - 1 - next() % (size * 3 / 4);
-    }
-    return next() % size;
+    Elf64_Ehdr h;
+    memcpy(&h, data, sizeof h);
+    unsigned what = next() % 100;
+    if (what == 0)
+        return 16 + next() % 48;
+    if (what < 8)
+        return h.e_shoff + next() % (h.e_shnum * sizeof(Elf64_Shdr));
+    Elf64_Shdr s;
+    memcpy(&s, data + h.e_shoff + (next() % h.e_shnum) * sizeof s, sizeof s);
+    if (s.sh_type == SHT_NOBITS || !s.sh_size || s.sh_offset + s.sh_size > size)
+        return next() % size;
+    /* near the front, where headers and tables are, as often as anywhere */
+    uint64_t span = next() % 2 && s.sh_size > 200 ? 200 : s.sh_size;
+    return s.sh_offset + next() % span;
 }
 
 static void mutate(const char *path, int times, uint64_t seed)
@@ -184,12 +191,13 @@ static void mutate(const char *path, int times, uint64_t seed)
     if (read(fd, whole, size) != (ssize_t)size)
         return;
     close(fd);
+    int opened = 0;
     for (int i = 0; i < times; i++) {
         state = (seed + (uint64_t)i) * 0x9e3779b97f4a7c15ull + 1;
         for (int k = 0; k < 5; k++)
             next();
         memcpy(data, whole, size);
-        size_t length = next() % 4 ? size : 64 + next() % (size - 64);
+        size_t length = next() % 8 ? size : 64 + next() % (size - 64);
         int damages = 1 + (int)(next() % 40);
         for (int k = 0; k < damages; k++) {
             static const uint8_t values[] = {0, 0xff, 0x7f, 0x80, 1};
@@ -206,6 +214,7 @@ static void mutate(const char *path, int times, uint64_t seed)
         if (!err) {
             ask_all(m, 100, false);
             urd_debuginfo_module_close(m);
+            opened++;
         }
         urd_err_free(err);
         alarm(0);
@@ -213,7 +222,7 @@ static void mutate(const char *path, int times, uint64_t seed)
     unlink(copy);
     free(whole);
     free(data);
-    printf("%s: %d damaged copies\n", path, times);
+    printf("%s: %d damaged copies, %d could be opened\n", path, times, opened);
     fflush(stdout);
 }
 
