@@ -163,6 +163,15 @@ static bool signature_matches(const struct urd_function *f, const char *name)
     return yes;
 }
 
+/** "f" against "f<int>": a name without template arguments means all instances. */
+static bool template_matches(const char *have, const char *name)
+{
+    size_t k = strlen(name);
+    const char *open = strchr(have, '<');
+    return open && !strchr(name, '<') && strncmp(have, "operator", 8) && (size_t)(open - have) == k &&
+           !strncmp(have, name, k);
+}
+
 static bool name_matches(const struct urd_function *f, const char *name, bool signature)
 {
     if (!strcmp(f->name, name) || (f->linkage && !strcmp(f->linkage, name)))
@@ -173,7 +182,10 @@ static bool name_matches(const struct urd_function *f, const char *name, bool si
             (k == n || (n - k >= 2 && !strncmp(f->qualified + n - k - 2, "::", 2))))
             return true;
     }
-    return signature && signature_matches(f, name);
+    const char *bare = f->name;
+    if (f->qualified && strstr(name, "::") && strchr(f->qualified, '<'))
+        bare = f->qualified;
+    return template_matches(bare, name) || (signature && signature_matches(f, name));
 }
 
 void urd_debuginfo_functions_named(struct urd_module *m, const char *name,
