@@ -9,6 +9,7 @@ struct urd_verb {
 };
 urd_err *cli_record(int argc, char **argv, int *ret_status);
 urd_err *cli_replay(int argc, char **argv, int *ret_status);
+urd_err *cli_index(int argc, char **argv, int *ret_status);
 urd_err *cli_info(int argc, char **argv, int *ret_status);
 urd_err *cli_ls(int argc, char **argv, int *ret_status);
 urd_err *cli_events(int argc, char **argv, int *ret_status);

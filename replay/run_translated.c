@@ -25,7 +25,7 @@
 #define CONTEXT_TOTAL (URD_CONTEXT_BYTES + URD_LOG_BYTES + URD_LOG_SLACK)
 
 struct code_space {
-    struct urd_translator *code;
+    struct urd_code id;
     unsigned refs;
 };
 
@@ -49,6 +49,7 @@ struct urd_runner {
     struct urd_cut cut;
     uint64_t *stops;
     size_t n_stops;
+    uint32_t n_spaces;
     struct urd_runner_stats stats;
 };
 
@@ -56,29 +57,30 @@ static void space_release(struct urd_runner *r, struct code_space *space)
 {
     if (!space || --space->refs)
         return;
-    struct urd_translate_stats s = urd_translate_get_stats(space->code);
+    struct urd_translate_stats s = urd_translate_get_stats(space->id.translator);
     r->stats.translate.blocks += s.blocks;
     r->stats.translate.subject_bytes += s.subject_bytes;
     r->stats.translate.cache_bytes += s.cache_bytes;
     r->stats.translate.flushes += s.flushes;
     r->stats.translate.unknown_insns += s.unknown_insns;
-    urd_translate_destroy(space->code);
+    urd_translate_destroy(space->id.translator);
     free(space);
 }
 
 static urd_err *space_create(struct urd_runner *r, struct code_space **ret)
 {
     struct code_space *space = urd_xcalloc(1, sizeof *space);
-    urd_err *err = urd_translate_create(r->probes, &space->code);
+    urd_err *err = urd_translate_create(r->probes, &space->id.translator);
     if (err) {
         free(space);
         return err;
     }
     space->refs = 1;
+    space->id.serial = r->n_spaces++;
     if (r->n_stops)
-        urd_translate_set_stops(space->code, r->stops, r->n_stops);
+        urd_translate_set_stops(space->id.translator, r->stops, r->n_stops);
     if (r->has_cut)
-        urd_translate_set_cut(space->code, r->cut.regs.rip);
+        urd_translate_set_cut(space->id.translator, r->cut.regs.rip);
     *ret = space;
     return NULL;
 }
@@ -107,7 +109,7 @@ static void on_task_gone(void *data, struct urd_task *t)
 
 static urd_err *map_cache(struct task_run *tr, struct urd_task *t)
 {
-    return urd_process_map_fd(&t->process, urd_translate_fd(tr->space->code), URD_CACHE_BASE,
+    return urd_process_map_fd(&t->process, urd_translate_fd(tr->space->id.translator), URD_CACHE_BASE,
                               URD_CACHE_BYTES, PROT_READ | PROT_EXEC, 0);
 }
 
@@ -176,7 +178,7 @@ static void drain(struct urd_runner *r, struct urd_task *t, struct task_run *tr)
     size_t bytes = log_bytes(tr);
     urd_check(bytes <= URD_LOG_BYTES + URD_LOG_SLACK, "the log ran over: %zu bytes", bytes);
     if (bytes && r->sink.records)
-        r->sink.records(r->sink.data, t, tr->space->code, log_start(tr), bytes);
+        r->sink.records(r->sink.data, t, &tr->space->id, log_start(tr), bytes);
     tr->context->log_pos = URD_LOG_BASE;
     r->stats.drains++;
 }
@@ -222,7 +224,7 @@ static urd_err *enter(struct urd_runner *r, struct urd_task *t, struct task_run 
                       uint64_t *ret_cache)
 {
     struct urd_code_reader reader = {read_code, t};
-    URD_TRY(urd_translate_block(tr->space->code, pc, &reader, ret_cache));
+    URD_TRY(urd_translate_block(tr->space->id.translator, pc, &reader, ret_cache));
     if (*ret_cache)
         URD_TRY(guard_code(r, t, tr, pc));
     return NULL;
@@ -241,7 +243,7 @@ static urd_err *unguard(struct urd_runner *r, struct urd_task *t, struct task_ru
     *known &= ~8ull;
     uint8_t prot = (uint8_t)*known;
     urd_map_remove(&tr->writable_code, page);
-    urd_translate_invalidate(tr->space->code, page, 4096);
+    urd_translate_invalidate(tr->space->id.translator, page, 4096);
     return protect(t, page, prot);
 }
 
@@ -284,7 +286,7 @@ static urd_err *step(struct urd_runner *r, struct urd_task *t, struct task_run *
     struct urd_code_reader reader = {read_code, t};
     uint64_t pc = regs->rip;
     if (r->probes & URD_PROBE_LOG)
-        URD_TRY(urd_translate_single(tr->space->code, pc, &reader, &block));
+        URD_TRY(urd_translate_single(tr->space->id.translator, pc, &reader, &block));
     if (code[0] == 0x0f && code[1] == 0xa2) {
         emulate_cpuid(r, regs);
     } else {
@@ -314,13 +316,22 @@ static urd_err *step(struct urd_runner *r, struct urd_task *t, struct task_run *
     }
     t->regs = *regs;
     if (block && r->sink.single)
-        r->sink.single(r->sink.data, t, tr->space->code, block);
+        r->sink.single(r->sink.data, t, &tr->space->id, block);
     return NULL;
 }
 
 static bool in_cache(uint64_t address)
 {
     return address >= URD_CACHE_BASE && address < URD_CACHE_BASE + URD_CACHE_BYTES;
+}
+
+urd_err *urd_cut_take(struct urd_task *t, const struct user_regs_struct *regs, struct urd_cut *ret)
+{
+    uint64_t bytes;
+    ret->regs = *regs;
+    if (ptrace(PTRACE_GETFPREGS, t->process.pid, 0, &ret->vectors) != 0)
+        URD_FAIL_ERRNO("cannot read the vector registers of process %d", t->process.pid);
+    return urd_checksum_memory(t->process.pid, t->process.mem, &ret->memory, &bytes);
 }
 
 /** All registers agree: is it really the state of the cut? */
@@ -331,9 +342,11 @@ static urd_err *is_cut(struct urd_runner *r, struct urd_task *t, const struct us
     *ret = ((regs->eflags ^ c->eflags) & 0xcd5) == 0 && regs->fs_base == c->fs_base;
     if (!*ret)
         return NULL;
-    uint64_t sum, bytes;
-    URD_TRY(urd_checksum_memory(t->process.pid, t->process.mem, &sum, &bytes));
-    *ret = sum == r->cut.memory;
+    struct urd_cut here;
+    URD_TRY(urd_cut_take(t, regs, &here));
+    *ret = here.memory == r->cut.memory &&
+           memcmp(here.vectors.xmm_space, r->cut.vectors.xmm_space, sizeof here.vectors.xmm_space) == 0 &&
+           memcmp(here.vectors.st_space, r->cut.vectors.st_space, sizeof here.vectors.st_space) == 0;
     return NULL;
 }
 
@@ -369,19 +382,19 @@ static urd_err *serve_signal(struct urd_runner *r, struct urd_task *t, struct ta
             (unsigned long long)cache);
     const struct urd_block *block;
     unsigned insn;
-    if (WSTOPSIG(status) == SIGSEGV && urd_translate_log_full(tr->space->code, regs, tr->context)) {
+    if (WSTOPSIG(status) == SIGSEGV && urd_translate_log_full(tr->space->id.translator, regs, tr->context)) {
         drain(r, t, tr);
         *pc = regs->rip;
         *ret = GO_ON;
         return NULL;
     }
-    if (!urd_translate_locate(tr->space->code, regs, tr->context, &block, &insn))
+    if (!urd_translate_locate(tr->space->id.translator, regs, tr->context, &block, &insn))
         URD_FAIL("a replayed process got signal %d at %#llx, outside of what was translated",
                  WSTOPSIG(status), (unsigned long long)cache);
     size_t bytes = log_bytes(tr);
     drain(r, t, tr);
     if (block && insn && r->probes & URD_PROBE_LOG && r->sink.partial)
-        r->sink.partial(r->sink.data, t, tr->space->code, block, log_start(tr) + bytes, insn);
+        r->sink.partial(r->sink.data, t, &tr->space->id, block, log_start(tr) + bytes, insn);
     *pc = regs->rip;
     *ret = GO_ON;
     if (WSTOPSIG(status) == SIGSEGV) {
@@ -424,7 +437,7 @@ urd_err *urd_runner_run(struct urd_runner *r, uint64_t *steps, enum urd_run_end 
             break;
         }
         if (link)
-            urd_translate_link(tr->space->code, link, cache);
+            urd_translate_link(tr->space->id.translator, link, cache);
         link = 0;
         int status;
         URD_TRY(continue_at(t, &regs, cache, &status));
@@ -533,17 +546,17 @@ static urd_err *before_event(struct urd_runner *r)
         return NULL;
     for (uint32_t i = 0; i < e->n_map_ops; i++) {
         const struct urd_map_op *op = &e->map_ops[i];
-        bool stale = urd_translate_has(tr->space->code, op->start, op->size) ||
+        bool stale = urd_translate_has(tr->space->id.translator, op->start, op->size) ||
                      (op->kind == URD_MAP_MOVE &&
-                      urd_translate_has(tr->space->code, op->offset, op->old_size));
+                      urd_translate_has(tr->space->id.translator, op->offset, op->old_size));
         if (tr->space->refs > 1 && !tr->borrowed && (stale || op->prot & PROT_EXEC)) {
             space_release(r, tr->space);
             URD_TRY(space_create(r, &tr->space));
             URD_TRY(map_cache(tr, t));
         } else if (stale) {
-            urd_translate_invalidate(tr->space->code, op->start, op->size);
+            urd_translate_invalidate(tr->space->id.translator, op->start, op->size);
             if (op->kind == URD_MAP_MOVE)
-                urd_translate_invalidate(tr->space->code, op->offset, op->old_size);
+                urd_translate_invalidate(tr->space->id.translator, op->offset, op->old_size);
         }
         for (uint64_t page = PAGE_DOWN(op->start); page < op->start + op->size && op->size < 1u << 26;
              page += 4096)
@@ -559,8 +572,8 @@ static void after_writes(struct urd_runner *r, struct urd_task *t, const uint64_
 {
     struct task_run *tr = t->user;
     for (unsigned i = 0; tr && i < n; i++)
-        if (urd_translate_has(tr->space->code, ranges[i * 2], ranges[i * 2 + 1]))
-            urd_translate_invalidate(tr->space->code, ranges[i * 2], ranges[i * 2 + 1]);
+        if (urd_translate_has(tr->space->id.translator, ranges[i * 2], ranges[i * 2 + 1]))
+            urd_translate_invalidate(tr->space->id.translator, ranges[i * 2], ranges[i * 2 + 1]);
 }
 
 /** A forked child keeps its parent's code space. */
@@ -676,7 +689,7 @@ static void for_each_space(struct urd_runner *r, void (*f)(struct urd_runner *r,
 
 static void set_cut(struct urd_runner *r, struct code_space *space)
 {
-    urd_translate_set_cut(space->code, r->has_cut ? r->cut.regs.rip : 0);
+    urd_translate_set_cut(space->id.translator, r->has_cut ? r->cut.regs.rip : 0);
 }
 
 void urd_runner_set_cut(struct urd_runner *r, const struct urd_cut *cut)
@@ -689,7 +702,7 @@ void urd_runner_set_cut(struct urd_runner *r, const struct urd_cut *cut)
 
 static void set_stops(struct urd_runner *r, struct code_space *space)
 {
-    urd_translate_set_stops(space->code, r->stops, r->n_stops);
+    urd_translate_set_stops(space->id.translator, r->stops, r->n_stops);
 }
 
 void urd_runner_set_stops(struct urd_runner *r, const uint64_t *pcs, size_t n)

@@ -14,24 +14,37 @@
 #include "replay/session.h"
 #include "translate/translate.h"
 
-/** Where the log goes. All are called while the task is stopped. */
+/** A code space: its translator, and a number that is never given to another one of this runner. */
+struct urd_code {
+    struct urd_translator *translator;
+    uint32_t serial;
+};
+
+/** Where the log goes. All are called while the task is stopped; any may be NULL. */
 struct urd_sink {
     void *data;
-    /** Whole records; `mem` is for the bytes of a REP record that are not in the log. */
-    void (*records)(void *data, struct urd_task *t, struct urd_translator *code, const uint8_t *log,
+    /** Whole records; a REP record's bytes that are not in the log are in the task's memory now. */
+    void (*records)(void *data, struct urd_task *t, const struct urd_code *code, const uint8_t *log,
                     size_t bytes);
     /** The last block ran only up to instruction n_insns (not included); its record so far. */
-    void (*partial)(void *data, struct urd_task *t, struct urd_translator *code,
+    void (*partial)(void *data, struct urd_task *t, const struct urd_code *code,
                     const struct urd_block *block, const uint8_t *record, unsigned n_insns);
-    /** The tool ran this one instruction itself; registers after it are in t->regs. */
-    void (*single)(void *data, struct urd_task *t, struct urd_translator *code,
+    /** The tool ran this one instruction itself. */
+    void (*single)(void *data, struct urd_task *t, const struct urd_code *code,
                    const struct urd_block *block);
+    /** ... and it wrote this. */
+    void (*stepped_write)(void *data, struct urd_task *t, uint64_t address, uint64_t size,
+                          const void *value);
 };
 
 struct urd_cut {
     struct user_regs_struct regs;
-    uint64_t memory; /* checksum of the writable memory there */
+    struct user_fpregs_struct vectors; /* x87 and the low 128 bits of the vector registers */
+    uint64_t memory;                   /* checksum of the writable memory there */
 };
+
+/** Describe the state of a stopped task. */
+urd_err *urd_cut_take(struct urd_task *t, const struct user_regs_struct *regs, struct urd_cut *ret) URD_MUST_USE;
 
 enum urd_run_end {
     URD_RUN_SYSCALL,  /* at the system call of the next event */

@@ -1,0 +1,63 @@
+#include "cli/cli.h"
+#include "cli/options.h"
+#include "indexer/index.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static void show_progress(void *data, uint64_t done, uint64_t total, uint64_t steps)
+{
+    fprintf(stderr, "\rurd: indexed %3.0f%%, %.3g instructions", 100.0 * (double)done / (double)total,
+            (double)steps);
+}
+
+static void close_trace(struct urd_trace **t)
+{
+    urd_trace_close(*t);
+}
+
+urd_err *cli_index(int argc, char **argv, int *ret_status)
+{
+    const char *usage = "urd index [-t TRACE] [-j N] [--json]";
+    const char *name = NULL, *jobs = NULL, *segment_ms = NULL;
+    bool json = false, no_cuts = false;
+    int left;
+    URD_TRY(cli_options(argc, argv, (struct cli_option[]){{"-t", "--trace", &name, NULL},
+                                                          {"-j", "--jobs", &jobs, NULL},
+                                                          {"--segment-ms", NULL, &segment_ms, NULL},
+                                                          {"--no-cuts", NULL, NULL, &no_cuts},
+                                                          {"--json", NULL, NULL, &json},
+                                                          {0}}, usage, &left));
+    if (left > 0 && !name)
+        name = argv[1];
+    if (jobs && (atoi(jobs) < 1 || atoi(jobs) > 64))
+        return urd_err_hint(URD_ERROR(URD_ERR_QUESTION, "-j wants a number from 1 to 64"), "%s", usage);
+    URD_AUTO_FREE char *directory = NULL;
+    URD_TRY(urd_trace_find(name, &directory));
+    URD_CLEANUP(close_trace) struct urd_trace *trace = NULL;
+    URD_TRY(urd_trace_open(directory, &trace));
+    bool terminal = isatty(2);
+    struct urd_index_options o = {.workers = jobs ? (unsigned)atoi(jobs) : 0, .no_cuts = no_cuts,
+                                  .segment_ms = segment_ms ? (unsigned)atoi(segment_ms) : 0,
+                                  .progress = terminal ? show_progress : NULL};
+    struct urd_index_summary s;
+    urd_err *err = urd_index_build(trace, &o, &s);
+    if (terminal)
+        fprintf(stderr, "\r\033[K");
+    URD_TRY(err);
+    if (json)
+        printf("{\"indexed\": true, \"was_there\": %s, \"instructions\": %llu, \"writes\": %llu, "
+               "\"segments\": %llu, \"stepped\": %llu, \"bytes\": %llu, \"wall_s\": %.3f, \"cpu_s\": %.3f}\n",
+               s.was_there ? "true" : "false", (unsigned long long)s.steps, (unsigned long long)s.writes,
+               (unsigned long long)s.segments, (unsigned long long)s.stepped, (unsigned long long)s.bytes,
+               s.wall_s, s.cpu_s);
+    else if (s.was_there)
+        fprintf(stderr, "urd: %s is indexed already\n", directory);
+    else
+        fprintf(stderr, "urd: indexed %s: %.4g instructions, %.4g writes in %llu segments, %.1f MB, %.2f s "
+                        "(%.2f s CPU), %llu instructions stepped\n",
+                directory, (double)s.steps, (double)s.writes, (unsigned long long)s.segments,
+                (double)s.bytes / 1e6, s.wall_s, s.cpu_s, (unsigned long long)s.stepped);
+    *ret_status = 0;
+    return NULL;
+}

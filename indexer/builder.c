@@ -1,0 +1,670 @@
+/* The consumer: what one segment's log becomes.
+ *
+ * Per block executed: one flow symbol; per store: one entry in its page's columns; per call and return: the task's
+ * stack. Blocks are known to the translator by (code space, id) and to the segment by a dense id, which indexes
+ * `blocks`. The hot path is records(): everything rare (new blocks, new pages, chunk ends) is out of line.
+ */
+#include "indexer/builder.h"
+#include "debuginfo/image.h"
+
+struct block_info {
+    uint64_t pc;
+    const struct urd_slot *slots;
+    uint16_t n_slots;
+    uint8_t n_insns, end, flags;
+    uint64_t function; /* start of the symbol that holds it, 0 when unknown */
+    uint64_t last_insn; /* pc of its last instruction */
+    const uint8_t *lengths;
+};
+
+struct unmatched {
+    uint64_t sp; /* ~0: the whole stack ended */
+    int64_t clock;
+};
+
+struct task_state {
+    int32_t tid, inherits; /* inherits: the parent whose stack it began with, 0: none */
+    uint32_t inherited_unmatched;
+    struct urd_call_stack stack;
+    struct unmatched *unmatched;
+    uint32_t n_unmatched, cap_unmatched;
+    uint8_t pending;  /* end kind of the last block: what the next one's pc means */
+    uint32_t last;    /* dense id of the last block */
+    uint64_t return_slot, return_pc; /* of the pending call */
+};
+
+struct code_ids { /* dense ids of one code space's blocks */
+    uint32_t *dense;
+    uint32_t n;
+};
+
+struct space_image {
+    uint32_t space;
+    struct urd_image *image;
+};
+
+struct callee {
+    uint32_t space, n;
+    uint64_t entry;
+    int64_t last;
+    struct urd_buf raw;
+};
+
+struct urd_builder {
+    struct urd_trace *trace;
+    struct urd_store_segment *out;
+    struct urd_writes *writes;
+    struct urd_flow_encoder flow;
+    int64_t clock; /* steps since the segment's start */
+    struct block_info *blocks;
+    struct urd_flow_block *dictionary;
+    uint32_t n_blocks, cap_blocks, cap_dictionary;
+    struct code_ids *codes; /* by serial */
+    uint32_t n_codes;
+    struct task_state *tasks;
+    uint32_t n_tasks, cap_tasks;
+    struct task_state *current; /* whose flow row is open, or NULL */
+    uint32_t current_space;
+    uint64_t row_first;
+    struct urd_buf stack, event_steps, data, cover;
+    uint32_t row_unmatched;
+    int64_t last_event_clock;
+    struct callee *callees;
+    uint32_t n_callees, cap_callees;
+    struct urd_map callee_index;
+    struct space_image *images;
+    uint32_t n_images, cap_images;
+    struct urd_module **modules; /* by stored file */
+    int32_t done_tid;
+    uint32_t done_space;
+};
+
+static urd_err *keep_page_row(void *data, const struct urd_page_row *row)
+{
+    struct urd_store_segment *g = data;
+    struct urd_store_write w = {.space = row->space, .page = row->page, .first = row->first, .n = row->n};
+    memcpy(w.words, row->words, 64);
+    w.data = urd_store_keep(g, row->data, row->size);
+    URD_PUSH(g->writes, g->n_write_rows, g->cap_write_rows) = w;
+    return NULL;
+}
+
+struct urd_builder *urd_builder_create(struct urd_trace *trace, struct urd_store_segment *out)
+{
+    struct urd_builder *b = urd_xcalloc(1, sizeof *b);
+    b->trace = trace;
+    b->out = out;
+    b->writes = urd_writes_create(keep_page_row, out);
+    b->modules = urd_xcalloc(urd_trace_file_count(trace) + 1, sizeof *b->modules);
+    urd_flow_begin(&b->flow);
+    return b;
+}
+
+void urd_builder_destroy(struct urd_builder *b)
+{
+    if (!b)
+        return;
+    urd_writes_destroy(b->writes);
+    urd_flow_deinit(&b->flow);
+    free(b->blocks);
+    free(b->dictionary);
+    for (uint32_t i = 0; i < b->n_codes; i++)
+        free(b->codes[i].dense);
+    free(b->codes);
+    for (uint32_t i = 0; i < b->n_tasks; i++) {
+        free(b->tasks[i].stack.frames);
+        free(b->tasks[i].unmatched);
+    }
+    free(b->tasks);
+    for (uint32_t i = 0; i < b->n_callees; i++)
+        urd_buf_deinit(&b->callees[i].raw);
+    free(b->callees);
+    urd_map_deinit(&b->callee_index);
+    for (uint32_t i = 0; i < b->n_images; i++)
+        if (b->images[i].image)
+            urd_debuginfo_image_destroy(b->images[i].image);
+    free(b->images);
+    for (uint32_t i = 0; i < urd_trace_file_count(b->trace); i++)
+        if (b->modules[i])
+            urd_debuginfo_module_close(b->modules[i]);
+    free(b->modules);
+    urd_buf_deinit(&b->stack);
+    urd_buf_deinit(&b->event_steps);
+    urd_buf_deinit(&b->data);
+    urd_buf_deinit(&b->cover);
+    free(b);
+}
+
+uint64_t urd_builder_steps(const struct urd_builder *b)
+{
+    return (uint64_t)b->clock;
+}
+
+/* ---- tasks and rows of flow ---- */
+
+static struct task_state *task_state(struct urd_builder *b, int32_t tid)
+{
+    for (uint32_t i = 0; i < b->n_tasks; i++)
+        if (b->tasks[i].tid == tid)
+            return &b->tasks[i];
+    if (b->n_tasks == b->cap_tasks && b->current) { /* current points into the array */
+        uint32_t at = (uint32_t)(b->current - b->tasks);
+        URD_PUSH(b->tasks, b->n_tasks, b->cap_tasks) = (struct task_state){.tid = tid, .last = URD_FLOW_NONE};
+        b->current = &b->tasks[at];
+    } else {
+        URD_PUSH(b->tasks, b->n_tasks, b->cap_tasks) = (struct task_state){.tid = tid, .last = URD_FLOW_NONE};
+    }
+    return &b->tasks[b->n_tasks - 1];
+}
+
+static void close_row(struct urd_builder *b)
+{
+    if (!b->current || !b->flow.n_blocks) {
+        b->current = NULL;
+        return;
+    }
+    for (uint32_t i = 0; i < b->flow.n_used; i++)
+        b->dictionary[b->flow.used[i]].count += b->flow.next[b->flow.used[i]].times;
+    struct urd_store_flow f = {.tid = b->current->tid, .space = b->current_space,
+                               .blocks = b->flow.n_blocks, .first = b->row_first,
+                               .steps = (uint64_t)b->clock - b->row_first};
+    urd_flow_finish(&b->flow, &b->data, &b->cover);
+    f.data = urd_store_keep(b->out, b->data.data, b->data.size);
+    f.cover = urd_store_keep(b->out, b->cover.data, b->cover.size);
+    f.stack = urd_store_keep(b->out, b->stack.data, b->stack.size);
+    URD_PUSH(b->out->flow, b->out->n_flow, b->out->cap_flow) = f;
+    b->current = NULL;
+}
+
+static void open_row(struct urd_builder *b, struct task_state *ts, uint32_t space)
+{
+    b->current = ts;
+    b->current_space = space;
+    b->row_first = (uint64_t)b->clock;
+    urd_flow_begin(&b->flow);
+    struct urd_buf raw = {0};
+    urd_buf_varint(&raw, ts->n_unmatched);
+    urd_calls_stack_encode(&ts->stack, &raw);
+    urd_blob_pack(raw.data, raw.size, &b->stack);
+    urd_buf_deinit(&raw);
+}
+
+/* ---- symbols: where functions begin ---- */
+
+static struct urd_module *module_of(struct urd_builder *b, const char *stored_path)
+{
+    const char *hash = strrchr(stored_path, '/');
+    for (uint32_t i = 0; hash && i < urd_trace_file_count(b->trace); i++) {
+        const struct urd_trace_file *f = urd_trace_file(b->trace, i);
+        if (strcmp(f->hash, hash + 1) != 0)
+            continue;
+        if (!b->modules[i]) {
+            urd_err *err = urd_debuginfo_module_open(stored_path, f->path, &b->modules[i]);
+            if (err) {
+                urd_err_free(err);
+                b->modules[i] = NULL;
+            }
+        }
+        return b->modules[i];
+    }
+    return NULL;
+}
+
+static struct urd_image *image_of(struct urd_builder *b, uint32_t space, pid_t real_pid)
+{
+    for (uint32_t i = 0; i < b->n_images; i++)
+        if (b->images[i].space == space && b->images[i].image)
+            return b->images[i].image;
+    struct urd_image *image = urd_debuginfo_image_create();
+    FILE *maps = urd_tracee_open_maps(real_pid);
+    struct urd_map_line m;
+    while (maps && urd_tracee_next_map(maps, &m)) {
+        struct urd_module *module = m.prot & 4 && m.inode ? module_of(b, m.name) : NULL;
+        if (module)
+            urd_debuginfo_image_add(image, module, m.start, m.end - m.start, m.offset, NULL);
+    }
+    if (maps)
+        fclose(maps);
+    URD_PUSH(b->images, b->n_images, b->cap_images) = (struct space_image){space, image};
+    return image;
+}
+
+static void forget_image(struct urd_builder *b, uint32_t space)
+{
+    for (uint32_t i = 0; i < b->n_images; i++)
+        if (b->images[i].space == space && b->images[i].image) {
+            urd_debuginfo_image_destroy(b->images[i].image);
+            b->images[i] = b->images[--b->n_images];
+            i--;
+        }
+}
+
+static void find_function(struct urd_builder *b, struct urd_task *t, struct block_info *info)
+{
+    struct urd_image *image = image_of(b, t->space, t->process.pid);
+    struct urd_place place;
+    if (!urd_debuginfo_image_find(image, info->pc, &place))
+        return;
+    const struct urd_symbol *s = urd_debuginfo_symbol_at(place.module, place.address);
+    if (!s || s->kind == URD_SYMBOL_OBJECT || s->kind == URD_SYMBOL_TLS)
+        return;
+    info->function = s->address + place.bias;
+    if (s->address == place.address && s->kind == URD_SYMBOL_FUNCTION)
+        info->flags |= URD_BLOCK_ENTRY;
+}
+
+/* ---- blocks ---- */
+
+static uint32_t new_block(struct urd_builder *b, struct urd_task *t, const struct urd_block *block)
+{
+    struct block_info info = {.pc = block->pc, .slots = block->slots, .n_slots = block->n_slots,
+                              .n_insns = block->n_insns, .end = block->end, .last_insn = block->pc};
+    struct urd_flow_block d = {.pc = block->pc, .n_insns = block->n_insns, .end = block->end};
+    for (unsigned i = 0; i < block->n_insns; i++) {
+        d.lengths[i] = block->insn_lengths[i];
+        if (i + 1 < block->n_insns)
+            info.last_insn += block->insn_lengths[i];
+    }
+    /* the translator's arrays go with its code space, which may end before the segment: keep the slots */
+    struct urd_slot *slots = urd_xrealloc(NULL, (block->n_slots + 1) * sizeof *slots);
+    memcpy(slots, block->slots, block->n_slots * sizeof *slots);
+    info.slots = slots;
+    find_function(b, t, &info);
+    d.flags = info.flags;
+    uint32_t dense = b->n_blocks;
+    uint32_t n = b->n_blocks;
+    URD_PUSH(b->blocks, b->n_blocks, b->cap_blocks) = info;
+    URD_PUSH(b->dictionary, n, b->cap_dictionary) = d;
+    return dense;
+}
+
+static uint32_t dense_of(struct urd_builder *b, struct urd_task *t, const struct urd_code *code,
+                         uint32_t id, const struct urd_block *block)
+{
+    if (code->serial >= b->n_codes) {
+        b->codes = urd_xrealloc(b->codes, (code->serial + 16) * sizeof *b->codes);
+        memset(b->codes + b->n_codes, 0, (code->serial + 16 - b->n_codes) * sizeof *b->codes);
+        b->n_codes = code->serial + 16;
+    }
+    struct code_ids *c = &b->codes[code->serial];
+    if (id >= c->n) {
+        uint32_t n = c->n ? c->n : 1024;
+        while (n <= id)
+            n *= 2;
+        c->dense = urd_xrealloc(c->dense, n * sizeof *c->dense);
+        memset(c->dense + c->n, 0, (n - c->n) * sizeof *c->dense);
+        c->n = n;
+    }
+    if (!c->dense[id]) {
+        uint32_t dense = new_block(b, t, block ? block : urd_translate_block_by_id(code->translator, id));
+        b->codes[code->serial].dense[id] = dense + 1;
+        return dense;
+    }
+    return c->dense[id] - 1;
+}
+
+/* ---- calls ---- */
+
+static struct callee *callee_of(struct urd_builder *b, uint32_t space, uint64_t entry)
+{
+    uint64_t *slot = urd_map_put(&b->callee_index, entry ^ (uint64_t)space << 48);
+    if (!*slot) {
+        URD_PUSH(b->callees, b->n_callees, b->cap_callees) = (struct callee){.space = space, .entry = entry};
+        *slot = b->n_callees;
+    }
+    return &b->callees[*slot - 1];
+}
+
+static void flush_callee(struct urd_builder *b, struct callee *c)
+{
+    if (!c->n)
+        return;
+    urd_blob_pack(c->raw.data, c->raw.size, &b->data);
+    URD_PUSH(b->out->calls, b->out->n_calls, b->out->cap_calls) = (struct urd_store_calls){
+        .space = c->space, .n = c->n, .entry = c->entry, .data = urd_store_keep(b->out, b->data.data, b->data.size)};
+    c->n = 0;
+    c->last = 0;
+    c->raw.size = 0;
+}
+
+static void call_done(void *data, const struct urd_call *call)
+{
+    struct urd_builder *b = data;
+    struct callee *c = callee_of(b, b->done_space, call->callee);
+    urd_buf_varint(&c->raw, urd_zigzag(call->entry - c->last));
+    c->last = call->entry;
+    urd_buf_varint(&c->raw, (uint64_t)(call->end - call->entry));
+    urd_buf_varint(&c->raw, call->site);
+    urd_buf_varint(&c->raw, (uint32_t)call->tid);
+    urd_buf_varint(&c->raw, call->depth);
+    urd_buf_u8(&c->raw, call->abandoned);
+    if (++c->n >= 8192)
+        flush_callee(b, c);
+}
+
+static void add_unmatched(struct task_state *ts, uint64_t sp, int64_t clock)
+{
+    URD_PUSH(ts->unmatched, ts->n_unmatched, ts->cap_unmatched) = (struct unmatched){sp, clock};
+}
+
+/** The block after one that called or jumped has come: it is the callee, or a tail call. */
+static void after_transfer(struct urd_builder *b, struct task_state *ts, uint32_t dense)
+{
+    const struct block_info *to = &b->blocks[dense], *from = &b->blocks[ts->last];
+    struct urd_call_stack *s = &ts->stack;
+    if (ts->pending == URD_END_CALL || ts->pending == URD_END_CALL_INDIRECT) {
+        urd_calls_push(s, (struct urd_call_frame){.callee = to->pc, .return_pc = ts->return_pc,
+                                                  .sp = ts->return_slot, .site = from->last_insn,
+                                                  .entry = b->clock});
+        return;
+    }
+    if (!s->n || to->function == from->function)
+        return;
+    struct urd_call_frame *top = &s->frames[s->n - 1];
+    /* through a PLT stub or the dynamic linker's resolver: the call was meant for this function */
+    bool stub = ts->pending == URD_END_JUMP_INDIRECT && top->callee != to->pc &&
+                (b->clock - top->entry <= 3 || from->function == 0);
+    if (!(to->flags & URD_BLOCK_ENTRY) && !stub)
+        return;
+    if (stub || (s->n > 8 && s->frames[s->n - 8].sp == top->sp)) {
+        top->callee = to->pc;
+        top->entry = b->clock;
+        return;
+    }
+    urd_calls_push(s, (struct urd_call_frame){.callee = to->pc, .return_pc = top->return_pc, .sp = top->sp,
+                                              .site = from->last_insn, .entry = b->clock,
+                                              .inherited = top->inherited});
+}
+
+static void on_return(struct urd_builder *b, struct task_state *ts, uint64_t sp, int64_t clock)
+{
+    if (!urd_calls_return(&ts->stack, sp, clock, ts->tid, call_done, b))
+        add_unmatched(ts, sp, clock);
+}
+
+/* ---- the log ---- */
+
+static uint64_t padded(uint64_t size)
+{
+    return (size + 7) & ~7ull;
+}
+
+/** A REP store: its bytes are in the log, or in the process's memory. */
+static const uint8_t *rep_slot(struct urd_builder *b, struct urd_task *t, const uint8_t *p, int64_t clock)
+{
+    uint64_t address, bytes;
+    memcpy(&address, p, 8);
+    memcpy(&bytes, p + 8, 8);
+    p += 16;
+    if (!(bytes >> 63)) {
+        urd_writes_add(b->writes, t->space, (uint64_t)clock, address, bytes, p, 0);
+        return p + padded(bytes);
+    }
+    bytes &= ~(1ull << 63);
+    static __thread uint8_t data[65536];
+    for (uint64_t done = 0; done < bytes;) {
+        uint64_t n = bytes - done < sizeof data ? bytes - done : sizeof data;
+        if (urd_tracee_read(t->process.mem, address + done, data, n) != n)
+            break;
+        urd_writes_add(b->writes, t->space, (uint64_t)clock, address + done, n, data, 0);
+        done += n;
+    }
+    return p;
+}
+
+/** A conditional store: the runs of bytes whose bits are set. */
+static const uint8_t *cond_slot(struct urd_builder *b, struct urd_task *t, const uint8_t *p,
+                                const struct urd_slot *slot, int64_t clock)
+{
+    uint64_t address, mask;
+    memcpy(&address, p, 8);
+    memcpy(&mask, p + 8, 8);
+    p += 16;
+    for (unsigned i = 0; i < slot->size;) {
+        if (!(mask >> i & 1)) {
+            i++;
+            continue;
+        }
+        unsigned end = i;
+        while (end < slot->size && mask >> end & 1)
+            end++;
+        urd_writes_add(b->writes, t->space, (uint64_t)clock, address + i, end - i, p + i, 0);
+        i = end;
+    }
+    return p + padded(slot->size);
+}
+
+static inline const uint8_t *do_slot(struct urd_builder *b, struct urd_task *t, struct task_state *ts,
+                                     const uint8_t *p, const struct urd_slot *slot, int64_t clock)
+{
+    uint64_t address;
+    switch (slot->kind) {
+    case URD_SLOT_WRITE:
+        memcpy(&address, p, 8);
+        urd_writes_add(b->writes, t->space, (uint64_t)clock, address, slot->size, p + 8, 0);
+        return p + 8 + padded(slot->size);
+    case URD_SLOT_COND:
+        return cond_slot(b, t, p, slot, clock);
+    case URD_SLOT_REP:
+        return rep_slot(b, t, p, clock);
+    default:
+        memcpy(&address, p, 8);
+        on_return(b, ts, address, clock + 1);
+        return p + 8;
+    }
+}
+
+static struct task_state *begin_records(struct urd_builder *b, struct urd_task *t)
+{
+    struct task_state *ts = b->current;
+    if (!ts || ts->tid != t->tid || b->current_space != t->space) {
+        close_row(b);
+        ts = task_state(b, t->tid);
+        open_row(b, ts, t->space);
+    }
+    b->done_tid = t->tid;
+    b->done_space = t->space;
+    return ts;
+}
+
+static inline void leave_block(struct task_state *ts, const struct block_info *info, const uint8_t *record,
+                               uint32_t dense)
+{
+    ts->pending = info->end;
+    ts->last = dense;
+    if (info->end == URD_END_CALL || info->end == URD_END_CALL_INDIRECT) {
+        memcpy(&ts->return_slot, record - 16, 8); /* its last slot: the return address */
+        memcpy(&ts->return_pc, record - 8, 8);
+    }
+}
+
+static inline bool is_transfer(unsigned end)
+{
+    return end == URD_END_CALL || end == URD_END_CALL_INDIRECT || end == URD_END_JUMP ||
+           end == URD_END_JUMP_INDIRECT;
+}
+
+static void on_records(void *data, struct urd_task *t, const struct urd_code *code, const uint8_t *log,
+                       size_t bytes)
+{
+    struct urd_builder *b = data;
+    struct task_state *ts = begin_records(b, t);
+    const uint8_t *p = log, *end = log + bytes;
+    const uint32_t *dense_ids = code->serial < b->n_codes ? b->codes[code->serial].dense : NULL;
+    uint32_t n_ids = code->serial < b->n_codes ? b->codes[code->serial].n : 0;
+    while (p < end) {
+        uint64_t id;
+        memcpy(&id, p, 8);
+        p += 8;
+        uint32_t dense = id < n_ids ? dense_ids[id] : 0;
+        if (__builtin_expect(!dense, 0)) {
+            dense = dense_of(b, t, code, (uint32_t)id, NULL) + 1;
+            dense_ids = b->codes[code->serial].dense;
+            n_ids = b->codes[code->serial].n;
+        }
+        dense--;
+        if (is_transfer(ts->pending) && ts->last != URD_FLOW_NONE)
+            after_transfer(b, ts, dense);
+        const struct block_info *info = &b->blocks[dense];
+        urd_flow_put(&b->flow, dense);
+        int64_t clock = b->clock;
+        for (unsigned i = 0; i < info->n_slots; i++)
+            p = do_slot(b, t, ts, p, &info->slots[i], clock + info->slots[i].insn);
+        b->clock += info->n_insns;
+        leave_block(ts, info, p, dense);
+        if (__builtin_expect(b->flow.n_blocks >= URD_FLOW_CHUNK, 0)) {
+            close_row(b);
+            open_row(b, ts, t->space);
+        }
+    }
+    urd_check(p == end, "the log of task %d does not end with a record", t->tid);
+}
+
+static void on_partial(void *data, struct urd_task *t, const struct urd_code *code,
+                       const struct urd_block *block, const uint8_t *record, unsigned n_insns)
+{
+    struct urd_builder *b = data;
+    struct task_state *ts = begin_records(b, t);
+    uint32_t dense = dense_of(b, t, code, block->id, block);
+    if (is_transfer(ts->pending) && ts->last != URD_FLOW_NONE)
+        after_transfer(b, ts, dense);
+    urd_flow_put_partial(&b->flow, dense, n_insns);
+    const struct block_info *info = &b->blocks[dense];
+    const uint8_t *p = record + 8;
+    for (unsigned i = 0; i < info->n_slots && info->slots[i].insn < n_insns; i++)
+        p = do_slot(b, t, ts, p, &info->slots[i], b->clock + info->slots[i].insn);
+    b->clock += n_insns;
+    ts->pending = URD_END_FALL;
+    ts->last = dense;
+}
+
+static void on_single(void *data, struct urd_task *t, const struct urd_code *code,
+                      const struct urd_block *block)
+{
+    struct urd_builder *b = data;
+    struct task_state *ts = begin_records(b, t);
+    uint32_t dense = dense_of(b, t, code, block->id, block);
+    if (is_transfer(ts->pending) && ts->last != URD_FLOW_NONE)
+        after_transfer(b, ts, dense);
+    urd_flow_put(&b->flow, dense);
+    b->clock++;
+    ts->pending = URD_END_FALL;
+    ts->last = dense;
+}
+
+static void on_stepped_write(void *data, struct urd_task *t, uint64_t address, uint64_t size,
+                             const void *value)
+{
+    struct urd_builder *b = data; /* the instruction was counted by on_single just before */
+    urd_writes_add(b->writes, t->space, (uint64_t)b->clock - 1, address, size, value, 0);
+}
+
+struct urd_sink urd_builder_sink(struct urd_builder *b)
+{
+    return (struct urd_sink){b, on_records, on_partial, on_single, on_stepped_write};
+}
+
+/* ---- events ---- */
+
+static void end_stack(struct urd_builder *b, struct task_state *ts, uint32_t space)
+{
+    b->done_space = space;
+    urd_calls_abandon(&ts->stack, b->clock, ts->tid, call_done, b);
+    add_unmatched(ts, ~0ull, b->clock);
+    ts->pending = URD_END_FALL;
+    ts->last = URD_FLOW_NONE;
+}
+
+static void start_child(struct urd_builder *b, const struct urd_event *e)
+{
+    task_state(b, e->other_tid);
+    struct task_state *child = task_state(b, e->tid), *parent = task_state(b, e->other_tid);
+    child->inherits = parent->tid;
+    child->inherited_unmatched = parent->n_unmatched;
+    child->pending = URD_END_FALL;
+    child->last = URD_FLOW_NONE;
+    child->stack.n = 0;
+    for (uint32_t i = 0; i < parent->stack.n; i++) {
+        struct urd_call_frame f = parent->stack.frames[i];
+        f.inherited = true;
+        urd_calls_push(&child->stack, f);
+    }
+}
+
+void urd_builder_event(struct urd_builder *b, const struct urd_session *s, const struct urd_event *e)
+{
+    urd_buf_varint(&b->event_steps, (uint64_t)(b->clock - b->last_event_clock));
+    b->last_event_clock = b->clock;
+    const struct urd_task *t = urd_session_task((struct urd_session *)s, e->tid);
+    if (e->kind == URD_EVENT_EXEC || e->kind == URD_EVENT_EXIT) {
+        if (t)
+            end_stack(b, task_state(b, e->tid), t->space);
+        close_row(b);
+    } else if (e->kind == URD_EVENT_SIGNAL) {
+        struct task_state *ts = task_state(b, e->tid);
+        uint64_t restorer = 0;
+        if (e->n_writes && e->writes[0].size >= 8)
+            memcpy(&restorer, e->writes[0].data, 8);
+        urd_calls_push(&ts->stack, (struct urd_call_frame){.callee = e->after.rip, .return_pc = restorer,
+                                                           .sp = e->after.rsp, .site = e->before.rip,
+                                                           .entry = b->clock});
+        ts->pending = URD_END_FALL;
+    } else if (e->kind == URD_EVENT_START) {
+        start_child(b, e);
+    }
+    for (uint32_t i = 0; t && i < e->n_map_ops; i++)
+        if (e->map_ops[i].prot & 4 || e->map_ops[i].kind == URD_MAP_UNMAP)
+            forget_image(b, t->space);
+    bool makes_space = e->kind == URD_EVENT_EXEC ||
+                       (e->kind == URD_EVENT_START && !(e->flags & URD_EVENT_VFORK));
+    uint32_t space = makes_space ? s->n_spaces + 1 : t ? t->space : 0;
+    if (!space && e->kind == URD_EVENT_START)
+        space = urd_session_task((struct urd_session *)s, e->other_tid)->space;
+    for (uint32_t i = 0; space && i < e->n_writes; i++)
+        urd_writes_add(b->writes, space, (uint64_t)b->clock, e->writes[i].address, e->writes[i].size,
+                       e->writes[i].data, e->number);
+    struct task_state *ts = b->current;
+    if (ts && ts->tid == e->tid)
+        ts->pending = e->kind == URD_EVENT_SIGNAL ? URD_END_FALL : ts->pending;
+}
+
+static void encode_joins(struct urd_builder *b, struct urd_buf *raw)
+{
+    urd_buf_varint(raw, b->n_tasks);
+    for (uint32_t i = 0; i < b->n_tasks; i++) {
+        const struct task_state *ts = &b->tasks[i];
+        urd_buf_varint(raw, (uint32_t)ts->tid);
+        urd_buf_varint(raw, (uint32_t)ts->inherits);
+        urd_buf_varint(raw, ts->inherited_unmatched);
+        urd_buf_varint(raw, ts->n_unmatched);
+        for (uint32_t k = 0; k < ts->n_unmatched; k++) {
+            urd_buf_varint(raw, ts->unmatched[k].sp);
+            urd_buf_varint(raw, urd_zigzag(ts->unmatched[k].clock));
+        }
+        urd_calls_stack_encode(&ts->stack, raw);
+    }
+}
+
+urd_err *urd_builder_finish(struct urd_builder *b)
+{
+    close_row(b);
+    URD_TRY(urd_writes_flush(b->writes));
+    for (uint32_t i = 0; i < b->n_callees; i++)
+        flush_callee(b, &b->callees[i]);
+    struct urd_store_segment *g = b->out;
+    g->steps = (uint64_t)b->clock;
+    g->n_writes = urd_writes_count(b->writes);
+    urd_blob_pack(b->event_steps.data, b->event_steps.size, &b->data);
+    g->event_steps = urd_store_keep(g, b->data.data, b->data.size);
+    urd_flow_dictionary_encode(b->dictionary, b->n_blocks, &b->data);
+    g->blocks = urd_store_keep(g, b->data.data, b->data.size);
+    struct urd_buf raw = {0};
+    encode_joins(b, &raw);
+    urd_blob_pack(raw.data, raw.size, &b->data);
+    g->joins = urd_store_keep(g, b->data.data, b->data.size);
+    urd_buf_deinit(&raw);
+    for (uint32_t i = 0; i < b->n_blocks; i++)
+        free((void *)b->blocks[i].slots);
+    b->n_blocks = 0;
+    return NULL;
+}

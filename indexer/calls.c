@@ -1,0 +1,68 @@
+#include "indexer/calls.h"
+
+void urd_calls_push(struct urd_call_stack *s, struct urd_call_frame frame)
+{
+    if (s->n >= URD_CALLS_MAX_DEPTH)
+        s->n--;
+    URD_PUSH(s->frames, s->n, s->capacity) = frame;
+}
+
+static void end_frame(struct urd_call_stack *s, int64_t clock, int32_t tid, bool abandoned,
+                      urd_call_fn done, void *data)
+{
+    const struct urd_call_frame *f = &s->frames[--s->n];
+    struct urd_call c = {f->callee, f->site, f->entry, clock, s->n, tid, abandoned};
+    if (!f->inherited)
+        done(data, &c);
+}
+
+bool urd_calls_return(struct urd_call_stack *s, uint64_t sp, int64_t clock, int32_t tid,
+                      urd_call_fn done, void *data)
+{
+    uint32_t i = s->n;
+    while (i && s->frames[i - 1].sp < sp)
+        i--;
+    if (!i || s->frames[i - 1].sp != sp)
+        return false;
+    while (s->n > i)
+        end_frame(s, clock, tid, true, done, data);
+    while (s->n && s->frames[s->n - 1].sp == sp)
+        end_frame(s, clock, tid, false, done, data);
+    return true;
+}
+
+void urd_calls_abandon(struct urd_call_stack *s, int64_t clock, int32_t tid, urd_call_fn done, void *data)
+{
+    while (s->n)
+        end_frame(s, clock, tid, true, done, data);
+}
+
+void urd_calls_stack_encode(const struct urd_call_stack *s, struct urd_buf *out)
+{
+    urd_buf_varint(out, s->n);
+    for (uint32_t i = 0; i < s->n; i++) {
+        const struct urd_call_frame *f = &s->frames[i];
+        urd_buf_varint(out, f->callee);
+        urd_buf_varint(out, f->return_pc);
+        urd_buf_varint(out, f->sp);
+        urd_buf_varint(out, urd_zigzag(f->entry));
+        urd_buf_varint(out, f->site);
+        urd_buf_u8(out, f->inherited);
+    }
+}
+
+void urd_calls_stack_decode(struct urd_cursor *in, int64_t base, struct urd_call_stack *s)
+{
+    uint64_t n = urd_cursor_varint(in);
+    for (uint64_t i = 0; i < n && in->ok; i++) {
+        struct urd_call_frame f;
+        f.callee = urd_cursor_varint(in);
+        f.return_pc = urd_cursor_varint(in);
+        f.sp = urd_cursor_varint(in);
+        f.entry = urd_unzigzag(urd_cursor_varint(in)) + base;
+        f.site = urd_cursor_varint(in);
+        f.inherited = urd_cursor_u8(in);
+        if (in->ok)
+            urd_calls_push(s, f);
+    }
+}

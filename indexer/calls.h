@@ -1,0 +1,55 @@
+/**
+ * Calls: matched with their returns by the stack pointer.
+ *
+ * PURPOSE  Each call as (entry, return) clocks and caller, the frames at any point, across segments.
+ * NOT      Arguments and return values: those are evaluated on a replay at the moments found here.
+ * FORMAT   A row of `calls`: zstd of, for each call in order of return: varint zigzag difference of entry clock to the
+ *          one before, varint steps until it returned, varint call site, varint tid, varint depth, u8 how it
+ *          ended (0 returned, 1 left by a longjmp or exec or the end of the trace). Clocks are absolute in rows
+ *          of segment -1 (calls that cross segments, made when segments are joined), else relative to the segment.
+ *          A stack: varint number of frames, then outermost first: varint callee, varint return address, varint
+ *          sp (where the return address lies), varint zigzag entry clock, varint call site, u8 inherited.
+ *
+ * A frame is pushed by a call instruction (sp is where it put the return address), by a jump to a function's first
+ * instruction (a tail call: same sp), and by the kernel for a signal handler. A `ret` that takes its target
+ * from sp S ends every frame with sp <= S: those below S were left by longjmp or an exception. A coroutine's switch to
+ * another stack finds no frame at S and ends nothing.
+ */
+#ifndef URD_INDEXER_CALLS_H
+#define URD_INDEXER_CALLS_H
+#include "base/buf.h"
+
+struct urd_call_frame {
+    uint64_t callee, return_pc, sp, site;
+    int64_t entry;  /* clock before the callee's first instruction */
+    bool inherited; /* by a forked child: shown in its stacks, but its return is the parent's */
+};
+
+struct urd_call_stack {
+    struct urd_call_frame *frames;
+    uint32_t n, capacity;
+};
+
+struct urd_call {
+    uint64_t callee, site;
+    int64_t entry, end; /* clocks; end: after the ret */
+    uint32_t depth;
+    int32_t tid;
+    uint8_t abandoned;
+};
+
+typedef void (*urd_call_fn)(void *data, const struct urd_call *call);
+
+#define URD_CALLS_MAX_DEPTH 200000
+
+void urd_calls_push(struct urd_call_stack *s, struct urd_call_frame frame);
+/** Take frames off that a ret at sp ends; false when none is at sp (the stack is then unchanged). */
+bool urd_calls_return(struct urd_call_stack *s, uint64_t sp, int64_t clock, int32_t tid,
+                      urd_call_fn done, void *data);
+/** All frames end here (exec, exit). */
+void urd_calls_abandon(struct urd_call_stack *s, int64_t clock, int32_t tid, urd_call_fn done, void *data);
+
+void urd_calls_stack_encode(const struct urd_call_stack *s, struct urd_buf *out);
+/** Append the frames of an encoded stack, entry clocks plus `base`. */
+void urd_calls_stack_decode(struct urd_cursor *in, int64_t base, struct urd_call_stack *s);
+#endif

@@ -1,0 +1,228 @@
+#include "indexer/flow.h"
+#include <zstd.h>
+
+void urd_blob_pack(const void *data, size_t size, struct urd_buf *out)
+{
+    static __thread ZSTD_CCtx *zstd;
+    if (!zstd)
+        zstd = ZSTD_createCCtx();
+    size_t bound = ZSTD_compressBound(size);
+    out->size = 0;
+    urd_buf_reserve(out, bound + 4);
+    uint32_t raw = (uint32_t)size;
+    memcpy(out->data, &raw, 4);
+    size_t n = ZSTD_compressCCtx(zstd, out->data + 4, bound, data, size, 1);
+    urd_check(!ZSTD_isError(n), "zstd: %s", ZSTD_getErrorName(n));
+    out->size = n + 4;
+}
+
+urd_err *urd_blob_unpack(const void *data, size_t size, uint8_t **ret, size_t *ret_size)
+{
+    uint32_t raw = 0;
+    if (size >= 4)
+        memcpy(&raw, data, 4);
+    if (size < 4 || raw > 1u << 30)
+        URD_FAIL("a row of the index is damaged");
+    uint8_t *out = urd_xrealloc(NULL, raw + 1);
+    size_t n = ZSTD_decompress(out, raw, (const uint8_t *)data + 4, size - 4);
+    if (ZSTD_isError(n) || n != raw) {
+        free(out);
+        URD_FAIL("a row of the index is damaged");
+    }
+    *ret = out;
+    *ret_size = raw;
+    return NULL;
+}
+
+void urd_flow_grow(struct urd_flow_encoder *f, uint32_t dense)
+{
+    uint32_t n = f->n_next ? f->n_next : 1024;
+    while (n <= dense)
+        n *= 2;
+    f->next = urd_xrealloc(f->next, n * sizeof *f->next);
+    memset(f->next + f->n_next, 0, (n - f->n_next) * sizeof *f->next);
+    f->n_next = n;
+}
+
+void urd_flow_begin(struct urd_flow_encoder *f)
+{
+    f->epoch++;
+    f->last = URD_FLOW_NONE;
+    f->n_blocks = f->n_symbols = f->n_used = 0;
+    f->byte = 0;
+    f->symbols.size = f->escapes.size = 0;
+}
+
+void urd_flow_deinit(struct urd_flow_encoder *f)
+{
+    free(f->next);
+    free(f->used);
+    urd_buf_deinit(&f->symbols);
+    urd_buf_deinit(&f->escapes);
+    *f = (struct urd_flow_encoder){0};
+}
+
+void urd_flow_put_partial(struct urd_flow_encoder *f, uint32_t dense, unsigned n_insns)
+{
+    urd_buf_varint(&f->escapes, dense);
+    urd_buf_varint(&f->escapes, n_insns);
+    urd_flow_symbol(f, 3);
+    urd_flow_touch(f, dense)->times++;
+    f->last = dense;
+    f->n_blocks++;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+void urd_flow_finish(struct urd_flow_encoder *f, struct urd_buf *ret_data, struct urd_buf *ret_cover)
+{
+    if (f->n_symbols & 3)
+        urd_buf_u8(&f->symbols, f->byte);
+    struct urd_buf raw = {0};
+    urd_buf_varint(&raw, f->symbols.size);
+    urd_buf_put(&raw, f->symbols.data, f->symbols.size);
+    urd_buf_put(&raw, f->escapes.data, f->escapes.size);
+    urd_blob_pack(raw.data, raw.size, ret_data);
+    raw.size = 0;
+    qsort(f->used, f->n_used, sizeof *f->used, by_number);
+    uint32_t last = 0;
+    for (uint32_t i = 0; i < f->n_used; i++) {
+        urd_buf_varint(&raw, f->used[i] - last);
+        urd_buf_varint(&raw, f->next[f->used[i]].times);
+        last = f->used[i];
+    }
+    urd_blob_pack(raw.data, raw.size, ret_cover);
+    urd_buf_deinit(&raw);
+}
+
+urd_err *urd_flow_decoder_init(struct urd_flow_decoder *d, const void *data, size_t size,
+                               uint32_t n_blocks, uint32_t n_dense)
+{
+    uint8_t *memory;
+    size_t raw;
+    URD_TRY(urd_blob_unpack(data, size, &memory, &raw));
+    struct urd_cursor in = urd_cursor(memory, raw);
+    uint64_t symbols = urd_cursor_varint(&in);
+    const uint8_t *at = urd_cursor_bytes(&in, symbols);
+    if (!at || n_blocks > symbols * 4) {
+        free(memory);
+        URD_FAIL("a row of control flow in the index is damaged");
+    }
+    *d = (struct urd_flow_decoder){.memory = memory, .symbols = at, .escapes = in, .last = URD_FLOW_NONE,
+                                   .left = n_blocks, .n_dense = n_dense};
+    d->next = urd_xrealloc(NULL, (n_dense + 1) * sizeof *d->next);
+    memset(d->next, 0xff, (n_dense + 1) * sizeof *d->next);
+    return NULL;
+}
+
+void urd_flow_decoder_deinit(struct urd_flow_decoder *d)
+{
+    free(d->memory);
+    free(d->next);
+    *d = (struct urd_flow_decoder){0};
+}
+
+bool urd_flow_next(struct urd_flow_decoder *d, uint32_t *ret_dense, uint32_t *ret_partial)
+{
+    if (!d->left)
+        return false;
+    d->left--;
+    unsigned symbol = d->symbols[d->at / 4] >> d->at % 4 * 2 & 3;
+    d->at++;
+    uint32_t dense;
+    *ret_partial = UINT32_MAX;
+    if (symbol == 0 && d->last != URD_FLOW_NONE) {
+        dense = d->next[d->last].a;
+    } else if (symbol == 1 && d->last != URD_FLOW_NONE) {
+        dense = d->next[d->last].b;
+    } else {
+        dense = (uint32_t)urd_cursor_varint(&d->escapes);
+        if (symbol == 3) {
+            *ret_partial = (uint32_t)urd_cursor_varint(&d->escapes);
+        } else if (d->last != URD_FLOW_NONE) {
+            d->next[d->last].b = d->next[d->last].a;
+            d->next[d->last].a = dense;
+        }
+    }
+    if (dense >= d->n_dense || !d->escapes.ok) {
+        d->left = 0;
+        return false;
+    }
+    d->last = *ret_dense = dense;
+    return true;
+}
+
+urd_err *urd_flow_cover(const void *cover, size_t size, uint32_t n_dense, uint32_t *counts)
+{
+    uint8_t *raw;
+    size_t raw_size;
+    URD_TRY(urd_blob_unpack(cover, size, &raw, &raw_size));
+    struct urd_cursor in = urd_cursor(raw, raw_size);
+    uint64_t dense = 0;
+    while (urd_cursor_left(&in) && in.ok) {
+        dense += urd_cursor_varint(&in);
+        uint64_t times = urd_cursor_varint(&in);
+        if (dense < n_dense)
+            counts[dense] += (uint32_t)times;
+    }
+    free(raw);
+    return NULL;
+}
+
+void urd_flow_dictionary_encode(const struct urd_flow_block *blocks, uint32_t n, struct urd_buf *out)
+{
+    struct urd_buf raw = {0};
+    uint64_t last = 0;
+    urd_buf_varint(&raw, n);
+    for (uint32_t i = 0; i < n; i++) {
+        urd_buf_varint(&raw, urd_zigzag((int64_t)(blocks[i].pc - last)));
+        last = blocks[i].pc;
+        urd_buf_u8(&raw, blocks[i].n_insns);
+        urd_buf_u8(&raw, blocks[i].end);
+        urd_buf_u8(&raw, blocks[i].flags);
+        urd_buf_put(&raw, blocks[i].lengths, blocks[i].n_insns);
+        urd_buf_varint(&raw, blocks[i].count);
+    }
+    urd_blob_pack(raw.data, raw.size, out);
+    urd_buf_deinit(&raw);
+}
+
+urd_err *urd_flow_dictionary_decode(const void *data, size_t size, struct urd_flow_block **ret,
+                                    uint32_t *ret_n)
+{
+    uint8_t *raw;
+    size_t raw_size;
+    URD_TRY(urd_blob_unpack(data, size, &raw, &raw_size));
+    struct urd_cursor in = urd_cursor(raw, raw_size);
+    uint64_t n = urd_cursor_varint(&in), pc = 0;
+    if (n > raw_size) {
+        free(raw);
+        URD_FAIL("a dictionary of blocks in the index is damaged");
+    }
+    struct urd_flow_block *blocks = urd_xcalloc(n + 1, sizeof *blocks);
+    for (uint64_t i = 0; i < n && in.ok; i++) {
+        pc += (uint64_t)urd_unzigzag(urd_cursor_varint(&in));
+        blocks[i].pc = pc;
+        blocks[i].n_insns = urd_cursor_u8(&in);
+        blocks[i].end = urd_cursor_u8(&in);
+        blocks[i].flags = urd_cursor_u8(&in);
+        if (blocks[i].n_insns > 64)
+            in.ok = false;
+        const uint8_t *lengths = in.ok ? urd_cursor_bytes(&in, blocks[i].n_insns) : NULL;
+        if (lengths)
+            memcpy(blocks[i].lengths, lengths, blocks[i].n_insns);
+        blocks[i].count = urd_cursor_varint(&in);
+    }
+    free(raw);
+    if (!in.ok) {
+        free(blocks);
+        URD_FAIL("a dictionary of blocks in the index is damaged");
+    }
+    *ret = blocks;
+    *ret_n = (uint32_t)n;
+    return NULL;
+}

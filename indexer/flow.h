@@ -1,0 +1,129 @@
+/**
+ * The control-flow stream: which blocks ran, in order.
+ *
+ * PURPOSE  Two bits for most blocks, and clock -> pc, pc -> executions, counts by decoding a small piece.
+ * NOT      Calls; see calls.h.
+ * FORMAT   A row of `flow` covers one uninterrupted run of one task, at most URD_FLOW_CHUNK blocks. Each block has a
+ *          *dense* id within its segment; the segment's dictionary (zstd of, for each in order: varint pc as
+ *          zigzag difference to the one before, u8 number of instructions, u8 end kind, u8 flags, the length
+ *          of each instruction, varint number of executions in the segment) gives the rest.
+ *
+ *          Every block remembers its last two distinct successors in this row. A symbol of two bits says
+ *          which came: 0 the first, 1 the second, 2 another one (varint dense id in escapes; it becomes
+ *          the first), 3 the same but only part of it ran (varint dense id, varint instructions in escapes).
+ *          data is zstd of: varint size of symbols, symbols (four a byte, low first), escapes.
+ *          Example: a loop of block 7 that runs 1000 times and ends in 9 is: 2, 0 x 998 .. 2, about 251 bytes
+ *          of which zstd leaves a dozen.
+ *          cover is zstd of: for each block that ran, ascending, varint difference of dense id, varint times.
+ */
+#ifndef URD_INDEXER_FLOW_H
+#define URD_INDEXER_FLOW_H
+#include "base/buf.h"
+
+#define URD_FLOW_CHUNK 131072
+#define URD_FLOW_NONE  UINT32_MAX
+
+enum urd_flow_block_flag {
+    URD_BLOCK_ENTRY = 1, /* a symbol says that a function begins here */
+};
+
+struct urd_flow_block {
+    uint64_t pc;
+    uint8_t n_insns, end, flags;
+    uint8_t lengths[64];
+    uint64_t count; /* executions in the segment */
+};
+
+struct urd_flow_encoder {
+    struct urd_flow_successors {
+        uint32_t a, b, epoch, times;
+    } *next; /* by dense id */
+    uint32_t n_next, cap_next;
+    uint32_t epoch, last, n_blocks, n_symbols;
+    uint32_t *used; /* dense ids in this row */
+    uint32_t n_used, cap_used;
+    uint8_t byte;
+    struct urd_buf symbols, escapes;
+};
+
+void urd_flow_begin(struct urd_flow_encoder *f);
+void urd_flow_deinit(struct urd_flow_encoder *f);
+void urd_flow_grow(struct urd_flow_encoder *f, uint32_t dense);
+/** Blobs for the row; the encoder begins anew with urd_flow_begin. */
+void urd_flow_finish(struct urd_flow_encoder *f, struct urd_buf *ret_data, struct urd_buf *ret_cover);
+
+static inline void urd_flow_symbol(struct urd_flow_encoder *f, unsigned symbol)
+{
+    f->byte |= (uint8_t)(symbol << (f->n_symbols & 3) * 2);
+    if ((++f->n_symbols & 3) == 0) {
+        urd_buf_u8(&f->symbols, f->byte);
+        f->byte = 0;
+    }
+}
+
+static inline struct urd_flow_successors *urd_flow_touch(struct urd_flow_encoder *f, uint32_t dense)
+{
+    if (__builtin_expect(dense >= f->n_next, 0))
+        urd_flow_grow(f, dense);
+    struct urd_flow_successors *s = &f->next[dense];
+    if (__builtin_expect(s->epoch != f->epoch, 0)) {
+        *s = (struct urd_flow_successors){URD_FLOW_NONE, URD_FLOW_NONE, f->epoch, 0};
+        URD_PUSH(f->used, f->n_used, f->cap_used) = dense;
+    }
+    return s;
+}
+
+static inline void urd_flow_put(struct urd_flow_encoder *f, uint32_t dense)
+{
+    if (__builtin_expect(f->last == URD_FLOW_NONE, 0)) {
+        urd_buf_varint(&f->escapes, dense);
+        urd_flow_symbol(f, 2);
+    } else {
+        struct urd_flow_successors *s = &f->next[f->last];
+        if (s->a == dense) {
+            urd_flow_symbol(f, 0);
+        } else if (s->b == dense) {
+            urd_flow_symbol(f, 1);
+        } else {
+            s->b = s->a;
+            s->a = dense;
+            urd_buf_varint(&f->escapes, dense);
+            urd_flow_symbol(f, 2);
+        }
+    }
+    urd_flow_touch(f, dense)->times++;
+    f->last = dense;
+    f->n_blocks++;
+}
+
+/** Only the first n_insns of the block ran. */
+void urd_flow_put_partial(struct urd_flow_encoder *f, uint32_t dense, unsigned n_insns);
+
+/** Reading a row back, block by block. */
+struct urd_flow_decoder {
+    uint8_t *memory;
+    const uint8_t *symbols;
+    struct urd_cursor escapes;
+    uint32_t n_symbols, at, last, left;
+    struct {
+        uint32_t a, b;
+    } *next;
+    uint32_t n_dense;
+};
+urd_err *urd_flow_decoder_init(struct urd_flow_decoder *d, const void *data, size_t size,
+                               uint32_t n_blocks, uint32_t n_dense) URD_MUST_USE;
+void urd_flow_decoder_deinit(struct urd_flow_decoder *d);
+/** The next block and, when only part of it ran, how much (else UINT32_MAX). False at the end. */
+bool urd_flow_next(struct urd_flow_decoder *d, uint32_t *ret_dense, uint32_t *ret_partial);
+
+/** How often each block ran, added to counts (n_dense of them). */
+urd_err *urd_flow_cover(const void *cover, size_t size, uint32_t n_dense, uint32_t *counts) URD_MUST_USE;
+
+void urd_flow_dictionary_encode(const struct urd_flow_block *blocks, uint32_t n, struct urd_buf *out);
+urd_err *urd_flow_dictionary_decode(const void *data, size_t size, struct urd_flow_block **ret,
+                                    uint32_t *ret_n) URD_MUST_USE;
+
+/** zstd with the raw size before it, as all blobs of the index have it. */
+void urd_blob_pack(const void *data, size_t size, struct urd_buf *out);
+urd_err *urd_blob_unpack(const void *data, size_t size, uint8_t **ret, size_t *ret_size) URD_MUST_USE;
+#endif

@@ -1,0 +1,34 @@
+/**
+ * Building the index.
+ *
+ * PURPOSE  Replay natively once, leaving checkpoints behind; replay the segments between them translated, side
+ *          by side; join them.
+ * NOT      Asking; see query/.
+ */
+#ifndef URD_INDEXER_INDEX_H
+#define URD_INDEXER_INDEX_H
+#include "trace/trace.h"
+
+struct urd_index_options {
+    unsigned workers; /* 0: one for each core */
+    bool no_cuts;     /* segments begin at events only */
+    unsigned segment_ms; /* native time of a segment; 0: chosen */
+    /** done and total are events; may be NULL. */
+    void (*progress)(void *data, uint64_t done, uint64_t total, uint64_t steps);
+    void *progress_data;
+};
+
+struct urd_index_summary {
+    bool was_there;       /* nothing had to be done */
+    uint64_t segments, steps, writes, bytes, stepped;
+    double wall_s, cpu_s; /* of the tool and of its replays */
+};
+
+/** Goes on where an earlier build was stopped. */
+urd_err *urd_index_build(struct urd_trace *trace, const struct urd_index_options *o,
+                         struct urd_index_summary *ret) URD_MUST_USE;
+
+struct urd_store;
+/** join.c: with all segments there: clocks, stacks, the trace's events as rows. */
+urd_err *urd_index_join(struct urd_trace *trace, struct urd_store *store) URD_MUST_USE;
+#endif

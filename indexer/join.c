@@ -1,0 +1,508 @@
+/* Joining the segments: absolute clocks for segments and events, the calls that cross segments, the stack of each task at
+ * each segment's start, and the trace's events as rows. One pass over the segments, one over the trace. */
+#include "base/map.h"
+#include "indexer/calls.h"
+#include "indexer/flow.h"
+#include "indexer/index.h"
+#include "indexer/schema.h"
+#include "indexer/store.h"
+#include <stdio.h>
+
+struct joined_task {
+    int32_t tid;
+    struct urd_call_stack stack;
+};
+
+struct cross {
+    uint32_t space;
+    struct urd_call call;
+};
+
+struct join {
+    struct urd_trace *trace;
+    struct urd_store *store;
+    sqlite3 *db;
+    struct joined_task *tasks;
+    uint32_t n_tasks, cap_tasks;
+    int64_t *clocks; /* of events, index 0 unused */
+    uint64_t n_clocks, cap_clocks;
+    int64_t base;
+    struct cross *cross;
+    uint32_t n_cross, cap_cross;
+    int32_t tid;
+};
+
+static struct joined_task *joined_task(struct join *j, int32_t tid)
+{
+    for (uint32_t i = 0; i < j->n_tasks; i++)
+        if (j->tasks[i].tid == tid)
+            return &j->tasks[i];
+    URD_PUSH(j->tasks, j->n_tasks, j->cap_tasks) = (struct joined_task){.tid = tid};
+    return &j->tasks[j->n_tasks - 1];
+}
+
+static void cross_done(void *data, const struct urd_call *call)
+{
+    struct join *j = data;
+    URD_PUSH(j->cross, j->n_cross, j->cap_cross) = (struct cross){0, *call};
+}
+
+static void apply_unmatched(struct join *j, struct urd_call_stack *s, uint64_t sp, int64_t clock,
+                            int32_t tid, urd_call_fn done)
+{
+    if (sp == ~0ull)
+        urd_calls_abandon(s, clock, tid, done, j);
+    else
+        urd_calls_return(s, sp, clock, tid, done, j);
+}
+
+
+static void copy_stack(struct urd_call_stack *to, const struct urd_call_stack *from)
+{
+    to->n = 0;
+    for (uint32_t i = 0; i < from->n; i++) {
+        struct urd_call_frame f = from->frames[i];
+        f.inherited = true;
+        urd_calls_push(to, f);
+    }
+}
+
+/** The joins blob of one segment: stacks at its start go to *ret_stacks, stacks at its end into j. */
+static urd_err *join_stacks(struct join *j, const void *data, size_t size, struct urd_buf *ret_stacks)
+{
+    uint8_t *raw;
+    size_t raw_size;
+    URD_TRY(urd_blob_unpack(data, size, &raw, &raw_size));
+    struct urd_cursor in = urd_cursor(raw, raw_size);
+    uint64_t n = urd_cursor_varint(&in);
+    struct urd_buf stacks = {0};
+    uint32_t n_starts = 0, cap_starts = 0;
+    struct joined_task *starts = NULL; /* stacks at the segment's start, for children that inherit */
+    for (uint64_t i = 0; i < n && in.ok; i++) {
+        int32_t tid = (int32_t)urd_cursor_varint(&in), inherits = (int32_t)urd_cursor_varint(&in);
+        uint64_t after = urd_cursor_varint(&in), n_unmatched = urd_cursor_varint(&in);
+        struct joined_task *t = joined_task(j, tid);
+        struct joined_task start = {.tid = tid};
+        for (uint32_t k = 0; inherits && k < n_starts; k++)
+            if (starts[k].tid == inherits)
+                copy_stack(&t->stack, &starts[k].stack);
+        (void)after;
+        for (uint32_t k = 0; k < t->stack.n; k++)
+            urd_calls_push(&start.stack, t->stack.frames[k]);
+        urd_buf_varint(&stacks, (uint32_t)tid);
+        urd_calls_stack_encode(&t->stack, &stacks);
+        for (uint64_t k = 0; k < n_unmatched && in.ok; k++) {
+            uint64_t sp = urd_cursor_varint(&in);
+            int64_t clock = urd_unzigzag(urd_cursor_varint(&in)) + j->base;
+            apply_unmatched(j, &t->stack, sp, clock, tid, cross_done);
+        }
+        urd_calls_stack_decode(&in, j->base, &t->stack);
+        URD_PUSH(starts, n_starts, cap_starts) = start;
+    }
+    for (uint32_t k = 0; k < n_starts; k++)
+        free(starts[k].stack.frames);
+    free(starts);
+    free(raw);
+    if (!in.ok) {
+        urd_buf_deinit(&stacks);
+        URD_FAIL("a segment of the index is damaged");
+    }
+    urd_blob_pack(stacks.data, stacks.size, ret_stacks);
+    urd_buf_deinit(&stacks);
+    return NULL;
+}
+
+static urd_err *event_clocks(struct join *j, const void *data, size_t size)
+{
+    uint8_t *raw;
+    size_t raw_size;
+    URD_TRY(urd_blob_unpack(data, size, &raw, &raw_size));
+    struct urd_cursor in = urd_cursor(raw, raw_size);
+    int64_t clock = j->base;
+    while (urd_cursor_left(&in) && in.ok) {
+        clock += (int64_t)urd_cursor_varint(&in);
+        URD_PUSH(j->clocks, j->n_clocks, j->cap_clocks) = clock;
+    }
+    free(raw);
+    return NULL;
+}
+
+static urd_err *join_segments(struct join *j)
+{
+    sqlite3_stmt *q, *put;
+    if (sqlite3_prepare_v2(j->db, "SELECT id, steps, event_steps, joins FROM segments ORDER BY id", -1, &q,
+                           NULL) != SQLITE_OK ||
+        sqlite3_prepare_v2(j->db, "UPDATE segments SET start_clock = ?, stacks = ? WHERE id = ?", -1, &put,
+                           NULL) != SQLITE_OK)
+        return urd_store_failed(j->db, "cannot read the index");
+    urd_err *err = NULL;
+    struct urd_buf stacks = {0};
+    URD_PUSH(j->clocks, j->n_clocks, j->cap_clocks) = 0;
+    while (!err && sqlite3_step(q) == SQLITE_ROW) {
+        err = event_clocks(j, sqlite3_column_blob(q, 2), (size_t)sqlite3_column_bytes(q, 2));
+        if (!err)
+            err = join_stacks(j, sqlite3_column_blob(q, 3), (size_t)sqlite3_column_bytes(q, 3), &stacks);
+        if (err)
+            break;
+        sqlite3_bind_int64(put, 1, j->base);
+        sqlite3_bind_blob(put, 2, stacks.data, (int)stacks.size, SQLITE_STATIC);
+        sqlite3_bind_int64(put, 3, sqlite3_column_int64(q, 0));
+        if (sqlite3_step(put) != SQLITE_DONE)
+            err = urd_store_failed(j->db, "cannot write the index");
+        sqlite3_reset(put);
+        j->base += sqlite3_column_int64(q, 1);
+    }
+    urd_buf_deinit(&stacks);
+    sqlite3_finalize(q);
+    sqlite3_finalize(put);
+    return err;
+}
+
+/* ---- the trace's events ---- */
+
+struct space_now {
+    int32_t tid;
+    uint32_t space;
+};
+
+struct live_mapping {
+    uint32_t space;
+    uint64_t start, end, file_offset, from_event;
+    uint32_t file;
+    uint8_t prot, shared;
+    char *name;
+};
+
+struct rows {
+    struct join *j;
+    struct urd_map space_of; /* tid -> space */
+    uint32_t n_spaces;
+    struct live_mapping *maps;
+    uint32_t n_maps, cap_maps;
+    sqlite3_stmt *event, *output, *mapping, *space, *task, *task_end;
+};
+
+static int64_t event_clock(const struct join *j, uint64_t event)
+{
+    return event < j->n_clocks ? j->clocks[event] : j->base;
+}
+
+static void bind_all(sqlite3_stmt *q, const int64_t *numbers, int n)
+{
+    for (int i = 0; i < n; i++)
+        sqlite3_bind_int64(q, i + 1, numbers[i]);
+}
+
+static urd_err *run(struct rows *r, sqlite3_stmt *q)
+{
+    int code = sqlite3_step(q);
+    sqlite3_reset(q);
+    if (code != SQLITE_DONE)
+        return urd_store_failed(r->j->db, "cannot write the index");
+    return NULL;
+}
+
+static urd_err *end_mapping(struct rows *r, uint32_t i, uint64_t event)
+{
+    struct live_mapping *m = &r->maps[i];
+    const int64_t numbers[] = {m->space, (int64_t)m->start, (int64_t)(m->end - m->start), m->prot,
+                               m->shared, m->file, (int64_t)m->file_offset};
+    bind_all(r->mapping, numbers, 7);
+    sqlite3_bind_text(r->mapping, 8, m->name, -1, SQLITE_TRANSIENT);
+    sqlite3_bind_int64(r->mapping, 9, (int64_t)m->from_event);
+    sqlite3_bind_int64(r->mapping, 10, (int64_t)event);
+    free(m->name);
+    *m = r->maps[--r->n_maps];
+    return run(r, r->mapping);
+}
+
+static void add_mapping(struct rows *r, struct live_mapping m, const char *name)
+{
+    m.name = strdup(name);
+    URD_PUSH(r->maps, r->n_maps, r->cap_maps) = m;
+}
+
+/** [start, end) of a space is unmapped or changes: what was there ends, its rest begins anew as it was. */
+static urd_err *cut_mappings(struct rows *r, uint32_t space, uint64_t start, uint64_t end, uint64_t event,
+                             int new_prot)
+{
+    for (uint32_t i = 0; i < r->n_maps;) {
+        struct live_mapping m = r->maps[i];
+        if (m.space != space || m.end <= start || m.start >= end) {
+            i++;
+            continue;
+        }
+        if (m.from_event == event && new_prot >= 0 && m.prot == new_prot) {
+            i++;
+            continue;
+        }
+        URD_AUTO_FREE char *name = strdup(m.name);
+        URD_TRY(end_mapping(r, i, event));
+        struct live_mapping left = m, right = m, middle = m;
+        left.end = start;
+        right.start = end;
+        right.file_offset += end - m.start;
+        middle.start = m.start > start ? m.start : start;
+        middle.end = m.end < end ? m.end : end;
+        middle.file_offset += middle.start - m.start;
+        if (m.start < start)
+            add_mapping(r, left, name);
+        if (m.end > end)
+            add_mapping(r, right, name);
+        if (new_prot >= 0) {
+            middle.prot = (uint8_t)new_prot;
+            middle.from_event = event;
+            add_mapping(r, middle, name);
+        }
+        i = 0;
+    }
+    return NULL;
+}
+
+static urd_err *map_op(struct rows *r, uint32_t space, const struct urd_map_op *op, uint64_t event)
+{
+    uint64_t end = op->start + op->size;
+    switch (op->kind) {
+    case URD_MAP_UNMAP:
+        return cut_mappings(r, space, op->start, end, event, -1);
+    case URD_MAP_PROTECT:
+        return cut_mappings(r, space, op->start, end, event, op->prot);
+    case URD_MAP_MOVE:
+        URD_TRY(cut_mappings(r, space, op->offset, op->offset + op->old_size, event, -1));
+        break;
+    case URD_MAP_DISCARD:
+        return NULL;
+    }
+    URD_TRY(cut_mappings(r, space, op->start, end, event, -1));
+    add_mapping(r, (struct live_mapping){.space = space, .start = op->start, .end = end,
+                                         .file_offset = op->kind == URD_MAP_MAP ? op->offset : 0,
+                                         .from_event = event, .file = op->file, .prot = op->prot,
+                                         .shared = op->shared}, op->name);
+    return NULL;
+}
+
+static urd_err *new_space(struct rows *r, const struct urd_event *e, uint32_t parent, const char *path)
+{
+    const int64_t numbers[] = {++r->n_spaces, e->pid, parent, (int64_t)e->number,
+                               event_clock(r->j, e->number)};
+    bind_all(r->space, numbers, 5);
+    sqlite3_bind_text(r->space, 6, path, -1, SQLITE_TRANSIENT);
+    *urd_map_put(&r->space_of, (uint32_t)e->tid) = r->n_spaces;
+    return run(r, r->space);
+}
+
+static urd_err *new_task(struct rows *r, const struct urd_event *e)
+{
+    const int64_t numbers[] = {e->tid, e->pid, e->other_tid};
+    bind_all(r->task, numbers, 3);
+    sqlite3_bind_text(r->task, 4, "", -1, SQLITE_STATIC);
+    sqlite3_bind_int64(r->task, 5, (int64_t)e->number);
+    return run(r, r->task);
+}
+
+static urd_err *name_task(struct rows *r, const struct urd_event *e)
+{
+    URD_AUTO_FREE char *path = strdup(e->text);
+    const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+    URD_AUTO_FREE char *sql = sqlite3_mprintf("UPDATE tasks SET name = %Q WHERE tid = %d", name, e->tid);
+    char *copy = strdup(sql);
+    sqlite3_free(sql);
+    sql = copy;
+    return urd_store_exec(r->j->store, sql);
+}
+
+static urd_err *space_event(struct rows *r, const struct urd_event *e)
+{
+    if (e->kind == URD_EVENT_EXEC) {
+        bool first = !urd_map_get(&r->space_of, (uint32_t)e->tid);
+        if (first)
+            URD_TRY(new_task(r, e));
+        URD_TRY(name_task(r, e));
+        return new_space(r, e, 0, e->text);
+    }
+    if (e->kind != URD_EVENT_START)
+        return NULL;
+    URD_TRY(new_task(r, e));
+    uint64_t *parent = urd_map_get(&r->space_of, (uint32_t)e->other_tid);
+    uint32_t from = parent ? (uint32_t)*parent : 0;
+    if (e->flags & URD_EVENT_VFORK) {
+        *urd_map_put(&r->space_of, (uint32_t)e->tid) = from;
+        return NULL;
+    }
+    URD_TRY(new_space(r, e, from, ""));
+    uint32_t n = r->n_maps;
+    for (uint32_t i = 0; i < n; i++)
+        if (r->maps[i].space == from) {
+            struct live_mapping m = r->maps[i];
+            m.space = r->n_spaces;
+            m.from_event = e->number;
+            add_mapping(r, m, r->maps[i].name);
+        }
+    return NULL;
+}
+
+static urd_err *end_task(struct rows *r, const struct urd_event *e)
+{
+    bind_all(r->task_end, (const int64_t[]){(int64_t)e->number, e->status, e->tid}, 3);
+    return run(r, r->task_end);
+}
+
+static urd_err *put_event(struct rows *r, const struct urd_event *e, uint32_t space)
+{
+    int64_t result = (int64_t)e->after.rax;
+    const int64_t numbers[] = {(int64_t)e->number, event_clock(r->j, e->number), e->kind, e->flags, e->pid,
+                               e->tid, space, e->syscall, result, e->signal, e->status, e->other_tid,
+                               (int64_t)e->time_ns, (int64_t)e->before.rip};
+    bind_all(r->event, numbers, 14);
+    sqlite3_bind_text(r->event, 15, e->text, -1, SQLITE_TRANSIENT);
+    const uint64_t args[6] = {e->before.rdi, e->before.rsi, e->before.rdx,
+                              e->before.r10, e->before.r8,  e->before.r9};
+    if (e->syscall >= 0)
+        sqlite3_bind_blob(r->event, 16, args, sizeof args, SQLITE_TRANSIENT);
+    else
+        sqlite3_bind_null(r->event, 16);
+    URD_TRY(run(r, r->event));
+    if (e->output) {
+        bind_all(r->output, (const int64_t[]){(int64_t)e->number, event_clock(r->j, e->number), e->output,
+                                              e->pid, e->tid}, 5);
+        sqlite3_bind_blob(r->output, 6, e->output_data, (int)e->output_size, SQLITE_TRANSIENT);
+        URD_TRY(run(r, r->output));
+    }
+    return NULL;
+}
+
+static urd_err *one_event(struct rows *r, const struct urd_event *e)
+{
+    URD_TRY(space_event(r, e));
+    uint64_t *slot = urd_map_get(&r->space_of, (uint32_t)e->tid);
+    uint32_t space = slot ? (uint32_t)*slot : 0;
+    for (uint32_t i = 0; i < e->n_map_ops; i++)
+        URD_TRY(map_op(r, space, &e->map_ops[i], e->number));
+    if (e->kind == URD_EVENT_EXIT)
+        URD_TRY(end_task(r, e));
+    return put_event(r, e, space);
+}
+
+static urd_err *fill_rows(struct rows *r)
+{
+    struct urd_trace_reader *reader;
+    URD_TRY(urd_trace_read_from(r->j->trace, 1, &reader));
+    urd_err *err = NULL;
+    const struct urd_event *e = NULL;
+    uint64_t last = 0;
+    while (!err && !(err = urd_trace_next(reader, &e)) && e) {
+        err = one_event(r, e);
+        last = e->number;
+    }
+    urd_trace_reader_close(reader);
+    while (!err && r->n_maps)
+        err = end_mapping(r, r->n_maps - 1, last + 1);
+    return err;
+}
+
+static urd_err *make_rows(struct join *j)
+{
+    struct rows r = {.j = j};
+    static const char *const sql[] = {
+        "INSERT INTO events VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        "INSERT INTO outputs VALUES(?,?,?,?,?,?)",
+        "INSERT INTO mappings VALUES(?,?,?,?,?,?,?,?,?,?)",
+        "INSERT INTO spaces VALUES(?,?,?,?,?,?)",
+        "INSERT OR IGNORE INTO tasks(tid,pid,parent,name,start_event) VALUES(?,?,?,?,?)",
+        "UPDATE tasks SET end_event = ?, status = ? WHERE tid = ?"};
+    sqlite3_stmt **statements[] = {&r.event, &r.output, &r.mapping, &r.space, &r.task, &r.task_end};
+    for (unsigned i = 0; i < 6; i++)
+        if (sqlite3_prepare_v2(j->db, sql[i], -1, statements[i], NULL) != SQLITE_OK)
+            return urd_store_failed(j->db, "cannot prepare a statement of the index");
+    urd_err *err = fill_rows(&r);
+    for (unsigned i = 0; i < 6; i++)
+        sqlite3_finalize(*statements[i]);
+    for (uint32_t i = 0; i < r.n_maps; i++)
+        free(r.maps[i].name);
+    free(r.maps);
+    urd_map_deinit(&r.space_of);
+    return err;
+}
+
+static urd_err *put_cross_calls(struct join *j)
+{
+    sqlite3_stmt *put;
+    if (sqlite3_prepare_v2(j->db, "INSERT INTO calls VALUES(?,?,-1,1,?)", -1, &put, NULL) != SQLITE_OK)
+        return urd_store_failed(j->db, "cannot write the index");
+    for (uint32_t i = 0; i < j->n_tasks; i++) /* what is still open when the trace ends */
+        urd_calls_abandon(&j->tasks[i].stack, j->base, j->tasks[i].tid, cross_done, j);
+    struct urd_buf raw = {0}, packed = {0};
+    urd_err *err = NULL;
+    for (uint32_t i = 0; i < j->n_cross && !err; i++) {
+        const struct urd_call *c = &j->cross[i].call;
+        raw.size = 0;
+        urd_buf_varint(&raw, urd_zigzag(c->entry));
+        urd_buf_varint(&raw, (uint64_t)(c->end - c->entry));
+        urd_buf_varint(&raw, c->site);
+        urd_buf_varint(&raw, (uint32_t)c->tid);
+        urd_buf_varint(&raw, c->depth);
+        urd_buf_u8(&raw, c->abandoned);
+        urd_blob_pack(raw.data, raw.size, &packed);
+        sqlite3_bind_int64(put, 1, j->cross[i].space);
+        sqlite3_bind_int64(put, 2, (int64_t)c->callee);
+        sqlite3_bind_blob(put, 3, packed.data, (int)packed.size, SQLITE_STATIC);
+        if (sqlite3_step(put) != SQLITE_DONE)
+            err = urd_store_failed(j->db, "cannot write the index");
+        sqlite3_reset(put);
+    }
+    sqlite3_finalize(put);
+    urd_buf_deinit(&raw);
+    urd_buf_deinit(&packed);
+    return err;
+}
+
+/** The space that a task lived in at a clock: crossing calls belong to it. */
+static urd_err *space_cross_calls(struct join *j)
+{
+    sqlite3_stmt *q;
+    if (sqlite3_prepare_v2(j->db, "SELECT space FROM events WHERE tid = ? AND clock >= ? AND space > 0 ORDER BY "
+                                  "number LIMIT 1", -1, &q, NULL) != SQLITE_OK)
+        return urd_store_failed(j->db, "cannot read the index");
+    for (uint32_t i = 0; i < j->n_cross; i++) {
+        sqlite3_bind_int64(q, 1, j->cross[i].call.tid);
+        sqlite3_bind_int64(q, 2, j->cross[i].call.entry);
+        if (sqlite3_step(q) == SQLITE_ROW)
+            j->cross[i].space = (uint32_t)sqlite3_column_int(q, 0);
+        sqlite3_reset(q);
+    }
+    sqlite3_finalize(q);
+    return NULL;
+}
+
+static urd_err *join_all(struct join *j)
+{
+    URD_TRY(urd_store_exec(j->store, "BEGIN"));
+    URD_TRY(urd_store_exec(j->store, "DELETE FROM events; DELETE FROM outputs; DELETE FROM mappings;"
+                                     "DELETE FROM spaces; DELETE FROM tasks; DELETE FROM calls WHERE segment = -1;"));
+    URD_TRY(join_segments(j));
+    URD_TRY(make_rows(j));
+    URD_TRY(urd_store_exec(j->store, URD_INDEX_INDEXES));
+    for (uint32_t i = 0; i < j->n_tasks; i++)
+        urd_calls_abandon(&j->tasks[i].stack, j->base, j->tasks[i].tid, cross_done, j);
+    URD_TRY(space_cross_calls(j));
+    URD_TRY(put_cross_calls(j));
+    URD_AUTO_FREE char *sql = urd_xprintf(
+        "INSERT OR REPLACE INTO meta VALUES('complete', 1), ('steps', %lld), ('trace_events', %llu); COMMIT;"
+        "PRAGMA wal_checkpoint(TRUNCATE);",
+        (long long)j->base, (unsigned long long)urd_trace_event_count(j->trace));
+    return urd_store_exec(j->store, sql);
+}
+
+urd_err *urd_index_join(struct urd_trace *trace, struct urd_store *store)
+{
+    struct join j = {.trace = trace, .store = store, .db = urd_store_db(store)};
+    urd_err *err = join_all(&j);
+    if (err)
+        sqlite3_exec(j.db, "ROLLBACK", NULL, NULL, NULL);
+    for (uint32_t i = 0; i < j.n_tasks; i++)
+        free(j.tasks[i].stack.frames);
+    free(j.tasks);
+    free(j.clocks);
+    free(j.cross);
+    return err;
+}

@@ -1,0 +1,60 @@
+/**
+ * The index on disk.
+ *
+ * FORMAT   index.urd in the trace's directory, a SQLite database. Numbers are INTEGERs, signed 64-bit. A
+ *          *clock* is the number of instructions retired by all tasks before that point; what an instruction
+ *          does carries the clock before it, what the kernel does at event E carries clock(E) - 1. In the
+ *          per-segment tables clocks are relative to segments.start_clock.
+ *
+ *   meta(key, value)         version; trace_events; complete (1 once everything below is there)
+ *   segments                 what lies between two checkpoints. start and end are moments (event, steps). event_steps:
+ *                            varints, for each event in (start_event, end_event] its relative clock less the one
+ *                            before. blocks: the dictionary of blocks, see flow.h. stacks: the stack of each task
+ *                            at the segment's start, see calls.h (filled in when the segments are joined)
+ *   writes                   one row for at most URD_WRITES_CHUNK writes to one page of one address space, in
+ *                            order; words: a bitmap, bit i says that the i-th 8 bytes were touched; see writes.h
+ *   flow                     one row for a run of one task, at most URD_FLOW_CHUNK blocks; cover: which blocks,
+ *                            how often; stack: the frames at its start; see flow.h
+ *   calls                    calls that returned (or were left by a longjmp), by address of the callee; see calls.h
+ *   spaces                   address spaces, in order of exec and fork. A fork's history before its event is that of
+ *                            its parent
+ *   events, outputs, mappings, tasks    the trace's events as rows
+ */
+#ifndef URD_INDEXER_SCHEMA_H
+#define URD_INDEXER_SCHEMA_H
+
+#define URD_INDEX_VERSION "1"
+
+#define URD_INDEX_SCHEMA                                                                           \
+    "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value);"                                \
+    "CREATE TABLE IF NOT EXISTS segments(id INTEGER PRIMARY KEY, start_event INTEGER,"             \
+    " start_steps INTEGER, end_event INTEGER, end_steps INTEGER, steps INTEGER,"                   \
+    " start_clock INTEGER, n_writes INTEGER, event_steps BLOB, blocks BLOB, stacks BLOB, joins BLOB);" \
+    "CREATE TABLE IF NOT EXISTS writes(space INTEGER, page INTEGER, segment INTEGER,"              \
+    " first INTEGER, n INTEGER, words BLOB, data BLOB);"                                           \
+    "CREATE TABLE IF NOT EXISTS flow(segment INTEGER, chunk INTEGER, tid INTEGER, space INTEGER,"  \
+    " first INTEGER, steps INTEGER, blocks INTEGER, cover BLOB, stack BLOB, data BLOB,"            \
+    " PRIMARY KEY(segment, chunk));"                                                               \
+    "CREATE TABLE IF NOT EXISTS calls(space INTEGER, entry INTEGER, segment INTEGER, n INTEGER,"   \
+    " data BLOB);"                                                                                 \
+    "CREATE TABLE IF NOT EXISTS spaces(id INTEGER PRIMARY KEY, pid INTEGER, parent INTEGER,"       \
+    " event INTEGER, clock INTEGER, path TEXT);"                                                   \
+    "CREATE TABLE IF NOT EXISTS events(number INTEGER PRIMARY KEY, clock INTEGER, kind INTEGER,"   \
+    " flags INTEGER, pid INTEGER, tid INTEGER, space INTEGER, syscall INTEGER, result INTEGER,"    \
+    " signal INTEGER, status INTEGER, other INTEGER, time_ns INTEGER, pc INTEGER, text TEXT,"      \
+    " args BLOB);"                                                                                 \
+    "CREATE TABLE IF NOT EXISTS outputs(event INTEGER PRIMARY KEY, clock INTEGER, fd INTEGER,"     \
+    " pid INTEGER, tid INTEGER, data BLOB);"                                                       \
+    "CREATE TABLE IF NOT EXISTS mappings(space INTEGER, start INTEGER, size INTEGER, prot INTEGER," \
+    " shared INTEGER, file INTEGER, file_offset INTEGER, name TEXT, from_event INTEGER, to_event INTEGER);" \
+    "CREATE TABLE IF NOT EXISTS tasks(tid INTEGER PRIMARY KEY, pid INTEGER, parent INTEGER,"       \
+    " name TEXT, start_event INTEGER, end_event INTEGER, status INTEGER);"
+
+/* Made when all rows are there: faster than keeping them while inserting. */
+#define URD_INDEX_INDEXES                                                                          \
+    "CREATE INDEX IF NOT EXISTS writes_by_page ON writes(space, page, segment, first, n, words);"  \
+    "CREATE INDEX IF NOT EXISTS calls_by_entry ON calls(space, entry, segment);"                   \
+    "CREATE INDEX IF NOT EXISTS events_by_clock ON events(clock);"                                 \
+    "CREATE INDEX IF NOT EXISTS mappings_by_space ON mappings(space, start);"
+
+#endif

@@ -1,0 +1,183 @@
+#include "indexer/store.h"
+#include "indexer/schema.h"
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+
+struct urd_store {
+    sqlite3 *db;
+    pthread_mutex_t lock;
+    sqlite3_stmt *segment, *write, *flow, *calls;
+};
+
+urd_err *urd_store_failed(sqlite3 *db, const char *what)
+{
+    urd_err *err = URD_ERROR(URD_ERR_FAILED, "%s: %s", what, sqlite3_errmsg(db));
+    int code = sqlite3_errcode(db);
+    if (code == SQLITE_FULL)
+        urd_err_hint(err, "the disk is full: free some space and run urd index again, it goes on");
+    else if (code == SQLITE_BUSY)
+        urd_err_hint(err, "another urd is writing this index: wait for it");
+    else if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
+        urd_err_hint(err, "the index is damaged: remove index.urd and run urd index again");
+    return err;
+}
+
+urd_err *urd_store_exec(struct urd_store *s, const char *sql)
+{
+    if (sqlite3_exec(s->db, sql, NULL, NULL, NULL) != SQLITE_OK)
+        return urd_store_failed(s->db, "cannot write the index");
+    return NULL;
+}
+
+static urd_err *prepare(struct urd_store *s, const char *sql, sqlite3_stmt **ret)
+{
+    if (sqlite3_prepare_v2(s->db, sql, -1, ret, NULL) != SQLITE_OK)
+        return urd_store_failed(s->db, "cannot prepare a statement of the index");
+    return NULL;
+}
+
+static void store_cleanup(struct urd_store **s)
+{
+    urd_store_close(*s);
+}
+
+static urd_err *check_version(struct urd_store *s)
+{
+    sqlite3_stmt *q;
+    URD_TRY(prepare(s, "SELECT value FROM meta WHERE key = 'version'", &q));
+    urd_err *err = NULL;
+    if (sqlite3_step(q) == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(q, 0), URD_INDEX_VERSION))
+        err = urd_err_hint(URD_ERROR(URD_ERR_FAILED, "the index is of version %s, this urd makes %s",
+                                     sqlite3_column_text(q, 0), URD_INDEX_VERSION),
+                           "remove index.urd from the trace's directory and index again");
+    sqlite3_finalize(q);
+    return err;
+}
+
+urd_err *urd_store_open(const char *directory, struct urd_store **ret)
+{
+    URD_CLEANUP(store_cleanup) struct urd_store *s = urd_xcalloc(1, sizeof *s);
+    pthread_mutex_init(&s->lock, NULL);
+    URD_AUTO_FREE char *path = urd_xprintf("%s/index.urd", directory);
+    if (sqlite3_open(path, &s->db) != SQLITE_OK)
+        return urd_store_failed(s->db, "cannot open the index");
+    sqlite3_busy_timeout(s->db, 2000);
+    URD_TRY(urd_store_exec(s, "PRAGMA page_size=16384; PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
+                              "PRAGMA locking_mode=EXCLUSIVE; PRAGMA cache_size=-65536;"));
+    URD_TRY(urd_store_exec(s, URD_INDEX_SCHEMA));
+    URD_TRY(check_version(s));
+    URD_TRY(urd_store_exec(s, "INSERT OR IGNORE INTO meta VALUES('version', '" URD_INDEX_VERSION "')"));
+    URD_TRY(prepare(s, "INSERT INTO segments(id,start_event,start_steps,end_event,end_steps,steps,"
+                       "n_writes,event_steps,blocks,joins) VALUES(?,?,?,?,?,?,?,?,?,?)", &s->segment));
+    URD_TRY(prepare(s, "INSERT INTO writes VALUES(?,?,?,?,?,?,?)", &s->write));
+    URD_TRY(prepare(s, "INSERT INTO flow VALUES(?,?,?,?,?,?,?,?,?,?)", &s->flow));
+    URD_TRY(prepare(s, "INSERT INTO calls VALUES(?,?,?,?,?)", &s->calls));
+    *ret = s;
+    s = NULL;
+    return NULL;
+}
+
+void urd_store_close(struct urd_store *s)
+{
+    if (!s)
+        return;
+    sqlite3_finalize(s->segment);
+    sqlite3_finalize(s->write);
+    sqlite3_finalize(s->flow);
+    sqlite3_finalize(s->calls);
+    sqlite3_close(s->db);
+    pthread_mutex_destroy(&s->lock);
+    free(s);
+}
+
+sqlite3 *urd_store_db(struct urd_store *s)
+{
+    return s->db;
+}
+
+struct urd_store_blob urd_store_keep(struct urd_store_segment *g, const void *data, size_t size)
+{
+    struct urd_store_blob b = {g->bytes.size, size};
+    urd_buf_put(&g->bytes, data, size);
+    return b;
+}
+
+void urd_store_segment_deinit(struct urd_store_segment *g)
+{
+    urd_buf_deinit(&g->bytes);
+    free(g->writes);
+    free(g->flow);
+    free(g->calls);
+    *g = (struct urd_store_segment){0};
+}
+
+static void bind_blob(sqlite3_stmt *q, int i, const struct urd_store_segment *g, struct urd_store_blob b)
+{
+    sqlite3_bind_blob64(q, i, g->bytes.data + b.at, b.size, SQLITE_STATIC);
+}
+
+static bool run(sqlite3_stmt *q)
+{
+    bool ok = sqlite3_step(q) == SQLITE_DONE;
+    sqlite3_reset(q);
+    return ok;
+}
+
+static bool put_rows(struct urd_store *s, const struct urd_store_segment *g)
+{
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < g->n_write_rows; i++) {
+        const struct urd_store_write *w = &g->writes[i];
+        sqlite3_bind_int64(s->write, 1, w->space);
+        sqlite3_bind_int64(s->write, 2, (int64_t)w->page);
+        sqlite3_bind_int64(s->write, 3, g->id);
+        sqlite3_bind_int64(s->write, 4, (int64_t)w->first);
+        sqlite3_bind_int64(s->write, 5, w->n);
+        sqlite3_bind_blob(s->write, 6, w->words, 64, SQLITE_STATIC);
+        bind_blob(s->write, 7, g, w->data);
+        ok = run(s->write);
+    }
+    for (uint32_t i = 0; ok && i < g->n_flow; i++) {
+        const struct urd_store_flow *f = &g->flow[i];
+        const int64_t numbers[] = {g->id, i, f->tid, f->space, (int64_t)f->first, (int64_t)f->steps, f->blocks};
+        for (int k = 0; k < 7; k++)
+            sqlite3_bind_int64(s->flow, k + 1, numbers[k]);
+        bind_blob(s->flow, 8, g, f->cover);
+        bind_blob(s->flow, 9, g, f->stack);
+        bind_blob(s->flow, 10, g, f->data);
+        ok = run(s->flow);
+    }
+    for (uint32_t i = 0; ok && i < g->n_calls; i++) {
+        const struct urd_store_calls *c = &g->calls[i];
+        sqlite3_bind_int64(s->calls, 1, c->space);
+        sqlite3_bind_int64(s->calls, 2, (int64_t)c->entry);
+        sqlite3_bind_int64(s->calls, 3, g->id);
+        sqlite3_bind_int64(s->calls, 4, c->n);
+        bind_blob(s->calls, 5, g, c->data);
+        ok = run(s->calls);
+    }
+    const int64_t numbers[] = {g->id, (int64_t)g->start.event, (int64_t)g->start.steps,
+                               (int64_t)g->end.event, (int64_t)g->end.steps, (int64_t)g->steps,
+                               (int64_t)g->n_writes};
+    for (int k = 0; k < 7; k++)
+        sqlite3_bind_int64(s->segment, k + 1, numbers[k]);
+    bind_blob(s->segment, 8, g, g->event_steps);
+    bind_blob(s->segment, 9, g, g->blocks);
+    bind_blob(s->segment, 10, g, g->joins);
+    return ok && run(s->segment);
+}
+
+urd_err *urd_store_put_segment(struct urd_store *s, const struct urd_store_segment *g)
+{
+    pthread_mutex_lock(&s->lock);
+    urd_err *err = NULL;
+    bool ok = sqlite3_exec(s->db, "BEGIN", NULL, NULL, NULL) == SQLITE_OK && put_rows(s, g) &&
+              sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK;
+    if (!ok) {
+        err = urd_store_failed(s->db, "cannot write a segment of the index");
+        sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return err;
+}
