@@ -29,7 +29,9 @@ static void write_status(struct writer *w, const struct urd_value *v)
         break;
     case URD_VALUE_NOT_RECORDED: urd_buf_printf(w->out, "<not recorded>"); break;
     case URD_VALUE_UNREADABLE:
-        if (v->address || !v->reason[0])
+        if (strstr(v->reason, " at 0x"))
+            urd_buf_printf(w->out, "<unreadable %s>", strstr(v->reason, " at 0x") + 4);
+        else if (v->address || !v->reason[0])
             urd_buf_printf(w->out, "<unreadable 0x%lx>", v->address);
         else
             urd_buf_printf(w->out, "<unreadable: %s>", v->reason);

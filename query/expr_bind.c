@@ -235,7 +235,9 @@ static void follow_copy(const struct evaluation *x, struct binding *b)
     }
 }
 
-static bool bind_global(struct urd_place p, uint64_t near, const struct node *n, struct binding *b)
+/** external: not what is static to one file. */
+static bool bind_global(struct urd_place p, uint64_t near, bool external, const struct node *n,
+                        struct binding *b)
 {
     const struct urd_variable *v =
         urd_debuginfo_global_named(p.module, n->text, near, n->file, NULL);
@@ -247,10 +249,13 @@ static bool bind_global(struct urd_place p, uint64_t near, const struct node *n,
         v = urd_debuginfo_global_named(p.module, last + 2, near, n->file, function);
         free(function);
     }
-    if (v)
-        *b = (struct binding){.kind = BIND_VARIABLE, .variable = v, .bias = p.bias,
-                              .module = p.module};
-    return v;
+    struct urd_line here;
+    bool same_file = v && v->file && near && urd_debuginfo_line_at(p.module, near, &here) &&
+                     !strcmp(here.file, v->file);
+    if (!v || (external && !v->external && !same_file && !n->file && !last))
+        return false;
+    *b = (struct binding){.kind = BIND_VARIABLE, .variable = v, .bias = p.bias, .module = p.module};
+    return true;
 }
 
 static bool bind_constant(struct urd_place p, const struct node *n, struct binding *b)
@@ -306,19 +311,20 @@ static bool bind_symbol(const struct evaluation *x, struct urd_place p, const st
     return true;
 }
 
-/** Calls fn for the module of pc, then for all others, until it finds something. */
-#define EACH_MODULE(x, found, call)                                                                \
+/** Evaluates call, which names `place`, for the module of pc or for all others, until it is true. */
+#define MODULE_HERE(x, found, call)                                                                \
+    do {                                                                                           \
+        struct urd_place place = {(x)->module, (x)->bias, 0};                                      \
+        (found) = (found) || ((x)->module && (call));                                              \
+    } while (0)
+#define MODULES_ELSEWHERE(x, found, call)                                                          \
     do {                                                                                           \
         const struct urd_image *image_ = (x)->frame->image;                                        \
         size_t count_ = image_ ? urd_debuginfo_image_count(image_) : 0;                            \
-        if ((x)->module && !(found)) {                                                             \
-            struct urd_place place = {(x)->module, (x)->bias, 0};                                  \
-            (found) = call;                                                                        \
-        }                                                                                          \
         for (size_t i_ = 0; i_ < count_ && !(found); i_++) {                                       \
             struct urd_place place = urd_debuginfo_image_module(image_, i_);                       \
             if (place.module != (x)->module)                                                       \
-                (found) = call;                                                                    \
+                (found) = (call);                                                                  \
         }                                                                                          \
     } while (0)
 
@@ -336,17 +342,27 @@ static urd_err *unknown(const struct evaluation *x, const struct node *n)
     return urd_err_at(err, n->offset, near);
 }
 
+/**
+ * The order is C's as far as it goes: the block, the function, the file, the program. A static of
+ * another file comes last, except that the executable's are preferred to what libraries export.
+ */
 static urd_err *bind(const struct evaluation *x, const struct node *n, struct binding *b)
 {
     uint64_t near = x->in_module ? x->frame->pc - x->frame->is_caller - x->bias : 0;
+    bool strict = x->module && near && !urd_debuginfo_module_is_executable(x->module);
     bool found = bind_local(x, n, true, b);
-    EACH_MODULE(x, found, bind_global(place, place.module == x->module ? near : 0, n, b));
+    MODULE_HERE(x, found, bind_global(place, near, strict, n, b));
+    MODULE_HERE(x, found, bind_constant(place, n, b));
+    MODULE_HERE(x, found, bind_function(place, n, b));
+    MODULES_ELSEWHERE(x, found, bind_global(place, 0, true, n, b));
+    found = found || bind_local(x, n, false, b);
+    MODULE_HERE(x, found, bind_symbol(x, place, n, b));
+    MODULE_HERE(x, found, bind_global(place, near, false, n, b));
+    MODULES_ELSEWHERE(x, found, bind_function(place, n, b) || bind_symbol(x, place, n, b));
+    MODULES_ELSEWHERE(x, found, bind_constant(place, n, b));
+    MODULES_ELSEWHERE(x, found, bind_global(place, 0, false, n, b));
     if (found && b->kind == BIND_VARIABLE && b->variable->kind == URD_VARIABLE_GLOBAL)
         follow_copy(x, b);
-    EACH_MODULE(x, found, bind_constant(place, n, b));
-    found = found || bind_local(x, n, false, b);
-    EACH_MODULE(x, found, bind_function(place, n, b));
-    EACH_MODULE(x, found, bind_symbol(x, place, n, b));
     return found ? NULL : unknown(x, n);
 }
 
