@@ -262,9 +262,9 @@ static void on_write(void *unused, uint64_t address, uint64_t mask, const uint8_
 }
 
 /* The part of the unfinished record that locate says is there. */
-static void apply_partial(const struct urd_block *b, unsigned insn)
+static void apply_partial(const uint8_t *record, const struct urd_block *b, unsigned insn)
 {
-    const uint8_t *at = runner.log + (runner.ctx->log_pos - URD_LOG_BASE) + 8;
+    const uint8_t *at = record + 8;
     for (unsigned i = 0; i < b->n_slots && b->slots[i].insn < insn; i++) {
         uint64_t head[2];
         memcpy(head, at, 16);
@@ -308,16 +308,18 @@ static bool run_translated(pid_t pid, struct machine *m, bool rep_fault, unsigne
                 /* a jump to where there is no code */
                 return rip < URD_CACHE_BASE;
             }
+            const uint8_t *end = runner.log + (runner.ctx->log_pos - URD_LOG_BASE);
+            if (!run_drain(&runner))
+                return false;
             if (b && runner.t->probes & URD_PROBE_LOG) {
-                const uint8_t *end = runner.log + (runner.ctx->log_pos - URD_LOG_BASE);
                 uint64_t id;
                 memcpy(&id, end, 8);
                 if (id != b->id)
                     fprintf(stderr, "the faulting block is %u, the log says %lu\n", b->id, (long)id);
-                apply_partial(b, insn);
+                apply_partial(end, b, insn);
             }
             *ret_steps = runner.steps_logged + insn;
-            return run_drain(&runner);
+            return true;
         }
         struct urd_context *ctx = runner.ctx;
         pc = ctx->exit_pc;

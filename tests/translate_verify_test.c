@@ -47,6 +47,10 @@ static void snapshot(struct run *r)
         if (sscanf(line, "%lx-%lx %7s", &start, &end, mode) != 3 || mode[1] != 'w' ||
             (start >= URD_CONTEXT_BASE && start < URD_CACHE_BASE + URD_CACHE_BYTES))
             continue;
+        if (n_regions && regions[n_regions - 1].end == start) { /* a write may span both */
+            start = regions[--n_regions].start;
+            free(regions[n_regions].bytes);
+        }
         uint8_t *bytes = malloc(end - start);
         read_memory(r->pid, start, bytes, end - start);
         URD_PUSH(regions, n_regions, regions_capacity) = (struct region){start, end, bytes};
