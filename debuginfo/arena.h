@@ -13,7 +13,7 @@ struct urd_arena {
     struct urd_arena_chunk {
         struct urd_arena_chunk *next;
         char bytes[];
-    } *chunks;
+    } * chunks;
     char *at;
     size_t left; /* bytes */
 };

@@ -86,15 +86,21 @@ static void read_form(const struct urd_unit *u, int64_t constant, struct urd_cur
     addrx:
         a->class = urd_debuginfo_unit_address(u, a->u, &a->u) ? URD_ATTR_ADDRESS : URD_ATTR_NONE;
         break;
-    case DW_FORM_data1: set_constant(a, c, 1); break;
-    case DW_FORM_data2: set_constant(a, c, 2); break;
+    case DW_FORM_data1:
+        set_constant(a, c, 1);
+        break;
+    case DW_FORM_data2:
+        set_constant(a, c, 2);
+        break;
     case DW_FORM_data4:
     case DW_FORM_data8:
         set_constant(a, c, a->form == DW_FORM_data4 ? 4 : 8);
         if (offset_by_name(u, a->name))
             a->class = URD_ATTR_OFFSET;
         break;
-    case DW_FORM_data16: set_block(a, c, 16); break;
+    case DW_FORM_data16:
+        set_block(a, c, 16);
+        break;
     case DW_FORM_udata:
         a->class = URD_ATTR_CONSTANT;
         a->s = (int64_t)(a->u = urd_cursor_varint(c));
@@ -118,8 +124,12 @@ static void read_form(const struct urd_unit *u, int64_t constant, struct urd_cur
         c->at = end + 1;
         break;
     }
-    case DW_FORM_strp: set_string(a, d->str, urd_debuginfo_read_sized(c, o)); break;
-    case DW_FORM_line_strp: set_string(a, d->line_str, urd_debuginfo_read_sized(c, o)); break;
+    case DW_FORM_strp:
+        set_string(a, d->str, urd_debuginfo_read_sized(c, o));
+        break;
+    case DW_FORM_line_strp:
+        set_string(a, d->line_str, urd_debuginfo_read_sized(c, o));
+        break;
     case DW_FORM_strp_sup:
     case DW_FORM_GNU_strp_alt: {
         uint64_t at = urd_debuginfo_read_sized(c, o);
@@ -141,11 +151,19 @@ static void read_form(const struct urd_unit *u, int64_t constant, struct urd_cur
     strx:
         a->class = unit_string(u, a->u, &a->string) ? URD_ATTR_STRING : URD_ATTR_NONE;
         break;
-    case DW_FORM_block1: set_block(a, c, urd_cursor_u8(c)); break;
-    case DW_FORM_block2: set_block(a, c, urd_debuginfo_read_sized(c, 2)); break;
-    case DW_FORM_block4: set_block(a, c, urd_cursor_u32(c)); break;
+    case DW_FORM_block1:
+        set_block(a, c, urd_cursor_u8(c));
+        break;
+    case DW_FORM_block2:
+        set_block(a, c, urd_debuginfo_read_sized(c, 2));
+        break;
+    case DW_FORM_block4:
+        set_block(a, c, urd_cursor_u32(c));
+        break;
     case DW_FORM_block:
-    case DW_FORM_exprloc: set_block(a, c, urd_cursor_varint(c)); break;
+    case DW_FORM_exprloc:
+        set_block(a, c, urd_cursor_varint(c));
+        break;
     case DW_FORM_flag:
         a->class = URD_ATTR_FLAG;
         a->u = urd_cursor_u8(c);
@@ -194,7 +212,8 @@ static void read_form(const struct urd_unit *u, int64_t constant, struct urd_cur
         a->class = URD_ATTR_LIST_INDEX;
         a->u = urd_cursor_varint(c);
         break;
-    default: c->ok = false; /* its size is not known: the unit ends here */
+    default:
+        c->ok = false; /* its size is not known: the unit ends here */
     }
 }
 

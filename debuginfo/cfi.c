@@ -22,14 +22,29 @@ static uint64_t read_encoded(struct urd_cursor *c, uint8_t encoding, uint64_t pc
     switch (encoding & 0x0f) {
     case DW_EH_PE_absptr:
     case DW_EH_PE_udata8:
-    case DW_EH_PE_sdata8: v = urd_cursor_u64(c); break;
-    case DW_EH_PE_uleb128: v = urd_cursor_varint(c); break;
-    case DW_EH_PE_udata2: v = urd_debuginfo_read_sized(c, 2); break;
-    case DW_EH_PE_udata4: v = urd_cursor_u32(c); break;
-    case DW_EH_PE_sleb128: v = (uint64_t)urd_debuginfo_read_sleb(c); break;
-    case DW_EH_PE_sdata2: v = (uint64_t)(int16_t)urd_debuginfo_read_sized(c, 2); break;
-    case DW_EH_PE_sdata4: v = (uint64_t)(int32_t)urd_cursor_u32(c); break;
-    default: c->ok = false;
+    case DW_EH_PE_sdata8:
+        v = urd_cursor_u64(c);
+        break;
+    case DW_EH_PE_uleb128:
+        v = urd_cursor_varint(c);
+        break;
+    case DW_EH_PE_udata2:
+        v = urd_debuginfo_read_sized(c, 2);
+        break;
+    case DW_EH_PE_udata4:
+        v = urd_cursor_u32(c);
+        break;
+    case DW_EH_PE_sleb128:
+        v = (uint64_t)urd_debuginfo_read_sleb(c);
+        break;
+    case DW_EH_PE_sdata2:
+        v = (uint64_t)(int16_t)urd_debuginfo_read_sized(c, 2);
+        break;
+    case DW_EH_PE_sdata4:
+        v = (uint64_t)(int32_t)urd_cursor_u32(c);
+        break;
+    default:
+        c->ok = false;
     }
     return (encoding & 0x70) == DW_EH_PE_pcrel ? v + pc : v;
 }
@@ -203,13 +218,24 @@ static void run(const struct cie *cie, struct urd_span code, uint64_t location, 
         struct row next = *r;
         uint64_t to = location;
         switch (op & 0xc0 ? op & 0xc0 : op) {
-        case DW_CFA_advance_loc: to += low * cie->code_align; break;
-        case DW_CFA_advance_loc1: to += urd_cursor_u8(&c) * cie->code_align; break;
-        case DW_CFA_advance_loc2: to += urd_debuginfo_read_sized(&c, 2) * cie->code_align; break;
-        case DW_CFA_advance_loc4: to += urd_cursor_u32(&c) * cie->code_align; break;
-        case DW_CFA_set_loc: to = read_encoded(&c, cie->encoding, 0); break;
+        case DW_CFA_advance_loc:
+            to += low * cie->code_align;
+            break;
+        case DW_CFA_advance_loc1:
+            to += urd_cursor_u8(&c) * cie->code_align;
+            break;
+        case DW_CFA_advance_loc2:
+            to += urd_debuginfo_read_sized(&c, 2) * cie->code_align;
+            break;
+        case DW_CFA_advance_loc4:
+            to += urd_cursor_u32(&c) * cie->code_align;
+            break;
+        case DW_CFA_set_loc:
+            to = read_encoded(&c, cie->encoding, 0);
+            break;
         case DW_CFA_offset:
-            set_rule(&next, low, OFFSET, (int64_t)(urd_cursor_varint(&c) * (uint64_t)cie->data_align));
+            set_rule(&next, low, OFFSET,
+                     (int64_t)(urd_cursor_varint(&c) * (uint64_t)cie->data_align));
             break;
         case DW_CFA_restore:
             if (low < 17)
@@ -217,7 +243,8 @@ static void run(const struct cie *cie, struct urd_span code, uint64_t location, 
             break;
         case DW_CFA_offset_extended:
             reg = urd_cursor_varint(&c);
-            set_rule(&next, reg, OFFSET, (int64_t)(urd_cursor_varint(&c) * (uint64_t)cie->data_align));
+            set_rule(&next, reg, OFFSET,
+                     (int64_t)(urd_cursor_varint(&c) * (uint64_t)cie->data_align));
             break;
         case DW_CFA_offset_extended_sf:
             reg = urd_cursor_varint(&c);
@@ -239,8 +266,12 @@ static void run(const struct cie *cie, struct urd_span code, uint64_t location, 
             if (reg < 17)
                 next.regs[reg] = initial->regs[reg];
             break;
-        case DW_CFA_undefined: set_rule(&next, urd_cursor_varint(&c), UNDEFINED, 0); break;
-        case DW_CFA_same_value: set_rule(&next, urd_cursor_varint(&c), SAME, 0); break;
+        case DW_CFA_undefined:
+            set_rule(&next, urd_cursor_varint(&c), UNDEFINED, 0);
+            break;
+        case DW_CFA_same_value:
+            set_rule(&next, urd_cursor_varint(&c), SAME, 0);
+            break;
         case DW_CFA_register:
             reg = urd_cursor_varint(&c);
             set_rule(&next, reg, REGISTER, (int64_t)urd_cursor_varint(&c));
@@ -269,12 +300,16 @@ static void run(const struct cie *cie, struct urd_span code, uint64_t location, 
             next.cfa_register = (unsigned)urd_cursor_varint(&c);
             next.cfa_expression.data = NULL;
             break;
-        case DW_CFA_def_cfa_offset: next.cfa_offset = (int64_t)urd_cursor_varint(&c); break;
+        case DW_CFA_def_cfa_offset:
+            next.cfa_offset = (int64_t)urd_cursor_varint(&c);
+            break;
         case DW_CFA_def_cfa_offset_sf:
             next.cfa_offset =
                 (int64_t)((uint64_t)urd_debuginfo_read_sleb(&c) * (uint64_t)cie->data_align);
             break;
-        case DW_CFA_def_cfa_expression: next.cfa_expression = read_block(&c); break;
+        case DW_CFA_def_cfa_expression:
+            next.cfa_expression = read_block(&c);
+            break;
         case DW_CFA_expression:
         case DW_CFA_val_expression: {
             reg = urd_cursor_varint(&c);
@@ -284,9 +319,13 @@ static void run(const struct cie *cie, struct urd_span code, uint64_t location, 
                 next.regs[reg].expression = e;
             break;
         }
-        case DW_CFA_nop: break;
-        case DW_CFA_GNU_args_size: urd_cursor_varint(&c); break;
-        default: return;
+        case DW_CFA_nop:
+            break;
+        case DW_CFA_GNU_args_size:
+            urd_cursor_varint(&c);
+            break;
+        default:
+            return;
         }
         if (to > address || !c.ok)
             return;
@@ -335,8 +374,7 @@ struct unwinding {
 static bool find_row(const struct urd_frame *frame, struct unwinding *w)
 {
     struct urd_place p;
-    if (!frame->image ||
-        !urd_debuginfo_image_find(frame->image, frame->pc - frame->is_caller, &p))
+    if (!frame->image || !urd_debuginfo_image_find(frame->image, frame->pc - frame->is_caller, &p))
         return false;
     const struct urd_fde *f = find_fde(p.module, p.address);
     struct urd_fde again;
@@ -416,8 +454,11 @@ static void unwind_register(const struct urd_frame *inner, struct unwinding *w, 
     uint64_t v = 0;
     bool ok = false;
     switch (w->row.regs[i].rule) {
-    case SAME: ok = i != URD_DW_RIP && inner->read_register(inner->data, i, &v); break;
-    case UNDEFINED: break;
+    case SAME:
+        ok = i != URD_DW_RIP && inner->read_register(inner->data, i, &v);
+        break;
+    case UNDEFINED:
+        break;
     case OFFSET:
         ok = inner->read_memory(inner->data, w->cfa + (uint64_t)w->row.regs[i].n, &v, 8);
         break;

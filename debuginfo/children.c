@@ -56,9 +56,9 @@ static void finish(const struct urd_frame *frame, struct urd_child *c)
     c->has_children = urd_debuginfo_has_children(&c->value);
 }
 
-static void members(const struct urd_frame *frame, const struct urd_value *v, const char *expression,
-                    bool arrow, size_t first, size_t max, struct urd_child *list, size_t *count,
-                    size_t *total)
+static void members(const struct urd_frame *frame, const struct urd_value *v,
+                    const char *expression, bool arrow, size_t first, size_t max,
+                    struct urd_child *list, size_t *count, size_t *total)
 {
     size_t n;
     const struct urd_member *m = urd_debuginfo_type_members(v->type, &n);
@@ -74,11 +74,12 @@ static void members(const struct urd_frame *frame, const struct urd_value *v, co
             free(type);
         } else if (!m[i].name) {
             c->name = urd_xprintf("<anonymous>");
-            c->expression = arrow ? urd_xprintf("(*%s)", expression) : urd_xprintf("%s", expression);
+            c->expression =
+                arrow ? urd_xprintf("(*%s)", expression) : urd_xprintf("%s", expression);
         } else {
             c->name = urd_xprintf("%s", m[i].name);
-            c->expression = urd_xprintf("%s%s%s%s%s", plain ? "" : "(", expression, plain ? "" : ")",
-                                        arrow ? "->" : ".", m[i].name);
+            c->expression = urd_xprintf("%s%s%s%s%s", plain ? "" : "(", expression,
+                                        plain ? "" : ")", arrow ? "->" : ".", m[i].name);
         }
         urd_debuginfo_value_part(frame, v, m[i].type, m[i].offset, m[i].bit_offset, m[i].bit_size,
                                  &c->value);
@@ -100,7 +101,8 @@ static void elements(const struct urd_frame *frame, const struct urd_value *v,
     for (size_t i = first; i < *total && *count < max; i++) {
         struct urd_child *c = &list[(*count)++];
         c->name = urd_xprintf("[%zu]", i);
-        c->expression = urd_xprintf("%s%s%s[%zu]", plain ? "" : "(", expression, plain ? "" : ")", i);
+        c->expression =
+            urd_xprintf("%s%s%s[%zu]", plain ? "" : "(", expression, plain ? "" : ")", i);
         urd_debuginfo_value_part(frame, v, t->target, i * size, 0, 0, &c->value);
         finish(frame, c);
     }
@@ -136,7 +138,7 @@ void urd_debuginfo_children(const struct urd_frame *frame, struct urd_value *v,
                     c->name = urd_xprintf("*%s", is_postfix(expression) ? expression : "");
                     c->expression = t->kind == URD_TYPE_REFERENCE ? urd_xprintf("%s", expression)
                                     : is_postfix(expression)      ? urd_xprintf("*%s", expression)
-                                                                  : urd_xprintf("*(%s)", expression);
+                                                             : urd_xprintf("*(%s)", expression);
                     c->value = target;
                     finish(frame, c);
                 }

@@ -52,10 +52,10 @@ struct urd_line_table;
 
 struct urd_unit {
     struct urd_dwarf *dwarf;
-    uint64_t tag_bits;       /* of the handles of its DIEs */
-    const uint8_t *base;     /* start of its section */
-    uint64_t offset, end;    /* in the section */
-    uint64_t root;           /* offset of its first DIE */
+    uint64_t tag_bits;    /* of the handles of its DIEs */
+    const uint8_t *base;  /* start of its section */
+    uint64_t offset, end; /* in the section */
+    uint64_t root;        /* offset of its first DIE */
     uint64_t abbrev_offset;
     uint64_t type_signature, type_offset;
     uint16_t version;
@@ -98,7 +98,7 @@ struct urd_die {
 enum urd_attr_class {
     URD_ATTR_NONE,
     URD_ATTR_ADDRESS,
-    URD_ATTR_CONSTANT,   /* u, and s sign-extended */
+    URD_ATTR_CONSTANT, /* u, and s sign-extended */
     URD_ATTR_STRING,
     URD_ATTR_BLOCK,      /* expression too */
     URD_ATTR_REFERENCE,  /* u is a handle */
@@ -137,7 +137,8 @@ bool urd_debuginfo_die_attr_inherited(const struct urd_die *die, unsigned name,
 const char *urd_debuginfo_die_name(const struct urd_die *die); /* own DW_AT_name or NULL */
 bool urd_debuginfo_die_flag(const struct urd_die *die, unsigned name);
 
-/** Reads attributes one after the other: init, then next until false; `at` is then after the DIE. */
+/** Reads attributes one after the other: init, then next until false; `at` is then after the DIE.
+ */
 struct urd_attr_reader {
     struct urd_unit *unit;
     const struct urd_abbrev *abbrev;
@@ -157,7 +158,8 @@ void urd_debuginfo_die_ranges(const struct urd_die *die, void (*fn)(void *data, 
                               void *data);
 /**
  * The location expression of a DIE's attribute at a module address. Returns false when there is
- * none here (optimised out). Constants are given as class CONSTANT or STRING or BLOCK of const_value.
+ * none here (optimised out). Constants are given as class CONSTANT or STRING or BLOCK of
+ * const_value.
  */
 bool urd_debuginfo_die_location(const struct urd_die *die, unsigned name, uint64_t address,
                                 struct urd_span *ret);

@@ -52,8 +52,10 @@ static bool calls(struct urd_module *m, const struct urd_die *site, struct urd_l
         if (m == x->m && urd_debuginfo_die_at(x->unit->dwarf, x->function, &function)) {
             struct urd_attr origin;
             if (a.u == x->function ||
-                (urd_debuginfo_die_attr(&function, DW_AT_abstract_origin, &origin) && origin.u == a.u) ||
-                (urd_debuginfo_die_attr(&function, DW_AT_specification, &origin) && origin.u == a.u))
+                (urd_debuginfo_die_attr(&function, DW_AT_abstract_origin, &origin) &&
+                 origin.u == a.u) ||
+                (urd_debuginfo_die_attr(&function, DW_AT_specification, &origin) &&
+                 origin.u == a.u))
                 return true;
         }
         if (!urd_debuginfo_die_at(&m->dwarf, a.u, &target) ||
@@ -106,7 +108,8 @@ bool urd_debuginfo_entry_value(struct urd_location_context *x, struct urd_span e
                 if (!urd_debuginfo_die_attr(&child, DW_AT_call_value, &a) &&
                     !urd_debuginfo_die_attr(&child, DW_AT_GNU_call_site_value, &a))
                     break;
-                struct urd_location_context y = {p.module, u, &caller->frame, p.bias, g->die, NULL, false};
+                struct urd_location_context y = {p.module, u,    &caller->frame, p.bias,
+                                                 g->die,   NULL, false};
                 ok = a.class == URD_ATTR_BLOCK && urd_debuginfo_location_number(&y, a.block, ret);
                 break;
             }

@@ -70,9 +70,15 @@ static void add_unit(struct urd_module *m, struct urd_unit *u)
         if (s->tag == DW_TAG_lexical_block || !s->name ||
             (s->tag != DW_TAG_subprogram && s->tag != DW_TAG_inlined_subroutine))
             continue;
-        struct urd_function f = {.name = s->name, .qualified = s->qualified, .linkage = s->linkage,
-                                 .entry = s->entry, .end = s->entry, .unit = u->name,
-                                 .line = s->decl_line, .external = s->external, .die = s->die,
+        struct urd_function f = {.name = s->name,
+                                 .qualified = s->qualified,
+                                 .linkage = s->linkage,
+                                 .entry = s->entry,
+                                 .end = s->entry,
+                                 .unit = u->name,
+                                 .line = s->decl_line,
+                                 .external = s->external,
+                                 .die = s->die,
                                  .inlined = s->tag == DW_TAG_inlined_subroutine};
         for (uint32_t k = 0; k < s->n_ranges; k++) {
             struct urd_range r = x->ranges[s->first_range + k];
@@ -107,9 +113,13 @@ static void add_symbols(struct urd_module *m)
             if (inside || strstr(s[i].linkage, ".cold"))
                 continue;
         }
-        struct urd_function f = {.name = s[i].name, .qualified = s[i].name, .linkage = s[i].linkage,
-                                 .entry = s[i].address, .end = s[i].address + s[i].size,
-                                 .after_prologue = s[i].address, .external = s[i].global};
+        struct urd_function f = {.name = s[i].name,
+                                 .qualified = s[i].name,
+                                 .linkage = s[i].linkage,
+                                 .entry = s[i].address,
+                                 .end = s[i].address + s[i].size,
+                                 .after_prologue = s[i].address,
+                                 .external = s[i].global};
         URD_PUSH(m->functions, m->n_functions, m->cap_functions) = f;
     }
 }
@@ -168,8 +178,8 @@ static bool template_matches(const char *have, const char *name)
 {
     size_t k = strlen(name);
     const char *open = strchr(have, '<');
-    return open && !strchr(name, '<') && strncmp(have, "operator", 8) && (size_t)(open - have) == k &&
-           !strncmp(have, name, k);
+    return open && !strchr(name, '<') && strncmp(have, "operator", 8) &&
+           (size_t)(open - have) == k && !strncmp(have, name, k);
 }
 
 static bool name_matches(const struct urd_function *f, const char *name, bool signature)
@@ -247,8 +257,11 @@ size_t urd_debuginfo_inlined_at(struct urd_module *m, uint64_t address, struct u
         if (n < capacity)
             ret[n] = (struct urd_inlined){.name = p->qualified ? p->qualified : p->name,
                                           .call_file = urd_debuginfo_unit_file(m, u, p->call_file),
-                                          .call_line = p->call_line, .call_column = p->call_column,
-                                          .start = r.low, .end = r.high, .die = p->die};
+                                          .call_line = p->call_line,
+                                          .call_column = p->call_column,
+                                          .start = r.low,
+                                          .end = r.high,
+                                          .die = p->die};
         n++;
     }
     return n;

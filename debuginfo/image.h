@@ -38,7 +38,8 @@ struct urd_place {
 /** The module whose mapping or extent holds a run-time address. */
 bool urd_debuginfo_image_find(const struct urd_image *image, uint64_t address,
                               struct urd_place *ret);
-/** Its modules in order of their first mapping, each once (a module mapped at two biases: twice); place.address is 0. */
+/** Its modules in order of their first mapping, each once (a module mapped at two biases: twice);
+ * place.address is 0. */
 size_t urd_debuginfo_image_count(const struct urd_image *image);
 struct urd_place urd_debuginfo_image_module(const struct urd_image *image, size_t i);
 

@@ -18,20 +18,35 @@ static void read_content(struct urd_unit *u, unsigned offset_size, struct urd_cu
         break;
     }
     case DW_FORM_line_strp:
-        *text = urd_debuginfo_span_text(u->dwarf->line_str,
-                                        urd_debuginfo_read_sized(c, offset_size));
+        *text =
+            urd_debuginfo_span_text(u->dwarf->line_str, urd_debuginfo_read_sized(c, offset_size));
         break;
     case DW_FORM_strp:
         *text = urd_debuginfo_span_text(u->dwarf->str, urd_debuginfo_read_sized(c, offset_size));
         break;
-    case DW_FORM_udata: *number = urd_cursor_varint(c); break;
-    case DW_FORM_data1: *number = urd_cursor_u8(c); break;
-    case DW_FORM_data2: *number = urd_debuginfo_read_sized(c, 2); break;
-    case DW_FORM_data4: *number = urd_cursor_u32(c); break;
-    case DW_FORM_data8: *number = urd_cursor_u64(c); break;
-    case DW_FORM_data16: *md5 = urd_cursor_bytes(c, 16); break;
-    case DW_FORM_block: urd_cursor_bytes(c, urd_cursor_varint(c)); break;
-    default: c->ok = false;
+    case DW_FORM_udata:
+        *number = urd_cursor_varint(c);
+        break;
+    case DW_FORM_data1:
+        *number = urd_cursor_u8(c);
+        break;
+    case DW_FORM_data2:
+        *number = urd_debuginfo_read_sized(c, 2);
+        break;
+    case DW_FORM_data4:
+        *number = urd_cursor_u32(c);
+        break;
+    case DW_FORM_data8:
+        *number = urd_cursor_u64(c);
+        break;
+    case DW_FORM_data16:
+        *md5 = urd_cursor_bytes(c, 16);
+        break;
+    case DW_FORM_block:
+        urd_cursor_bytes(c, urd_cursor_varint(c));
+        break;
+    default:
+        c->ok = false;
     }
 }
 
@@ -232,8 +247,8 @@ struct machine {
 
 static void emit(struct urd_line_table *t, struct machine *s, bool end)
 {
-    struct urd_line_row r = {s->address, s->file, s->line, s->column, s->is_stmt, end,
-                             s->prologue_end};
+    struct urd_line_row r = {s->address, s->file, s->line,        s->column,
+                             s->is_stmt, end,     s->prologue_end};
     URD_PUSH(t->rows, t->n_rows, t->cap_rows) = r;
     s->prologue_end = false;
 }
@@ -298,20 +313,38 @@ void urd_debuginfo_lines_decode(struct urd_module *m, struct urd_line_table *t)
                 s = fresh;
             }
             break;
-        case DW_LNS_copy: emit(t, &s, false); break;
-        case DW_LNS_advance_pc: s.address += urd_cursor_varint(&c) * t->min_length; break;
-        case DW_LNS_advance_line: s.line += (uint32_t)urd_debuginfo_read_sleb(&c); break;
-        case DW_LNS_set_file: s.file = (uint32_t)urd_cursor_varint(&c); break;
-        case DW_LNS_set_column: s.column = (uint16_t)urd_cursor_varint(&c); break;
-        case DW_LNS_negate_stmt: s.is_stmt = !s.is_stmt; break;
-        case DW_LNS_const_add_pc:
-            s.address += (uint64_t)((255u - t->opcode_base) / (t->line_range ? t->line_range : 1u)) *
-                         t->min_length;
+        case DW_LNS_copy:
+            emit(t, &s, false);
             break;
-        case DW_LNS_fixed_advance_pc: s.address += urd_debuginfo_read_sized(&c, 2); break;
-        case DW_LNS_set_prologue_end: s.prologue_end = true; break;
+        case DW_LNS_advance_pc:
+            s.address += urd_cursor_varint(&c) * t->min_length;
+            break;
+        case DW_LNS_advance_line:
+            s.line += (uint32_t)urd_debuginfo_read_sleb(&c);
+            break;
+        case DW_LNS_set_file:
+            s.file = (uint32_t)urd_cursor_varint(&c);
+            break;
+        case DW_LNS_set_column:
+            s.column = (uint16_t)urd_cursor_varint(&c);
+            break;
+        case DW_LNS_negate_stmt:
+            s.is_stmt = !s.is_stmt;
+            break;
+        case DW_LNS_const_add_pc:
+            s.address +=
+                (uint64_t)((255u - t->opcode_base) / (t->line_range ? t->line_range : 1u)) *
+                t->min_length;
+            break;
+        case DW_LNS_fixed_advance_pc:
+            s.address += urd_debuginfo_read_sized(&c, 2);
+            break;
+        case DW_LNS_set_prologue_end:
+            s.prologue_end = true;
+            break;
         case DW_LNS_set_basic_block:
-        case DW_LNS_set_epilogue_begin: break;
+        case DW_LNS_set_epilogue_begin:
+            break;
         default: /* set_isa and unknown ones: skip their operands */
             for (unsigned i = 0; i < t->lengths[op] && c.ok; i++)
                 urd_cursor_varint(&c);

@@ -48,7 +48,8 @@ static int list_entry(const struct urd_unit *u, struct urd_cursor *c, bool loc, 
         code--; /* from here on the same as DW_RLE_* */
     bool ok = true;
     switch (code) {
-    case DW_RLE_base_addressx: return urd_debuginfo_unit_address(u, urd_cursor_varint(c), base), 2;
+    case DW_RLE_base_addressx:
+        return urd_debuginfo_unit_address(u, urd_cursor_varint(c), base), 2;
     case DW_RLE_startx_endx:
         ok = urd_debuginfo_unit_address(u, urd_cursor_varint(c), &a);
         ok = urd_debuginfo_unit_address(u, urd_cursor_varint(c), &b) && ok;
@@ -61,7 +62,9 @@ static int list_entry(const struct urd_unit *u, struct urd_cursor *c, bool loc, 
         a = *base + urd_cursor_varint(c);
         b = *base + urd_cursor_varint(c);
         break;
-    case DW_RLE_base_address: *base = urd_debuginfo_read_sized(c, u->address_size); return 2;
+    case DW_RLE_base_address:
+        *base = urd_debuginfo_read_sized(c, u->address_size);
+        return 2;
     case DW_RLE_start_end:
         a = urd_debuginfo_read_sized(c, u->address_size);
         b = urd_debuginfo_read_sized(c, u->address_size);
@@ -70,7 +73,8 @@ static int list_entry(const struct urd_unit *u, struct urd_cursor *c, bool loc, 
         a = urd_debuginfo_read_sized(c, u->address_size);
         b = a + urd_cursor_varint(c);
         break;
-    default: return 0;
+    default:
+        return 0;
     }
     *r = ok ? (struct urd_range){a, b} : (struct urd_range){0};
     return c->ok ? 1 : 0;

@@ -9,8 +9,8 @@
 #include "debuginfo/entry_value.h"
 #include <stdio.h>
 
-#define STACK 64
-#define MAX_STEPS 10000
+#define STACK       64
+#define MAX_STEPS   10000
 #define MAX_NESTING 8
 
 struct slot {
@@ -77,8 +77,10 @@ static bool read_register(struct machine *s, unsigned reg, uint64_t *ret)
         ok = f->read_register && !f->no_registers && f->read_register(f->data, reg, ret);
     if (ok)
         return true;
-    snprintf(text, sizeof text, f->no_registers ? "it depends on the registers of a frame"
-                                                : "register %u is not known in this frame", reg);
+    snprintf(text, sizeof text,
+             f->no_registers ? "it depends on the registers of a frame"
+                             : "register %u is not known in this frame",
+             reg);
     return stop(s, URD_VALUE_NOT_RECORDED, text);
 }
 
@@ -128,9 +130,9 @@ static bool frame_base(struct machine *s, uint64_t *ret)
 
 static const struct urd_type *base_type(struct machine *s, uint64_t offset)
 {
-    return s->x->unit && offset
-               ? urd_debuginfo_type_of(s->x->m, (s->x->unit->offset + offset) | s->x->unit->tag_bits)
-               : NULL;
+    return s->x->unit && offset ? urd_debuginfo_type_of(s->x->m, (s->x->unit->offset + offset) |
+                                                                     s->x->unit->tag_bits)
+                                : NULL;
 }
 
 /* ---- arithmetic ---- */
@@ -188,15 +190,33 @@ static bool binary(struct machine *s, unsigned op)
         less = u ? a.v < b.v : x < y;
         equal = a.v == b.v;
         switch (op) {
-        case DW_OP_and: v = a.v & b.v; break;
-        case DW_OP_or: v = a.v | b.v; break;
-        case DW_OP_xor: v = a.v ^ b.v; break;
-        case DW_OP_plus: v = a.v + b.v; break;
-        case DW_OP_minus: v = a.v - b.v; break;
-        case DW_OP_mul: v = a.v * b.v; break;
-        case DW_OP_shl: v = b.v < 64 ? a.v << b.v : 0; break;
-        case DW_OP_shr: v = b.v < 64 ? fit(a.v, a.type && a.type->is_signed ? NULL : a.type) >> b.v : 0; break;
-        case DW_OP_shra: v = (uint64_t)(x >> (b.v < 64 ? b.v : 63)); break;
+        case DW_OP_and:
+            v = a.v & b.v;
+            break;
+        case DW_OP_or:
+            v = a.v | b.v;
+            break;
+        case DW_OP_xor:
+            v = a.v ^ b.v;
+            break;
+        case DW_OP_plus:
+            v = a.v + b.v;
+            break;
+        case DW_OP_minus:
+            v = a.v - b.v;
+            break;
+        case DW_OP_mul:
+            v = a.v * b.v;
+            break;
+        case DW_OP_shl:
+            v = b.v < 64 ? a.v << b.v : 0;
+            break;
+        case DW_OP_shr:
+            v = b.v < 64 ? fit(a.v, a.type && a.type->is_signed ? NULL : a.type) >> b.v : 0;
+            break;
+        case DW_OP_shra:
+            v = (uint64_t)(x >> (b.v < 64 ? b.v : 63));
+            break;
         case DW_OP_div:
         case DW_OP_mod:
             if (!b.v || (y == -1 && op == DW_OP_div && x == INT64_MIN))
@@ -209,12 +229,18 @@ static bool binary(struct machine *s, unsigned op)
         }
     }
     switch (op) {
-    case DW_OP_eq: return push(s, equal);
-    case DW_OP_ne: return push(s, !equal);
-    case DW_OP_lt: return push(s, less);
-    case DW_OP_le: return push(s, less || equal);
-    case DW_OP_gt: return push(s, !less && !equal);
-    case DW_OP_ge: return push(s, !less);
+    case DW_OP_eq:
+        return push(s, equal);
+    case DW_OP_ne:
+        return push(s, !equal);
+    case DW_OP_lt:
+        return push(s, less);
+    case DW_OP_le:
+        return push(s, less || equal);
+    case DW_OP_gt:
+        return push(s, !less && !equal);
+    case DW_OP_ge:
+        return push(s, !less);
     }
     return push_typed(s, fit(v, a.type), a.type);
 }
@@ -232,15 +258,17 @@ static bool convert(struct machine *s, const struct urd_type *to, bool reinterpr
         return push_typed(s, fit(!in ? 0 : d < 0 ? (uint64_t)(int64_t)d : (uint64_t)d, to), to);
     }
     if (is_float(to))
-        return push_typed(s, from_double(a.type && a.type->is_signed ? (double)(int64_t)a.v
-                                                                     : (double)a.v, to), to);
+        return push_typed(
+            s, from_double(a.type && a.type->is_signed ? (double)(int64_t)a.v : (double)a.v, to),
+            to);
     return push_typed(s, fit(a.v, to), to);
 }
 
 /* ---- pieces ---- */
 
 /** Copy bits from one place to another, low first. */
-static void copy_bits(uint8_t *to, uint64_t to_bit, const uint8_t *from, uint64_t from_bit, uint64_t n)
+static void copy_bits(uint8_t *to, uint64_t to_bit, const uint8_t *from, uint64_t from_bit,
+                      uint64_t n)
 {
     for (uint64_t i = 0; i < n; i++, to_bit++, from_bit++) {
         uint8_t bit = from[from_bit / 8] >> (from_bit % 8) & 1;
@@ -254,18 +282,22 @@ static size_t piece_bytes(struct machine *s, size_t wanted, uint8_t bytes[64])
     uint64_t number = s->depth ? s->stack[s->depth - 1].v : 0;
     wanted = wanted < 64 ? wanted : 64;
     switch (s->where) {
-    case IN_MEMORY: return s->depth && read_memory(s, number, bytes, wanted) ? wanted : 0;
+    case IN_MEMORY:
+        return s->depth && read_memory(s, number, bytes, wanted) ? wanted : 0;
     case IN_REGISTER:
         if (!read_register(s, s->reg, &number))
             return 0;
         memcpy(bytes, &number, 8);
         return 8;
-    case AS_VALUE: memcpy(bytes, &number, 8); return 8;
+    case AS_VALUE:
+        memcpy(bytes, &number, 8);
+        return 8;
     case AS_BYTES:
         wanted = s->bytes.size < 64 ? s->bytes.size : 64;
         memcpy(bytes, s->bytes.data, wanted);
         return wanted;
-    case NOWHERE: break;
+    case NOWHERE:
+        break;
     }
     return 0;
 }
@@ -290,7 +322,8 @@ static void give_bits(struct machine *s, uint64_t bits, uint64_t skip)
         copy_bits(to, at, bytes, skip, bits < have - skip ? bits : have - skip);
     v->pieces[v->n_pieces++] =
         (struct urd_piece){.kind = gone ? URD_PIECE_OPTIMISED_OUT : URD_PIECE_COMPUTED,
-                           .offset = at / 8, .size = (end + 7) / 8 - at / 8};
+                           .offset = at / 8,
+                           .size = (end + 7) / 8 - at / 8};
     s->depth = 0;
     s->where = IN_MEMORY;
 }
@@ -320,8 +353,12 @@ static void give_piece(struct machine *s, uint64_t size)
         p.reg = s->reg;
         break;
     case AS_VALUE:
-    case AS_BYTES: p.kind = URD_PIECE_COMPUTED; break;
-    case NOWHERE: p.kind = URD_PIECE_OPTIMISED_OUT; break;
+    case AS_BYTES:
+        p.kind = URD_PIECE_COMPUTED;
+        break;
+    case NOWHERE:
+        p.kind = URD_PIECE_OPTIMISED_OUT;
+        break;
     }
     uint8_t *to = v->heap ? v->heap : v->size <= URD_VALUE_SMALL ? v->small : NULL;
     if (p.kind == URD_PIECE_COMPUTED && to && p.offset < v->size) {
@@ -389,7 +426,8 @@ static bool step(struct machine *s, struct urd_cursor *c, const uint8_t *start, 
         return read_register(s, reg, &v) && push(s, v + n);
     }
     switch (op) {
-    case DW_OP_addr: return push(s, urd_cursor_u64(c) + x->bias);
+    case DW_OP_addr:
+        return push(s, urd_cursor_u64(c) + x->bias);
     case DW_OP_addrx:
     case DW_OP_GNU_addr_index:
     case DW_OP_constx:
@@ -397,16 +435,25 @@ static bool step(struct machine *s, struct urd_cursor *c, const uint8_t *start, 
         if (!x->unit || !urd_debuginfo_unit_address(x->unit, urd_cursor_varint(c), &v))
             return stop(s, URD_VALUE_UNREADABLE, "damaged .debug_addr");
         return push(s, op == DW_OP_addrx || op == DW_OP_GNU_addr_index ? v + x->bias : v);
-    case DW_OP_const1u: return push(s, urd_cursor_u8(c));
-    case DW_OP_const1s: return push(s, (uint64_t)(int8_t)urd_cursor_u8(c));
-    case DW_OP_const2u: return push(s, urd_debuginfo_read_sized(c, 2));
-    case DW_OP_const2s: return push(s, (uint64_t)(int16_t)urd_debuginfo_read_sized(c, 2));
-    case DW_OP_const4u: return push(s, urd_cursor_u32(c));
-    case DW_OP_const4s: return push(s, (uint64_t)(int32_t)urd_cursor_u32(c));
+    case DW_OP_const1u:
+        return push(s, urd_cursor_u8(c));
+    case DW_OP_const1s:
+        return push(s, (uint64_t)(int8_t)urd_cursor_u8(c));
+    case DW_OP_const2u:
+        return push(s, urd_debuginfo_read_sized(c, 2));
+    case DW_OP_const2s:
+        return push(s, (uint64_t)(int16_t)urd_debuginfo_read_sized(c, 2));
+    case DW_OP_const4u:
+        return push(s, urd_cursor_u32(c));
+    case DW_OP_const4s:
+        return push(s, (uint64_t)(int32_t)urd_cursor_u32(c));
     case DW_OP_const8u:
-    case DW_OP_const8s: return push(s, urd_cursor_u64(c));
-    case DW_OP_constu: return push(s, urd_cursor_varint(c));
-    case DW_OP_consts: return push(s, (uint64_t)urd_debuginfo_read_sleb(c));
+    case DW_OP_const8s:
+        return push(s, urd_cursor_u64(c));
+    case DW_OP_constu:
+        return push(s, urd_cursor_varint(c));
+    case DW_OP_consts:
+        return push(s, (uint64_t)urd_debuginfo_read_sleb(c));
     case DW_OP_fbreg:
         n = (uint64_t)urd_debuginfo_read_sleb(c);
         return frame_base(s, &v) && push(s, v + n);
@@ -416,14 +463,21 @@ static bool step(struct machine *s, struct urd_cursor *c, const uint8_t *start, 
         return urd_debuginfo_cfa(x->frame, &v)
                    ? push(s, v)
                    : stop(s, URD_VALUE_OPTIMISED_OUT, "no call frame information here");
-    case DW_OP_dup: n = 0; goto pick;
-    case DW_OP_over: n = 1; goto pick;
-    case DW_OP_pick: n = urd_cursor_u8(c);
+    case DW_OP_dup:
+        n = 0;
+        goto pick;
+    case DW_OP_over:
+        n = 1;
+        goto pick;
+    case DW_OP_pick:
+        n = urd_cursor_u8(c);
     pick:
         if (n >= (uint64_t)s->depth)
             return stop(s, URD_VALUE_UNREADABLE, "damaged location expression");
         return push_typed(s, s->stack[s->depth - 1 - n].v, s->stack[s->depth - 1 - n].type);
-    case DW_OP_drop: pop(s); return !s->status;
+    case DW_OP_drop:
+        pop(s);
+        return !s->status;
     case DW_OP_swap: {
         struct slot b = pop(s), a = pop(s);
         return push_typed(s, b.v, b.type) && push_typed(s, a.v, a.type);
@@ -433,8 +487,10 @@ static bool step(struct machine *s, struct urd_cursor *c, const uint8_t *start, 
         return push_typed(s, a.v, a.type) && push_typed(s, d.v, d.type) &&
                push_typed(s, b.v, b.type);
     }
-    case DW_OP_deref: return dereference(s, 8, NULL);
-    case DW_OP_deref_size: return dereference(s, urd_cursor_u8(c), NULL);
+    case DW_OP_deref:
+        return dereference(s, 8, NULL);
+    case DW_OP_deref_size:
+        return dereference(s, urd_cursor_u8(c), NULL);
     case DW_OP_deref_type:
     case DW_OP_GNU_deref_type:
         n = urd_cursor_u8(c);
@@ -456,10 +512,23 @@ static bool step(struct machine *s, struct urd_cursor *c, const uint8_t *start, 
         struct slot a = pop(s);
         return push_typed(s, fit(a.v + urd_cursor_varint(c), a.type), a.type);
     }
-    case DW_OP_and: case DW_OP_div: case DW_OP_minus: case DW_OP_mod: case DW_OP_mul:
-    case DW_OP_or: case DW_OP_plus: case DW_OP_shl: case DW_OP_shr: case DW_OP_shra:
-    case DW_OP_xor: case DW_OP_eq: case DW_OP_ge: case DW_OP_gt: case DW_OP_le:
-    case DW_OP_lt: case DW_OP_ne:
+    case DW_OP_and:
+    case DW_OP_div:
+    case DW_OP_minus:
+    case DW_OP_mod:
+    case DW_OP_mul:
+    case DW_OP_or:
+    case DW_OP_plus:
+    case DW_OP_shl:
+    case DW_OP_shr:
+    case DW_OP_shra:
+    case DW_OP_xor:
+    case DW_OP_eq:
+    case DW_OP_ge:
+    case DW_OP_gt:
+    case DW_OP_le:
+    case DW_OP_lt:
+    case DW_OP_ne:
         return binary(s, op);
     case DW_OP_skip:
     case DW_OP_bra: {
@@ -471,7 +540,9 @@ static bool step(struct machine *s, struct urd_cursor *c, const uint8_t *start, 
         c->at += by;
         return true;
     }
-    case DW_OP_piece: give_piece(s, urd_cursor_varint(c)); return !s->status;
+    case DW_OP_piece:
+        give_piece(s, urd_cursor_varint(c));
+        return !s->status;
     case DW_OP_bit_piece:
         n = urd_cursor_varint(c);
         v = urd_cursor_varint(c);
@@ -480,13 +551,17 @@ static bool step(struct machine *s, struct urd_cursor *c, const uint8_t *start, 
         else
             give_piece(s, n / 8);
         return !s->status;
-    case DW_OP_nop: return true;
+    case DW_OP_nop:
+        return true;
     case DW_OP_push_object_address:
         return x->object ? push(s, *x->object)
                          : stop(s, URD_VALUE_UNREADABLE, "the object's address is not known");
     case DW_OP_form_tls_address:
-    case DW_OP_GNU_push_tls_address: return tls_address(s);
-    case DW_OP_stack_value: s->where = AS_VALUE; return true;
+    case DW_OP_GNU_push_tls_address:
+        return tls_address(s);
+    case DW_OP_stack_value:
+        s->where = AS_VALUE;
+        return true;
     case DW_OP_implicit_value:
         n = urd_cursor_varint(c);
         s->bytes = (struct urd_span){urd_cursor_bytes(c, n), n};
@@ -514,7 +589,8 @@ static bool step(struct machine *s, struct urd_cursor *c, const uint8_t *start, 
         return p && entry_value(s, (struct urd_span){p, n});
     }
     case DW_OP_const_type:
-    case DW_OP_GNU_const_type: return const_type(s, c);
+    case DW_OP_GNU_const_type:
+        return const_type(s, c);
     case DW_OP_regval_type:
     case DW_OP_GNU_regval_type: {
         unsigned reg = (unsigned)urd_cursor_varint(c);
@@ -522,10 +598,13 @@ static bool step(struct machine *s, struct urd_cursor *c, const uint8_t *start, 
         return read_register(s, reg, &v) && push_typed(s, fit(v, t), t);
     }
     case DW_OP_convert:
-    case DW_OP_GNU_convert: return convert(s, base_type(s, urd_cursor_varint(c)), false);
+    case DW_OP_GNU_convert:
+        return convert(s, base_type(s, urd_cursor_varint(c)), false);
     case DW_OP_reinterpret:
-    case DW_OP_GNU_reinterpret: return convert(s, base_type(s, urd_cursor_varint(c)), true);
-    case DW_OP_GNU_uninit: return true;
+    case DW_OP_GNU_reinterpret:
+        return convert(s, base_type(s, urd_cursor_varint(c)), true);
+    case DW_OP_GNU_uninit:
+        return true;
     case DW_OP_GNU_parameter_ref:
     case DW_OP_GNU_variable_value:
         return stop(s, URD_VALUE_OPTIMISED_OUT, "the compiler describes it by another variable");

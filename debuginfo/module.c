@@ -199,7 +199,8 @@ static void find_debug(struct urd_module *m)
     int dir = (int)(m->name - m->path);
     static const char *const patterns[] = {"%s%.*s%s", "%s%.*s.debug/%s", "%s%.*s%s"};
     for (int i = 0; i < 3; i++) {
-        snprintf(path, sizeof path, patterns[i], i == 2 ? "/usr/lib/debug" : "", dir, m->path, link);
+        snprintf(path, sizeof path, patterns[i], i == 2 ? "/usr/lib/debug" : "", dir, m->path,
+                 link);
         if (strcmp(path, m->path) && try_debug(m, path))
             return;
     }
@@ -213,8 +214,8 @@ static void find_alt(struct urd_module *m, struct urd_elf *from)
         return;
     char path[4600];
     const char *slash = strrchr(from->path, '/');
-    snprintf(path, sizeof path, "%.*s%s", *name == '/' || !slash ? 0 : (int)(slash - from->path + 1),
-             from->path, name);
+    snprintf(path, sizeof path, "%.*s%s",
+             *name == '/' || !slash ? 0 : (int)(slash - from->path + 1), from->path, name);
     urd_err *err = urd_debuginfo_elf_open(path, &m->alt);
     if (err) {
         urd_err_free(err);

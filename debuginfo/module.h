@@ -26,11 +26,11 @@ URD_MUST_USE urd_err *urd_debuginfo_module_open(const char *path, const char *or
                                                 struct urd_module **ret);
 void urd_debuginfo_module_close(struct urd_module *m);
 
-const char *urd_debuginfo_module_path(const struct urd_module *m); /* the original path */
-const char *urd_debuginfo_module_name(const struct urd_module *m); /* its last component */
+const char *urd_debuginfo_module_path(const struct urd_module *m);     /* the original path */
+const char *urd_debuginfo_module_name(const struct urd_module *m);     /* its last component */
 const char *urd_debuginfo_module_build_id(const struct urd_module *m); /* hex, "" when none */
-bool urd_debuginfo_module_has_lines(struct urd_module *m); /* any DWARF unit at all */
-bool urd_debuginfo_module_is_executable(const struct urd_module *m); /* ET_EXEC or a PIE */
+bool urd_debuginfo_module_has_lines(struct urd_module *m);             /* any DWARF unit at all */
+bool urd_debuginfo_module_is_executable(const struct urd_module *m);   /* ET_EXEC or a PIE */
 /** The link-time address of file offset within the PT_LOAD that contains it. */
 bool urd_debuginfo_module_offset_to_address(const struct urd_module *m, uint64_t offset,
                                             uint64_t *ret);
@@ -39,7 +39,8 @@ void urd_debuginfo_module_extent(const struct urd_module *m, uint64_t *low, uint
 uint64_t urd_debuginfo_module_entry(const struct urd_module *m);
 /** Bytes as in the file (zero beyond them, as .bss); false outside of PT_LOADs. Relocations and
  *  writes are not in them: only right for read-only data. */
-bool urd_debuginfo_module_read(const struct urd_module *m, uint64_t address, void *buf, size_t size);
+bool urd_debuginfo_module_read(const struct urd_module *m, uint64_t address, void *buf,
+                               size_t size);
 
 /* ---- symbols (ELF; work without DWARF) ---- */
 
@@ -71,9 +72,9 @@ const struct urd_symbol *urd_debuginfo_symbols(struct urd_module *m, size_t *ret
 /* ---- lines ---- */
 
 struct urd_line {
-    const char *file;    /* full path as the compiler wrote it, joined with its directory */
-    unsigned line;       /* 0: the compiler attributes this code to no line */
-    unsigned column;     /* 0: unknown */
+    const char *file; /* full path as the compiler wrote it, joined with its directory */
+    unsigned line;    /* 0: the compiler attributes this code to no line */
+    unsigned column;  /* 0: unknown */
     bool is_stmt;
     uint64_t start, end; /* the row's address range */
 };
@@ -117,24 +118,25 @@ const struct urd_source *urd_debuginfo_sources(struct urd_module *m, size_t *ret
 /* ---- functions ---- */
 
 struct urd_function {
-    const char *name;         /* bare: "f" */
-    const char *qualified;    /* "ns::C::f"; the same as name in C */
-    const char *linkage;      /* mangled, or NULL */
-    uint64_t entry, end;      /* end: one past the highest of the range that holds entry */
-    uint64_t after_prologue;  /* where gdb would stop; entry when unknown */
-    const char *unit;         /* name of the compile unit, NULL when from the symbol table */
-    const char *file;         /* declared in, or NULL */
-    unsigned line;            /* declared at, 0 unknown */
-    bool inlined;             /* an inlined copy: entry is where its code begins */
-    bool external;            /* not static */
-    uint64_t die;             /* handle for type.h and variable.h; 0 when there is no DWARF */
+    const char *name;        /* bare: "f" */
+    const char *qualified;   /* "ns::C::f"; the same as name in C */
+    const char *linkage;     /* mangled, or NULL */
+    uint64_t entry, end;     /* end: one past the highest of the range that holds entry */
+    uint64_t after_prologue; /* where gdb would stop; entry when unknown */
+    const char *unit;        /* name of the compile unit, NULL when from the symbol table */
+    const char *file;        /* declared in, or NULL */
+    unsigned line;           /* declared at, 0 unknown */
+    bool inlined;            /* an inlined copy: entry is where its code begins */
+    bool external;           /* not static */
+    uint64_t die;            /* handle for type.h and variable.h; 0 when there is no DWARF */
 };
 
 /** All functions with code: from DWARF, and from the symbol table where DWARF is silent. Sorted by
  *  entry; inlined copies included. Parses every unit: may take a while on a large module. */
 const struct urd_function *urd_debuginfo_functions(struct urd_module *m, size_t *ret_count);
-/** All whose name, qualified name, or linkage name is name (a suffix of the qualified name that begins at a component
- *  will do; "f(int)" picks an overload by its demangled spelling). Free *ret with free(). */
+/** All whose name, qualified name, or linkage name is name (a suffix of the qualified name that
+ * begins at a component will do; "f(int)" picks an overload by its demangled spelling). Free *ret
+ * with free(). */
 void urd_debuginfo_functions_named(struct urd_module *m, const char *name,
                                    const struct urd_function ***ret, size_t *ret_count);
 /** The out-of-line function that holds address, or NULL. */
@@ -145,7 +147,7 @@ struct urd_inlined {
     const char *name;      /* qualified name of the inlined subroutine */
     const char *call_file; /* where it was inlined into its caller */
     unsigned call_line, call_column;
-    uint64_t start, end;   /* the range of the copy that holds the address */
+    uint64_t start, end; /* the range of the copy that holds the address */
     uint64_t die;
 };
 

@@ -27,13 +27,16 @@ unsigned urd_debuginfo_edit_distance(const char *a, const char *b, unsigned limi
     for (size_t i = 1; i <= n; i++) {
         unsigned least = now[0] = (unsigned)i;
         for (size_t j = 1; j <= k; j++) {
-            unsigned cost = a[i - 1] == b[j - 1] ? 0 : tolower(a[i - 1]) == tolower(b[j - 1]) ? 1 : 2;
+            unsigned cost = a[i - 1] == b[j - 1]                     ? 0
+                            : tolower(a[i - 1]) == tolower(b[j - 1]) ? 1
+                                                                     : 2;
             unsigned v = last[j - 1] + (cost ? 1 : 0);
             if (last[j] + 1 < v)
                 v = last[j] + 1;
             if (now[j - 1] + 1 < v)
                 v = now[j - 1] + 1;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < v)
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+                before[j - 2] + 1 < v)
                 v = before[j - 2] + 1;
             now[j] = v;
             if (v < least)

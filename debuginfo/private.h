@@ -55,12 +55,12 @@ const char *urd_debuginfo_unit_file(struct urd_module *m, struct urd_unit *u, ui
 
 struct urd_scope {
     uint64_t die, origin;
-    uint32_t parent;  /* URD_NONE: a function at file level */
-    uint32_t end;     /* one past its last descendant */
+    uint32_t parent; /* URD_NONE: a function at file level */
+    uint32_t end;    /* one past its last descendant */
     uint32_t first_range, n_ranges;
     uint32_t call_line, call_column, call_file;
     uint32_t decl_line, decl_file;
-    uint16_t tag;     /* subprogram, inlined_subroutine, lexical_block */
+    uint16_t tag; /* subprogram, inlined_subroutine, lexical_block */
     bool external;
     uint64_t entry;
     const char *name, *qualified, *linkage;
@@ -69,8 +69,8 @@ struct urd_scope {
 struct urd_named_die {
     const char *name, *qualified;
     uint64_t die;
-    uint64_t aux;     /* of an enumerator: its enum */
-    uint32_t scope;   /* of a variable or type: URD_NONE at file level */
+    uint64_t aux;   /* of an enumerator: its enum */
+    uint32_t scope; /* of a variable or type: URD_NONE at file level */
     uint16_t tag;
     bool declaration;
     const char *function; /* of a static in a function without code of its own */
@@ -106,7 +106,7 @@ bool urd_debuginfo_scope_has(const struct urd_unit_index *x, uint32_t scope, uin
 
 struct urd_fde {
     uint64_t low, high;
-    uint64_t offset;  /* in its section */
+    uint64_t offset; /* in its section */
     bool debug_frame;
 };
 
@@ -124,7 +124,7 @@ struct urd_module {
 
     struct urd_symbol *symbols; /* symbols.c */
     size_t n_symbols, cap_symbols, n_addressed;
-    struct urd_map symbol_names;  /* hash -> index + 1 of the first; next in symbol_next */
+    struct urd_map symbol_names; /* hash -> index + 1 of the first; next in symbol_next */
     uint32_t *symbol_next;
     bool symbols_read, symbol_names_read;
 
@@ -142,7 +142,7 @@ struct urd_module {
     uint64_t *function_max_end;
     bool functions_read;
 
-    struct urd_map types; /* type.c: handle -> struct urd_type * */
+    struct urd_map types;    /* type.c: handle -> struct urd_type * */
     struct urd_map pointers; /* target -> struct urd_type * */
     int type_depth;
     struct urd_map type_names; /* hash of name -> index + 1 into type_list */
@@ -190,7 +190,7 @@ struct urd_location_context {
     struct urd_unit *unit;
     const struct urd_frame *frame;
     uint64_t bias;
-    uint64_t function; /* handle of the function, for DW_OP_fbreg */
+    uint64_t function;      /* handle of the function, for DW_OP_fbreg */
     const uint64_t *object; /* pushed first (data_member_location), or NULL */
     bool unknown_bound;     /* set by type_resolve when an array's length is not known here */
 };

@@ -2,7 +2,7 @@
 #include "debuginfo/private.h"
 #include <string.h>
 
-enum class { NONE, INTEGER, SSE, X87, MEMORY };
+enum argument_class { NONE, INTEGER, SSE, X87, MEMORY };
 
 const struct urd_type *urd_debuginfo_return_type(struct urd_module *m,
                                                  const struct urd_function *function)
@@ -19,7 +19,7 @@ const struct urd_type *urd_debuginfo_function_type(struct urd_module *m,
     return function->die ? urd_debuginfo_type_of(m, function->die) : NULL;
 }
 
-static enum class merge(enum class a, enum class b)
+static enum argument_class merge(enum argument_class a, enum argument_class b)
 {
     if (a == b || b == NONE)
         return a;
@@ -33,7 +33,8 @@ static enum class merge(enum class a, enum class b)
 }
 
 /** The classes of the two eightbytes of a type of at most 16 bytes. */
-static void classify(const struct urd_type *type, uint64_t offset, enum class c[2], int depth)
+static void classify(const struct urd_type *type, uint64_t offset, enum argument_class c[2],
+                     int depth)
 {
     const struct urd_type *t = urd_debuginfo_type_strip(type);
     size_t n;
@@ -81,7 +82,8 @@ static void classify(const struct urd_type *type, uint64_t offset, enum class c[
         }
         return;
     }
-    case URD_TYPE_VOID: return;
+    case URD_TYPE_VOID:
+        return;
     default:
         c[k] = merge(c[k], INTEGER);
         if (t->size > 8)
@@ -93,14 +95,16 @@ static void classify(const struct urd_type *type, uint64_t offset, enum class c[
 static bool non_trivial(const struct urd_type *t)
 {
     struct urd_die die, child;
-    if (t->kind != URD_TYPE_STRUCT || !t->die || !urd_debuginfo_die_at(&t->module->dwarf, t->die, &die))
+    if (t->kind != URD_TYPE_STRUCT || !t->die ||
+        !urd_debuginfo_die_at(&t->module->dwarf, t->die, &die))
         return false;
     struct urd_attr a;
     if (urd_debuginfo_die_attr(&die, DW_AT_calling_convention, &a))
         return a.u == DW_CC_pass_by_reference;
     for (bool more = urd_debuginfo_die_child(&die, &child); more;
          more = urd_debuginfo_die_sibling(&child, &child)) {
-        const char *name = child.abbrev->tag == DW_TAG_subprogram ? urd_debuginfo_die_name(&child) : NULL;
+        const char *name =
+            child.abbrev->tag == DW_TAG_subprogram ? urd_debuginfo_die_name(&child) : NULL;
         if (name && name[0] == '~' && !urd_debuginfo_die_flag(&child, DW_AT_defaulted))
             return true;
     }
@@ -116,7 +120,7 @@ void urd_debuginfo_return_value(const struct urd_type *type, const struct urd_fr
     ret->size = t->size;
     if (!type || t->kind == URD_TYPE_VOID)
         return;
-    enum class c[2] = {NONE, NONE};
+    enum argument_class c[2] = {NONE, NONE};
     if (t->size > 16 || non_trivial(t))
         c[0] = MEMORY;
     else
@@ -134,7 +138,8 @@ void urd_debuginfo_return_value(const struct urd_type *type, const struct urd_fr
     ret->lvalue = ret->lazy = true;
     unsigned integers = 0, vectors = 0;
     for (unsigned i = 0; i < 2 && i * 8 < t->size; i++) {
-        struct urd_piece p = {.kind = URD_PIECE_REGISTER, .offset = i * 8,
+        struct urd_piece p = {.kind = URD_PIECE_REGISTER,
+                              .offset = i * 8,
                               .size = t->size - i * 8 < 8 ? t->size - i * 8 : 8};
         if (c[i] == X87) {
             p.reg = URD_DW_ST0;

@@ -192,8 +192,8 @@ static void read_frames(struct urd_module *m)
                m->symbols[at].address + m->symbols[at].size <= f->low)
             at++;
         bool known = false;
-        for (size_t k = at; k < before && m->symbols[k].address < f->high &&
-                            m->symbols[k].kind != URD_SYMBOL_TLS;
+        for (size_t k = at;
+             k < before && m->symbols[k].address < f->high && m->symbols[k].kind != URD_SYMBOL_TLS;
              k++)
             known |= m->symbols[k].address + m->symbols[k].size > f->low;
         if (!known && urd_debuginfo_module_is_code(m, f->low))

@@ -5,20 +5,39 @@
 
 static const struct urd_type void_type = {.kind = URD_TYPE_VOID, .name = "void", .size = 1};
 
-#define INT(n, s, sg) {.kind = URD_TYPE_INT, .name = n, .size = s, .is_signed = sg}
+#define INT(n, s, sg)                                                                              \
+    {                                                                                              \
+        .kind = URD_TYPE_INT, .name = n, .size = s, .is_signed = sg                                \
+    }
 static const struct urd_type builtins[] = {
     {.kind = URD_TYPE_CHAR, .name = "char", .size = 1, .is_signed = true},
     {.kind = URD_TYPE_CHAR, .name = "signed char", .size = 1, .is_signed = true},
     {.kind = URD_TYPE_CHAR, .name = "unsigned char", .size = 1},
-    INT("short", 2, true), INT("unsigned short", 2, false), INT("int", 4, true),
-    INT("unsigned int", 4, false), INT("long", 8, true), INT("unsigned long", 8, false),
-    INT("long long", 8, true), INT("unsigned long long", 8, false), INT("__int128", 16, true),
-    INT("unsigned __int128", 16, false), INT("int8_t", 1, true), INT("uint8_t", 1, false),
-    INT("int16_t", 2, true), INT("uint16_t", 2, false), INT("int32_t", 4, true),
-    INT("uint32_t", 4, false), INT("int64_t", 8, true), INT("uint64_t", 8, false),
-    INT("size_t", 8, false), INT("ssize_t", 8, true), INT("uintptr_t", 8, false),
-    INT("intptr_t", 8, true), INT("ptrdiff_t", 8, true),
-    {.kind = URD_TYPE_BOOL, .name = "_Bool", .size = 1}, {.kind = URD_TYPE_BOOL, .name = "bool", .size = 1},
+    INT("short", 2, true),
+    INT("unsigned short", 2, false),
+    INT("int", 4, true),
+    INT("unsigned int", 4, false),
+    INT("long", 8, true),
+    INT("unsigned long", 8, false),
+    INT("long long", 8, true),
+    INT("unsigned long long", 8, false),
+    INT("__int128", 16, true),
+    INT("unsigned __int128", 16, false),
+    INT("int8_t", 1, true),
+    INT("uint8_t", 1, false),
+    INT("int16_t", 2, true),
+    INT("uint16_t", 2, false),
+    INT("int32_t", 4, true),
+    INT("uint32_t", 4, false),
+    INT("int64_t", 8, true),
+    INT("uint64_t", 8, false),
+    INT("size_t", 8, false),
+    INT("ssize_t", 8, true),
+    INT("uintptr_t", 8, false),
+    INT("intptr_t", 8, true),
+    INT("ptrdiff_t", 8, true),
+    {.kind = URD_TYPE_BOOL, .name = "_Bool", .size = 1},
+    {.kind = URD_TYPE_BOOL, .name = "bool", .size = 1},
     {.kind = URD_TYPE_FLOAT, .name = "float", .size = 4, .is_signed = true},
     {.kind = URD_TYPE_FLOAT, .name = "double", .size = 8, .is_signed = true},
     {.kind = URD_TYPE_FLOAT, .name = "long double", .size = 16, .is_signed = true},
@@ -41,17 +60,30 @@ static void set_base(const struct urd_die *die, struct urd_type *t)
     unsigned e = urd_debuginfo_die_attr(die, DW_AT_encoding, &a) ? (unsigned)a.u : DW_ATE_unsigned;
     t->kind = URD_TYPE_INT;
     switch (e) {
-    case DW_ATE_boolean: t->kind = URD_TYPE_BOOL; break;
-    case DW_ATE_float: t->kind = URD_TYPE_FLOAT; break;
+    case DW_ATE_boolean:
+        t->kind = URD_TYPE_BOOL;
+        break;
+    case DW_ATE_float:
+        t->kind = URD_TYPE_FLOAT;
+        break;
     case DW_ATE_decimal_float:
         t->kind = URD_TYPE_FLOAT;
         t->is_decimal = true;
         break;
-    case DW_ATE_complex_float: t->kind = URD_TYPE_COMPLEX; break;
-    case DW_ATE_signed_char: t->kind = URD_TYPE_CHAR; t->is_signed = true; break;
+    case DW_ATE_complex_float:
+        t->kind = URD_TYPE_COMPLEX;
+        break;
+    case DW_ATE_signed_char:
+        t->kind = URD_TYPE_CHAR;
+        t->is_signed = true;
+        break;
     case DW_ATE_unsigned_char:
-    case DW_ATE_UTF: t->kind = URD_TYPE_CHAR; break;
-    case DW_ATE_signed: t->is_signed = true; break;
+    case DW_ATE_UTF:
+        t->kind = URD_TYPE_CHAR;
+        break;
+    case DW_ATE_signed:
+        t->is_signed = true;
+        break;
     }
     if (t->name && !strcmp(t->name, "wchar_t"))
         t->kind = URD_TYPE_CHAR;
@@ -141,37 +173,70 @@ static const struct urd_type *make(struct urd_module *m, const struct urd_die *d
         t->size = a.u;
     t->declaration = urd_debuginfo_die_flag(die, DW_AT_declaration);
     switch (die->abbrev->tag) {
-    case DW_TAG_base_type: set_base(die, t); break;
-    case DW_TAG_unspecified_type: t->kind = URD_TYPE_VOID; break;
-    case DW_TAG_pointer_type: t->kind = URD_TYPE_POINTER; break;
-    case DW_TAG_rvalue_reference_type: t->is_rvalue = true; /* fall through */
-    case DW_TAG_reference_type: t->kind = URD_TYPE_REFERENCE; break;
-    case DW_TAG_ptr_to_member_type: t->kind = URD_TYPE_MEMBER_POINTER; break;
-    case DW_TAG_array_type: set_array(m, die, t); return t;
+    case DW_TAG_base_type:
+        set_base(die, t);
+        break;
+    case DW_TAG_unspecified_type:
+        t->kind = URD_TYPE_VOID;
+        break;
+    case DW_TAG_pointer_type:
+        t->kind = URD_TYPE_POINTER;
+        break;
+    case DW_TAG_rvalue_reference_type:
+        t->is_rvalue = true; /* fall through */
+    case DW_TAG_reference_type:
+        t->kind = URD_TYPE_REFERENCE;
+        break;
+    case DW_TAG_ptr_to_member_type:
+        t->kind = URD_TYPE_MEMBER_POINTER;
+        break;
+    case DW_TAG_array_type:
+        set_array(m, die, t);
+        return t;
     case DW_TAG_class_type:
-    case DW_TAG_interface_type: t->is_class = true; /* fall through */
-    case DW_TAG_structure_type: t->kind = URD_TYPE_STRUCT; break;
-    case DW_TAG_union_type: t->kind = URD_TYPE_UNION; break;
+    case DW_TAG_interface_type:
+        t->is_class = true; /* fall through */
+    case DW_TAG_structure_type:
+        t->kind = URD_TYPE_STRUCT;
+        break;
+    case DW_TAG_union_type:
+        t->kind = URD_TYPE_UNION;
+        break;
     case DW_TAG_enumeration_type:
         t->kind = URD_TYPE_ENUM;
         t->scoped = urd_debuginfo_die_flag(die, DW_AT_enum_class);
         break;
-    case DW_TAG_typedef: t->kind = URD_TYPE_TYPEDEF; break;
-    case DW_TAG_const_type: t->is_const = true; t->kind = URD_TYPE_QUALIFIED; break;
-    case DW_TAG_volatile_type: t->is_volatile = true; t->kind = URD_TYPE_QUALIFIED; break;
+    case DW_TAG_typedef:
+        t->kind = URD_TYPE_TYPEDEF;
+        break;
+    case DW_TAG_const_type:
+        t->is_const = true;
+        t->kind = URD_TYPE_QUALIFIED;
+        break;
+    case DW_TAG_volatile_type:
+        t->is_volatile = true;
+        t->kind = URD_TYPE_QUALIFIED;
+        break;
     case DW_TAG_restrict_type:
     case DW_TAG_atomic_type:
     case DW_TAG_immutable_type:
-    case DW_TAG_subrange_type: t->kind = URD_TYPE_QUALIFIED; break;
+    case DW_TAG_subrange_type:
+        t->kind = URD_TYPE_QUALIFIED;
+        break;
     case DW_TAG_subroutine_type:
-    case DW_TAG_subprogram: t->kind = URD_TYPE_FUNCTION; break;
-    default: t->kind = URD_TYPE_VOID; return t;
+    case DW_TAG_subprogram:
+        t->kind = URD_TYPE_FUNCTION;
+        break;
+    default:
+        t->kind = URD_TYPE_VOID;
+        return t;
     }
     t->target = urd_debuginfo_die_type(m, die);
     if (t->kind == URD_TYPE_POINTER || t->kind == URD_TYPE_REFERENCE)
         t->size = 8;
     else if (t->kind == URD_TYPE_MEMBER_POINTER)
-        t->size = t->target && urd_debuginfo_type_strip(t->target)->kind == URD_TYPE_FUNCTION ? 16 : 8;
+        t->size =
+            t->target && urd_debuginfo_type_strip(t->target)->kind == URD_TYPE_FUNCTION ? 16 : 8;
     else if (t->kind == URD_TYPE_TYPEDEF || t->kind == URD_TYPE_QUALIFIED)
         t->size = t->target ? t->target->size : 1;
     else if (t->kind == URD_TYPE_FUNCTION)
@@ -291,7 +356,8 @@ const struct urd_enumerator *urd_debuginfo_type_enumerators(const struct urd_typ
                                                             size_t *ret_count)
 {
     *ret_count = 0;
-    for (int i = 0; i < 32 && t && (t->kind == URD_TYPE_TYPEDEF || t->kind == URD_TYPE_QUALIFIED); i++)
+    for (int i = 0; i < 32 && t && (t->kind == URD_TYPE_TYPEDEF || t->kind == URD_TYPE_QUALIFIED);
+         i++)
         t = t->target;
     if (!t || t->kind != URD_TYPE_ENUM || !t->die)
         return NULL;
@@ -307,10 +373,10 @@ const struct urd_enumerator *urd_debuginfo_type_enumerators(const struct urd_typ
             if (child.abbrev->tag != DW_TAG_enumerator ||
                 !urd_debuginfo_die_attr(&child, DW_AT_const_value, &a))
                 continue;
-            bool narrow = a.form == DW_FORM_data1 || a.form == DW_FORM_data2 ||
-                          a.form == DW_FORM_data4;
-            URD_PUSH(list, n, cap) =
-                (struct urd_enumerator){urd_debuginfo_die_name(&child), narrow ? (int64_t)a.u : a.s};
+            bool narrow =
+                a.form == DW_FORM_data1 || a.form == DW_FORM_data2 || a.form == DW_FORM_data4;
+            URD_PUSH(list, n, cap) = (struct urd_enumerator){urd_debuginfo_die_name(&child),
+                                                             narrow ? (int64_t)a.u : a.s};
         }
         l = keep(m, t->die, list, n, sizeof *list);
     }
@@ -374,7 +440,8 @@ const struct urd_type *urd_debuginfo_type_pointer_to(struct urd_module *m,
                                                      const struct urd_type *target)
 {
     bool made;
-    struct urd_type *t = derived(target && target->module ? target->module : m, target, UINT64_MAX - 1, &made);
+    struct urd_type *t =
+        derived(target && target->module ? target->module : m, target, UINT64_MAX - 1, &made);
     t->kind = URD_TYPE_POINTER;
     t->size = 8;
     return t;
@@ -384,7 +451,8 @@ const struct urd_type *urd_debuginfo_type_array_of(struct urd_module *m,
                                                    const struct urd_type *element, uint64_t count)
 {
     bool made;
-    struct urd_type *t = derived(element && element->module ? element->module : m, element, count, &made);
+    struct urd_type *t =
+        derived(element && element->module ? element->module : m, element, count, &made);
     uint64_t size = element ? element->size : 1;
     t->kind = URD_TYPE_ARRAY;
     t->size = size && count > UINT64_MAX / 2 / size ? 0 : count * size;
@@ -418,8 +486,9 @@ const struct urd_type *urd_debuginfo_type_resolve(struct urd_location_context *x
             bound = at.u;
         } else {
             struct urd_span e;
-            ok = ok && urd_debuginfo_die_location(
-                           &die, at.name, x->frame->pc - x->frame->is_caller - x->bias, &e) &&
+            ok = ok &&
+                 urd_debuginfo_die_location(&die, at.name,
+                                            x->frame->pc - x->frame->is_caller - x->bias, &e) &&
                  urd_debuginfo_location_number(&y, e, &bound);
         }
         count = ok ? bound + !is_count : 0;
@@ -434,7 +503,8 @@ const struct urd_type *urd_debuginfo_type_resolve(struct urd_location_context *x
 
 const struct urd_type *urd_debuginfo_type_strip(const struct urd_type *t)
 {
-    for (int i = 0; i < 32 && t && (t->kind == URD_TYPE_TYPEDEF || t->kind == URD_TYPE_QUALIFIED); i++)
+    for (int i = 0; i < 32 && t && (t->kind == URD_TYPE_TYPEDEF || t->kind == URD_TYPE_QUALIFIED);
+         i++)
         t = t->target;
     if (!t || t->kind == URD_TYPE_TYPEDEF || t->kind == URD_TYPE_QUALIFIED)
         return &void_type;

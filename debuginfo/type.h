@@ -16,7 +16,7 @@ enum urd_type_kind {
     URD_TYPE_INT, /* is_signed tells */
     URD_TYPE_CHAR,
     URD_TYPE_BOOL,
-    URD_TYPE_FLOAT,   /* 2, 4, 8, 10 (in 16) or 16 bytes */
+    URD_TYPE_FLOAT, /* 2, 4, 8, 10 (in 16) or 16 bytes */
     URD_TYPE_COMPLEX,
     URD_TYPE_POINTER,
     URD_TYPE_REFERENCE, /* && too */
@@ -32,31 +32,32 @@ enum urd_type_kind {
 
 struct urd_type {
     enum urd_type_kind kind;
-    const char *name;  /* without struct/union/enum; NULL when it has none */
-    uint64_t size;     /* bytes; of an array with run-time bounds 0 (see dynamic) */
+    const char *name;              /* without struct/union/enum; NULL when it has none */
+    uint64_t size;                 /* bytes; of an array with run-time bounds 0 (see dynamic) */
     const struct urd_type *target; /* pointee, element, aliased, returned; NULL means void */
-    uint64_t count;    /* elements of an array */
+    uint64_t count;                /* elements of an array */
     bool is_signed;
-    bool is_class, is_rvalue;        /* class Foo; T && */
-    bool is_const, is_volatile;      /* of QUALIFIED */
-    bool declaration;  /* only declared: size and members are elsewhere, if anywhere */
-    bool dynamic;      /* array whose count must be computed in a frame */
-    bool unknown_count; /* array written as T[] */
-    bool is_vector;    /* GNU vector */
-    bool scoped;       /* enum class */
-    bool is_decimal;   /* decimal float */
-    struct urd_module *module; /* NULL: built in */
-    uint64_t die;      /* handle, 0: made up */
+    bool is_class, is_rvalue;   /* class Foo; T && */
+    bool is_const, is_volatile; /* of QUALIFIED */
+    bool declaration;           /* only declared: size and members are elsewhere, if anywhere */
+    bool dynamic;               /* array whose count must be computed in a frame */
+    bool unknown_count;         /* array written as T[] */
+    bool is_vector;             /* GNU vector */
+    bool scoped;                /* enum class */
+    bool is_decimal;            /* decimal float */
+    struct urd_module *module;  /* NULL: built in */
+    uint64_t die;               /* handle, 0: made up */
 };
 
 struct urd_member {
-    const char *name;  /* NULL: anonymous struct or union */
+    const char *name; /* NULL: anonymous struct or union */
     const struct urd_type *type;
-    uint64_t offset;   /* bytes from the start of the struct */
-    unsigned bit_offset, bit_size; /* bit_size 0: no bit-field; bit_offset from `offset`, low first */
-    bool is_base;      /* a base class */
+    uint64_t offset; /* bytes from the start of the struct */
+    unsigned bit_offset,
+        bit_size;         /* bit_size 0: no bit-field; bit_offset from `offset`, low first */
+    bool is_base;         /* a base class */
     bool is_virtual_base; /* offset must be read from the vtable: not supported, offset is 0 */
-    bool artificial;   /* _vptr */
+    bool artificial;      /* _vptr */
 };
 
 struct urd_enumerator {

@@ -46,9 +46,12 @@ static void read_names(struct urd_module *m)
 static bool kind_matches(uint16_t tag, char kind)
 {
     switch (kind) {
-    case 's': return tag == DW_TAG_structure_type || tag == DW_TAG_class_type;
-    case 'u': return tag == DW_TAG_union_type;
-    case 'e': return tag == DW_TAG_enumeration_type;
+    case 's':
+        return tag == DW_TAG_structure_type || tag == DW_TAG_class_type;
+    case 'u':
+        return tag == DW_TAG_union_type;
+    case 'e':
+        return tag == DW_TAG_enumeration_type;
     }
     return true;
 }
@@ -83,10 +86,13 @@ static const struct urd_type *c_type(const char *name)
         return urd_debuginfo_type_builtin(is_unsigned ? "unsigned char"
                                           : is_signed ? "signed char"
                                                       : "char");
-    static const char *const names[2][4] = {{"int", "short", "long", "long long"},
-                                            {"unsigned int", "unsigned short", "unsigned long",
-                                             "unsigned long long"}};
-    return urd_debuginfo_type_builtin(names[is_unsigned][shorts ? 1 : longs == 2 ? 3 : longs ? 2 : 0]);
+    static const char *const names[2][4] = {
+        {"int", "short", "long", "long long"},
+        {"unsigned int", "unsigned short", "unsigned long", "unsigned long long"}};
+    return urd_debuginfo_type_builtin(names[is_unsigned][shorts       ? 1
+                                                         : longs == 2 ? 3
+                                                         : longs      ? 2
+                                                                      : 0]);
 }
 
 const struct urd_type *urd_debuginfo_type_named(struct urd_module *m, const char *name)
@@ -140,7 +146,8 @@ bool urd_debuginfo_constant_named(struct urd_module *m, const char *name,
         struct urd_unit_index *x = urd_debuginfo_unit_index(m, &d->units[i]);
         for (size_t k = 0; x && k < x->n_constants; k++) {
             struct urd_named_die *c = &x->constants[k];
-            if (!c->name || (strcmp(c->name, name) && (!c->qualified || strcmp(c->qualified, name))))
+            if (!c->name ||
+                (strcmp(c->name, name) && (!c->qualified || strcmp(c->qualified, name))))
                 continue;
             const struct urd_type *t = urd_debuginfo_type_of(m, c->aux);
             size_t n;
@@ -159,7 +166,8 @@ bool urd_debuginfo_constant_named(struct urd_module *m, const char *name,
 /* ---- spelling ---- */
 
 /** Declarators are written from the inside out: before is what stands left of the name. */
-static void spell(const struct urd_type *t, struct urd_buf *before, struct urd_buf *after, int depth)
+static void spell(const struct urd_type *t, struct urd_buf *before, struct urd_buf *after,
+                  int depth)
 {
     struct urd_buf b = {0};
     size_t n;
@@ -178,7 +186,8 @@ static void spell(const struct urd_type *t, struct urd_buf *before, struct urd_b
         const struct urd_type *to = t->target;
         bool wrap = to && (to->kind == URD_TYPE_ARRAY || to->kind == URD_TYPE_FUNCTION);
         spell(to, before, &b, depth + 1);
-        if (before->size && before->data[before->size - 1] != '*' && before->data[before->size - 1] != '(')
+        if (before->size && before->data[before->size - 1] != '*' &&
+            before->data[before->size - 1] != '(')
             urd_buf_printf(before, " ");
         urd_buf_printf(before, "%s%s", wrap ? "(" : "",
                        t->kind == URD_TYPE_POINTER          ? "*"
@@ -207,8 +216,8 @@ static void spell(const struct urd_type *t, struct urd_buf *before, struct urd_b
         for (size_t i = 0; i < n; i++) {
             struct urd_buf l = {0}, r = {0};
             spell(p[i], &l, &r, depth + 1);
-            urd_buf_printf(after, "%s%.*s%.*s", i ? ", " : "", (int)l.size, l.data ? (char *)l.data : "",
-                           (int)r.size, r.data ? (char *)r.data : "");
+            urd_buf_printf(after, "%s%.*s%.*s", i ? ", " : "", (int)l.size,
+                           l.data ? (char *)l.data : "", (int)r.size, r.data ? (char *)r.data : "");
             urd_buf_deinit(&l);
             urd_buf_deinit(&r);
         }
@@ -230,9 +239,10 @@ static void spell(const struct urd_type *t, struct urd_buf *before, struct urd_b
     case URD_TYPE_UNION:
     case URD_TYPE_ENUM: {
         struct urd_unit *u = urd_debuginfo_unit_of(&t->module->dwarf, t->die);
-        bool cpp = u && (u->language == DW_LANG_C_plus_plus || u->language == DW_LANG_C_plus_plus_03 ||
-                         u->language == DW_LANG_C_plus_plus_11 || u->language == DW_LANG_C_plus_plus_14 ||
-                         u->language == DW_LANG_Rust);
+        bool cpp =
+            u && (u->language == DW_LANG_C_plus_plus || u->language == DW_LANG_C_plus_plus_03 ||
+                  u->language == DW_LANG_C_plus_plus_11 || u->language == DW_LANG_C_plus_plus_14 ||
+                  u->language == DW_LANG_Rust);
         const char *q = urd_debuginfo_type_qualified(t);
         const char *word = t->kind == URD_TYPE_UNION  ? "union "
                            : t->kind == URD_TYPE_ENUM ? "enum "
@@ -240,7 +250,8 @@ static void spell(const struct urd_type *t, struct urd_buf *before, struct urd_b
         urd_buf_printf(before, "%s%s", cpp && q ? "" : word, q ? q : "{...}");
         break;
     }
-    default: urd_buf_printf(before, "%s", t->name ? t->name : "?");
+    default:
+        urd_buf_printf(before, "%s", t->name ? t->name : "?");
     }
     urd_buf_deinit(&b);
 }

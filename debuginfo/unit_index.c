@@ -10,7 +10,7 @@ struct level {
     const char *prefix;   /* "ns::C::" or "" */
     const char *function; /* qualified name of an abstract function around, or NULL */
     uint32_t scope;
-    bool record;          /* members of a struct: not variables of their own */
+    bool record; /* members of a struct: not variables of their own */
 };
 
 struct walk {
@@ -39,9 +39,13 @@ static uint64_t read_entry(const struct urd_die *die, struct entry *e)
     urd_debuginfo_attrs_init(die, &r);
     while (urd_debuginfo_attrs_next(&r, &a)) {
         switch (a.name) {
-        case DW_AT_name: e->name = a.string; break;
+        case DW_AT_name:
+            e->name = a.string;
+            break;
         case DW_AT_linkage_name:
-        case DW_AT_MIPS_linkage_name: e->linkage = a.string; break;
+        case DW_AT_MIPS_linkage_name:
+            e->linkage = a.string;
+            break;
         case DW_AT_abstract_origin:
         case DW_AT_specification:
             if (a.class == URD_ATTR_REFERENCE) {
@@ -49,30 +53,47 @@ static uint64_t read_entry(const struct urd_die *die, struct entry *e)
                 e->has_origin = true;
             }
             break;
-        case DW_AT_declaration: e->declaration = a.u; break;
-        case DW_AT_external: e->external = a.u; break;
+        case DW_AT_declaration:
+            e->declaration = a.u;
+            break;
+        case DW_AT_external:
+            e->external = a.u;
+            break;
         case DW_AT_low_pc:
-        case DW_AT_ranges: e->has_code = true; break;
+        case DW_AT_ranges:
+            e->has_code = true;
+            break;
         case DW_AT_entry_pc:
             if (a.class == URD_ATTR_ADDRESS) {
                 e->entry = a.u;
                 e->has_entry = true;
             }
             break;
-        case DW_AT_call_file: e->call_file = a.u; break;
-        case DW_AT_call_line: e->call_line = a.u; break;
-        case DW_AT_call_column: e->call_column = a.u; break;
-        case DW_AT_decl_file: e->decl_file = a.u; break;
-        case DW_AT_decl_line: e->decl_line = a.u; break;
+        case DW_AT_call_file:
+            e->call_file = a.u;
+            break;
+        case DW_AT_call_line:
+            e->call_line = a.u;
+            break;
+        case DW_AT_call_column:
+            e->call_column = a.u;
+            break;
+        case DW_AT_decl_file:
+            e->decl_file = a.u;
+            break;
+        case DW_AT_decl_line:
+            e->decl_line = a.u;
+            break;
         case DW_AT_location:
             e->has_location = true;
             break;
-        case DW_AT_const_value: e->has_value = true; break;
+        case DW_AT_const_value:
+            e->has_value = true;
+            break;
         }
     }
     return r.at.ok ? (uint64_t)(r.at.at - die->unit->base) : die->unit->end;
 }
-
 
 static void keep_range(void *data, struct urd_range r)
 {
@@ -96,7 +117,10 @@ static uint32_t add_scope(struct walk *w, const struct urd_die *die, const struc
         urd_debuginfo_die_ranges(die, keep_range, w);
     if (x->n_ranges == first)
         return URD_NONE;
-    struct urd_scope s = {.die = e->die, .origin = e->origin, .parent = l->scope, .tag = e->tag,
+    struct urd_scope s = {.die = e->die,
+                          .origin = e->origin,
+                          .parent = l->scope,
+                          .tag = e->tag,
                           .first_range = (uint32_t)first,
                           .n_ranges = (uint32_t)(x->n_ranges - first),
                           .call_line = (uint32_t)e->call_line,
@@ -104,7 +128,9 @@ static uint32_t add_scope(struct walk *w, const struct urd_die *die, const struc
                           .call_file = (uint32_t)e->call_file,
                           .decl_line = (uint32_t)e->decl_line,
                           .decl_file = (uint32_t)e->decl_file,
-                          .external = e->external, .name = e->name, .linkage = e->linkage};
+                          .external = e->external,
+                          .name = e->name,
+                          .linkage = e->linkage};
     if (e->tag == DW_TAG_subprogram)
         s.parent = URD_NONE; /* nested functions are functions */
     s.qualified = qualify(w, l->prefix, e->name);
@@ -126,8 +152,12 @@ static void remember_name(struct walk *w, const struct entry *e, const struct le
 static void add_named(struct walk *w, const struct entry *e, const struct level *l, uint64_t aux)
 {
     struct urd_unit_index *x = w->x;
-    struct urd_named_die d = {.name = e->name, .die = e->die, .aux = aux, .scope = l->scope,
-                              .tag = e->tag, .declaration = e->declaration,
+    struct urd_named_die d = {.name = e->name,
+                              .die = e->die,
+                              .aux = aux,
+                              .scope = l->scope,
+                              .tag = e->tag,
+                              .declaration = e->declaration,
                               .function = l->function};
     d.qualified = qualify(w, l->prefix, e->name);
     if (e->tag == DW_TAG_enumerator)
@@ -159,11 +189,17 @@ static struct level visit(struct walk *w, const struct urd_die *die, const struc
         if (e->name)
             in.prefix = urd_debuginfo_module_printf(w->m, "%s%s::", l->prefix, e->name);
         break;
-    case DW_TAG_enumeration_type: add_named(w, e, l, 0); break;
+    case DW_TAG_enumeration_type:
+        add_named(w, e, l, 0);
+        break;
     case DW_TAG_typedef:
     case DW_TAG_base_type:
-    case DW_TAG_unspecified_type: add_named(w, e, l, 0); break;
-    case DW_TAG_enumerator: add_named(w, e, l, e->die); break;
+    case DW_TAG_unspecified_type:
+        add_named(w, e, l, 0);
+        break;
+    case DW_TAG_enumerator:
+        add_named(w, e, l, e->die);
+        break;
     case DW_TAG_subprogram:
         in.record = false;
         in.scope = add_scope(w, die, e, l);
@@ -326,7 +362,8 @@ const char *urd_debuginfo_qualified_name(struct urd_module *m, uint64_t handle)
 {
     for (int i = 0; i < 8; i++) {
         struct urd_unit *u = urd_debuginfo_unit_of(urd_debuginfo_module_dwarf(m), handle);
-        struct urd_unit_index *x = u ? u->indexing ? u->index : urd_debuginfo_unit_index(m, u) : NULL;
+        struct urd_unit_index *x =
+            u ? u->indexing ? u->index : urd_debuginfo_unit_index(m, u) : NULL;
         uint64_t *slot = x ? urd_map_get(&x->names, handle) : NULL;
         if (slot)
             return (const char *)(uintptr_t)*slot;

@@ -26,8 +26,8 @@ bool urd_debuginfo_value_in_memory(const struct urd_value *v)
     return v->lvalue && v->n_pieces > 0;
 }
 
-void urd_debuginfo_value_fail(struct urd_value *v, enum urd_value_status status,
-                              const char *format, ...)
+void urd_debuginfo_value_fail(struct urd_value *v, enum urd_value_status status, const char *format,
+                              ...)
 {
     va_list ap;
     va_start(ap, format);
@@ -249,7 +249,7 @@ bool urd_debuginfo_value_to_u64(const struct urd_value *v, uint64_t *ret)
         long double d;
         if (!urd_debuginfo_value_to_double(v, &d))
             return false;
-        *ret = d >= -9.3e18L && d < 0 ? (uint64_t)(int64_t)d
+        *ret = d >= -9.3e18L && d < 0                  ? (uint64_t)(int64_t)d
                : d >= 0 && d < 18446744073709551616.0L ? (uint64_t)d
                                                        : 0;
         return true;

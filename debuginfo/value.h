@@ -14,8 +14,22 @@
 
 /** DWARF register numbers of x86-64 (psABI, figure 3.36). xmm0-15 are 17-32. */
 enum urd_dwarf_register {
-    URD_DW_RAX, URD_DW_RDX, URD_DW_RCX, URD_DW_RBX, URD_DW_RSI, URD_DW_RDI, URD_DW_RBP, URD_DW_RSP,
-    URD_DW_R8, URD_DW_R9, URD_DW_R10, URD_DW_R11, URD_DW_R12, URD_DW_R13, URD_DW_R14, URD_DW_R15,
+    URD_DW_RAX,
+    URD_DW_RDX,
+    URD_DW_RCX,
+    URD_DW_RBX,
+    URD_DW_RSI,
+    URD_DW_RDI,
+    URD_DW_RBP,
+    URD_DW_RSP,
+    URD_DW_R8,
+    URD_DW_R9,
+    URD_DW_R10,
+    URD_DW_R11,
+    URD_DW_R12,
+    URD_DW_R13,
+    URD_DW_R14,
+    URD_DW_R15,
     URD_DW_RIP,
     URD_DW_XMM0 = 17,
     URD_DW_ST0 = 33,
@@ -30,9 +44,9 @@ struct urd_value;
 struct urd_frame {
     const struct urd_image *image;
     uint64_t pc;
-    bool is_caller;   /* an outer frame: pc is a return address, lookups use pc - 1 */
+    bool is_caller;    /* an outer frame: pc is a return address, lookups use pc - 1 */
     bool no_registers; /* only globals can be named */
-    void *data;       /* given to the callbacks */
+    void *data;        /* given to the callbacks */
     /** false: that memory is not mapped. */
     bool (*read_memory)(void *data, uint64_t address, void *buf, size_t size);
     /** rax..rip, eflags, fs_base, gs_base; false: not known in this frame. */
@@ -40,8 +54,8 @@ struct urd_frame {
     /** Low size bytes (at most 64) of vector register 0-31 or, from 33, st0-st7 (10 bytes). May be
      *  NULL. Bytes that are not recorded: return false. */
     bool (*read_vector)(void *data, unsigned dwarf_register, void *buf, size_t size);
-    uint64_t fs_base;                 /* for thread-local variables; 0 unknown */
-    const struct urd_value *retval;   /* $retval, NULL when there is none */
+    uint64_t fs_base;               /* for thread-local variables; 0 unknown */
+    const struct urd_value *retval; /* $retval, NULL when there is none */
 };
 
 enum urd_value_status {
@@ -55,22 +69,22 @@ enum urd_value_status {
 enum urd_piece_kind {
     URD_PIECE_MEMORY,
     URD_PIECE_REGISTER,
-    URD_PIECE_COMPUTED,      /* a constant or computed: lives nowhere */
+    URD_PIECE_COMPUTED, /* a constant or computed: lives nowhere */
     URD_PIECE_OPTIMISED_OUT,
 };
 
 /** Where a part of a value lives. */
 struct urd_piece {
     enum urd_piece_kind kind;
-    unsigned reg;      /* DWARF register */
-    uint64_t address;  /* run-time, of MEMORY */
-    uint64_t offset;   /* of the part within the value, bytes */
-    uint64_t size;     /* bytes */
+    unsigned reg;     /* DWARF register */
+    uint64_t address; /* run-time, of MEMORY */
+    uint64_t offset;  /* of the part within the value, bytes */
+    uint64_t size;    /* bytes */
 };
 
 #define URD_VALUE_PIECES 16
-#define URD_VALUE_SMALL 32
-#define URD_VALUE_MAX (16u << 20) /* a larger value is TOO_LARGE; its pieces are still right */
+#define URD_VALUE_SMALL  32
+#define URD_VALUE_MAX    (16u << 20) /* a larger value is TOO_LARGE; its pieces are still right */
 
 struct urd_value {
     enum urd_value_status status;
@@ -83,7 +97,7 @@ struct urd_value {
     unsigned bit_offset, bit_size; /* bit-field within the place; bytes already hold the value */
     /* A pointer to a variable that the compiler keeps in no memory (DW_OP_implicit_pointer): status
      * is OPTIMISED_OUT, but it can be followed with urd_debuginfo_value_follow. */
-    uint64_t points_to;  /* DIE of that variable, 0: an ordinary value */
+    uint64_t points_to; /* DIE of that variable, 0: an ordinary value */
     int64_t points_offset;
     struct urd_module *points_module;
     int n_pieces;
@@ -105,8 +119,8 @@ bool urd_debuginfo_value_in_memory(const struct urd_value *v);
 void urd_debuginfo_value_at(const struct urd_type *type, uint64_t address, struct urd_value *ret);
 /** Read the bytes of a lazy value. Sets status. */
 void urd_debuginfo_value_fetch(const struct urd_frame *frame, struct urd_value *v);
-void urd_debuginfo_value_fail(struct urd_value *v, enum urd_value_status status,
-                              const char *format, ...) __attribute__((format(printf, 3, 4)));
+void urd_debuginfo_value_fail(struct urd_value *v, enum urd_value_status status, const char *format,
+                              ...) __attribute__((format(printf, 3, 4)));
 /** A computed integer of a type. */
 void urd_debuginfo_value_integer(const struct urd_type *type, uint64_t n, struct urd_value *ret);
 /** Part of a struct: a member, or an element at a byte offset. Works on lazy values. */

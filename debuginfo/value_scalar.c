@@ -171,8 +171,12 @@ static void text_spec(const struct urd_value *v, char spec, struct urd_buf *out)
         else
             urd_buf_printf(out, "0x%lx", n);
         break;
-    case 'p': urd_buf_printf(out, "0x%lx", n); break;
-    case 'o': urd_buf_printf(out, "%s%lo", n ? "0" : "", n); break;
+    case 'p':
+        urd_buf_printf(out, "0x%lx", n);
+        break;
+    case 'o':
+        urd_buf_printf(out, "%s%lo", n ? "0" : "", n);
+        break;
     case 'u':
         if (v->size == 16)
             decimal128(out, bytes, false);
@@ -183,9 +187,10 @@ static void text_spec(const struct urd_value *v, char spec, struct urd_buf *out)
         if (v->size == 16 && t->kind != URD_TYPE_FLOAT)
             decimal128(out, bytes, true);
         else
-            urd_buf_printf(out, "%ld", size && size < 8 && t->kind != URD_TYPE_FLOAT
-                                           ? (int64_t)(n << (64 - 8 * size)) >> (64 - 8 * size)
-                                           : (int64_t)n);
+            urd_buf_printf(out, "%ld",
+                           size && size < 8 && t->kind != URD_TYPE_FLOAT
+                               ? (int64_t)(n << (64 - 8 * size)) >> (64 - 8 * size)
+                               : (int64_t)n);
         break;
     case 'c':
         if (size == 1 || n < 0x80)
@@ -200,7 +205,8 @@ static void text_spec(const struct urd_value *v, char spec, struct urd_buf *out)
             urd_buf_u8(out, n >> i & 1 ? '1' : '0');
         break;
     }
-    default: urd_buf_printf(out, "%ld", (int64_t)n);
+    default:
+        urd_buf_printf(out, "%ld", (int64_t)n);
     }
 }
 
@@ -323,10 +329,19 @@ void urd_debuginfo_text_scalar(const struct urd_frame *frame, const struct urd_v
         urd_buf_printf(out, "i");
         break;
     }
-    case URD_TYPE_ENUM: text_enum(out, t, (int64_t)n); break;
-    case URD_TYPE_POINTER: text_pointer(frame, t, n, o, out); break;
-    case URD_TYPE_MEMBER_POINTER: urd_buf_printf(out, "%ld", (int64_t)n); break;
-    case URD_TYPE_VOID: urd_buf_printf(out, "void"); break;
-    default: urd_buf_printf(out, "<%lu bytes>", v->size);
+    case URD_TYPE_ENUM:
+        text_enum(out, t, (int64_t)n);
+        break;
+    case URD_TYPE_POINTER:
+        text_pointer(frame, t, n, o, out);
+        break;
+    case URD_TYPE_MEMBER_POINTER:
+        urd_buf_printf(out, "%ld", (int64_t)n);
+        break;
+    case URD_TYPE_VOID:
+        urd_buf_printf(out, "void");
+        break;
+    default:
+        urd_buf_printf(out, "<%lu bytes>", v->size);
     }
 }

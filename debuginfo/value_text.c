@@ -23,11 +23,14 @@ static bool is_full(struct writer *w)
 static void write_status(struct writer *w, const struct urd_value *v)
 {
     switch (v->status) {
-    case URD_VALUE_OK: break;
+    case URD_VALUE_OK:
+        break;
     case URD_VALUE_OPTIMISED_OUT:
         urd_buf_printf(w->out, v->points_to ? "<synthetic pointer>" : "<optimised out>");
         break;
-    case URD_VALUE_NOT_RECORDED: urd_buf_printf(w->out, "<not recorded>"); break;
+    case URD_VALUE_NOT_RECORDED:
+        urd_buf_printf(w->out, "<not recorded>");
+        break;
     case URD_VALUE_UNREADABLE:
         if (strstr(v->reason, " at 0x"))
             urd_buf_printf(w->out, "<unreadable %s>", strstr(v->reason, " at 0x") + 4);
@@ -36,7 +39,9 @@ static void write_status(struct writer *w, const struct urd_value *v)
         else
             urd_buf_printf(w->out, "<unreadable: %s>", v->reason);
         break;
-    case URD_VALUE_TOO_LARGE: urd_buf_printf(w->out, "<%lu bytes>", v->size); break;
+    case URD_VALUE_TOO_LARGE:
+        urd_buf_printf(w->out, "<%lu bytes>", v->size);
+        break;
     }
 }
 
@@ -157,9 +162,9 @@ static void write_value(struct writer *w, struct urd_value *v, unsigned depth)
                  v->n_pieces == 1 && v->pieces[0].kind == URD_PIECE_MEMORY;
     if (t->kind == URD_TYPE_FUNCTION && v->lvalue) {
         char name[256];
-        urd_buf_printf(w->out, "{function} 0x%lx <%s>", v->address,
-                       urd_debuginfo_image_name_address(w->frame->image, v->address, name,
-                                                        sizeof name));
+        urd_buf_printf(
+            w->out, "{function} 0x%lx <%s>", v->address,
+            urd_debuginfo_image_name_address(w->frame->image, v->address, name, sizeof name));
         return;
     }
     if (!large)
@@ -175,8 +180,12 @@ static void write_value(struct writer *w, struct urd_value *v, unsigned depth)
     }
     switch (t->kind) {
     case URD_TYPE_STRUCT:
-    case URD_TYPE_UNION: write_struct(w, v, depth); break;
-    case URD_TYPE_ARRAY: write_array(w, v, depth); break;
+    case URD_TYPE_UNION:
+        write_struct(w, v, depth);
+        break;
+    case URD_TYPE_ARRAY:
+        write_array(w, v, depth);
+        break;
     case URD_TYPE_REFERENCE: {
         uint64_t n = 0;
         struct urd_value to;
@@ -192,7 +201,8 @@ static void write_value(struct writer *w, struct urd_value *v, unsigned depth)
         urd_debuginfo_value_deinit(&to);
         break;
     }
-    default: urd_debuginfo_text_scalar(w->frame, v, &w->o, w->out);
+    default:
+        urd_debuginfo_text_scalar(w->frame, v, &w->o, w->out);
     }
 }
 

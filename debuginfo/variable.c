@@ -120,8 +120,8 @@ static void add_abstract(struct urd_module *m, struct urd_unit *u, struct urd_un
 
 /** Variables whose innermost scope is s, in order. They are sorted by DIE, as scopes are, so those
  *  of a scope lie between its DIE and that of the next scope outside of it. */
-static void add_scope(struct urd_module *m, struct urd_unit *u, struct urd_unit_index *x, uint32_t s,
-                      bool parameters_only, struct list *l)
+static void add_scope(struct urd_module *m, struct urd_unit *u, struct urd_unit_index *x,
+                      uint32_t s, bool parameters_only, struct list *l)
 {
     size_t lo = 0, hi = x->n_variables;
     while (lo < hi) {
@@ -333,7 +333,8 @@ void urd_debuginfo_variable_read(const struct urd_variable *variable, const stru
     const struct urd_type *t = urd_debuginfo_type_strip(ret->type);
     ret->size = t->size;
     if (x.unknown_bound) {
-        urd_debuginfo_value_fail(ret, URD_VALUE_OPTIMISED_OUT, "the length of the array is not known");
+        urd_debuginfo_value_fail(ret, URD_VALUE_OPTIMISED_OUT,
+                                 "the length of the array is not known");
         return;
     }
     if (!urd_debuginfo_die_attr(&die, DW_AT_location, &a)) {
@@ -360,12 +361,12 @@ void urd_debuginfo_value_follow(const struct urd_frame *frame, const struct urd_
 {
     struct urd_module *m = pointer->points_module;
     struct urd_place p;
-    const struct urd_variable *v =
-        m ? urd_debuginfo_variable_of(m, pointer->points_to) : NULL;
+    const struct urd_variable *v = m ? urd_debuginfo_variable_of(m, pointer->points_to) : NULL;
     memset(ret, 0, sizeof *ret);
     ret->type = target;
     if (!v || !frame->image ||
-        !urd_debuginfo_image_find(frame->image, frame->pc - frame->is_caller, &p) || p.module != m) {
+        !urd_debuginfo_image_find(frame->image, frame->pc - frame->is_caller, &p) ||
+        p.module != m) {
         urd_debuginfo_value_fail(ret, URD_VALUE_OPTIMISED_OUT, "optimised out");
         return;
     }
@@ -374,6 +375,7 @@ void urd_debuginfo_value_follow(const struct urd_frame *frame, const struct urd_
     if (pointer->points_offset < 0)
         urd_debuginfo_value_fail(ret, URD_VALUE_OPTIMISED_OUT, "optimised out");
     else
-        urd_debuginfo_value_part(frame, &whole, target, (uint64_t)pointer->points_offset, 0, 0, ret);
+        urd_debuginfo_value_part(frame, &whole, target, (uint64_t)pointer->points_offset, 0, 0,
+                                 ret);
     urd_debuginfo_value_deinit(&whole);
 }

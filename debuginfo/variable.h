@@ -21,11 +21,11 @@ struct urd_variable {
     const struct urd_type *type;
     enum urd_variable_kind kind;
     bool external;
-    bool artificial;       /* this, __range */
+    bool artificial; /* this, __range */
     bool has_location;
-    unsigned depth;        /* 0 the function itself, 1 a block in it or an inlined function, ... */
-    const char *inlined;   /* the inlined function it belongs to, NULL: the real one */
-    const char *file;      /* declared in */
+    unsigned depth;      /* 0 the function itself, 1 a block in it or an inlined function, ... */
+    const char *inlined; /* the inlined function it belongs to, NULL: the real one */
+    const char *file;    /* declared in */
     unsigned line;
     struct urd_module *module;
     uint64_t die;

@@ -20,9 +20,9 @@ void urd_expr_free(struct urd_expr *e);
 const char *urd_expr_text(const struct urd_expr *e);
 
 /**
- * The value in a frame, fetched. An unknown name or a wrong type is URD_ERR_QUESTION with offset and
- * nearest spelling; optimised out, unreadable and the like are in ret->status. ret is overwritten
- * (deinit an earlier value first) and set only on success.
+ * The value in a frame, fetched. An unknown name or a wrong type is URD_ERR_QUESTION with offset
+ * and nearest spelling; optimised out, unreadable and the like are in ret->status. ret is
+ * overwritten (deinit an earlier value first) and set only on success.
  */
 URD_MUST_USE urd_err *urd_expr_evaluate(struct urd_expr *e, const struct urd_frame *frame,
                                         struct urd_value *ret);

@@ -44,8 +44,9 @@ static void store(const struct number *n, const struct urd_type *type, struct ur
     ret->type = type;
     ret->size = t->size <= 16 ? t->size : 16;
     if (t->kind == URD_TYPE_FLOAT) {
-        long double d = n->is_float ? n->d : n->is_unsigned ? (long double)(unsigned __int128)n->i
-                                                            : (long double)n->i;
+        long double d = n->is_float      ? n->d
+                        : n->is_unsigned ? (long double)(unsigned __int128)n->i
+                                         : (long double)n->i;
         float f = (float)d;
         double e = (double)d;
         if (t->size == 4)
@@ -157,8 +158,8 @@ static void compare_text(const struct evaluation *x, const struct node *literal,
         for (size_t i = 0; i < size && same; i++) {
             char c;
             if (!x->frame->read_memory || !x->frame->read_memory(x->frame->data, n + i, &c, 1)) {
-                urd_debuginfo_value_fail(&bytes, URD_VALUE_UNREADABLE, "cannot read memory at 0x%lx",
-                                         n + i);
+                urd_debuginfo_value_fail(&bytes, URD_VALUE_UNREADABLE,
+                                         "cannot read memory at 0x%lx", n + i);
                 bytes.address = n + i;
                 urd_expr_no_value(&bytes, builtin("int"), ret);
                 return;
@@ -186,9 +187,9 @@ static urd_err *decay(const struct evaluation *x, const struct node *n, struct u
     const struct urd_type *t = urd_debuginfo_type_strip(v->type);
     if (t->kind != URD_TYPE_ARRAY && t->kind != URD_TYPE_FUNCTION)
         return NULL;
-    if (v->status == URD_VALUE_OK &&
-        !(v->n_pieces == 1 && v->pieces[0].kind == URD_PIECE_MEMORY))
-        return urd_err_at(URD_ERROR(URD_ERR_QUESTION, "this array is not in memory"), n->offset, NULL);
+    if (v->status == URD_VALUE_OK && !(v->n_pieces == 1 && v->pieces[0].kind == URD_PIECE_MEMORY))
+        return urd_err_at(URD_ERROR(URD_ERR_QUESTION, "this array is not in memory"), n->offset,
+                          NULL);
     struct urd_value p;
     const struct urd_type *to = t->kind == URD_TYPE_ARRAY ? t->target : v->type;
     urd_debuginfo_value_integer(urd_debuginfo_type_pointer_to(x->module, to), v->address, &p);
@@ -211,17 +212,29 @@ static urd_err *pointers(const struct node *n, const struct urd_value *a, const 
     uint64_t u = (uint64_t)p->i, v = (uint64_t)q->i;
     bool pa = is_pointer(a->type), pb = is_pointer(b->type);
     switch (n->op) {
-    case OP_EQ: result_bool(u == v, ret); return NULL;
-    case OP_NE: result_bool(u != v, ret); return NULL;
-    case '<': result_bool(u < v, ret); return NULL;
-    case '>': result_bool(u > v, ret); return NULL;
-    case OP_LE: result_bool(u <= v, ret); return NULL;
-    case OP_GE: result_bool(u >= v, ret); return NULL;
+    case OP_EQ:
+        result_bool(u == v, ret);
+        return NULL;
+    case OP_NE:
+        result_bool(u != v, ret);
+        return NULL;
+    case '<':
+        result_bool(u < v, ret);
+        return NULL;
+    case '>':
+        result_bool(u > v, ret);
+        return NULL;
+    case OP_LE:
+        result_bool(u <= v, ret);
+        return NULL;
+    case OP_GE:
+        result_bool(u >= v, ret);
+        return NULL;
     case '+':
         if (pa != pb) {
-            urd_debuginfo_value_integer(pa ? a->type : b->type,
-                                        pa ? u + v * pointee_size(a->type)
-                                           : v + u * pointee_size(b->type), ret);
+            urd_debuginfo_value_integer(
+                pa ? a->type : b->type,
+                pa ? u + v * pointee_size(a->type) : v + u * pointee_size(b->type), ret);
             return NULL;
         }
         break;
@@ -247,7 +260,8 @@ static urd_err *pointers(const struct node *n, const struct urd_value *a, const 
                                     n->op == '&'   ? u & v
                                     : n->op == '|' ? u | v
                                     : n->op == '^' ? u ^ v
-                                                   : u % v, ret);
+                                                   : u % v,
+                                    ret);
         return NULL;
     }
     return wrong_type(n, "this operator does not take", pa ? a->type : b->type);
@@ -255,24 +269,45 @@ static urd_err *pointers(const struct node *n, const struct urd_value *a, const 
 
 /* ---- numbers ---- */
 
-static urd_err *floats(const struct node *n, long double p, long double q,
-                       const struct urd_type *t, struct urd_value *ret)
+static urd_err *floats(const struct node *n, long double p, long double q, const struct urd_type *t,
+                       struct urd_value *ret)
 {
     struct number r = {.is_float = true, .type = t};
     if (t->size == 4)
         p = (float)p, q = (float)q;
     switch (n->op) {
-    case OP_EQ: result_bool(p == q, ret); return NULL;
-    case OP_NE: result_bool(p != q, ret); return NULL;
-    case '<': result_bool(p < q, ret); return NULL;
-    case '>': result_bool(p > q, ret); return NULL;
-    case OP_LE: result_bool(p <= q, ret); return NULL;
-    case OP_GE: result_bool(p >= q, ret); return NULL;
-    case '+': r.d = p + q; break;
-    case '-': r.d = p - q; break;
-    case '*': r.d = p * q; break;
-    case '/': r.d = p / q; break;
-    default: return wrong_type(n, "this operator does not take", t);
+    case OP_EQ:
+        result_bool(p == q, ret);
+        return NULL;
+    case OP_NE:
+        result_bool(p != q, ret);
+        return NULL;
+    case '<':
+        result_bool(p < q, ret);
+        return NULL;
+    case '>':
+        result_bool(p > q, ret);
+        return NULL;
+    case OP_LE:
+        result_bool(p <= q, ret);
+        return NULL;
+    case OP_GE:
+        result_bool(p >= q, ret);
+        return NULL;
+    case '+':
+        r.d = p + q;
+        break;
+    case '-':
+        r.d = p - q;
+        break;
+    case '*':
+        r.d = p * q;
+        break;
+    case '/':
+        r.d = p / q;
+        break;
+    default:
+        return wrong_type(n, "this operator does not take", t);
     }
     store(&r, t, ret);
     return NULL;
@@ -287,20 +322,48 @@ static urd_err *integers(const struct node *n, __int128 p, __int128 q, const str
     p = wrap(p, to);
     q = shift ? q : wrap(q, t);
     switch (n->op) {
-    case OP_EQ: result_bool(p == q, ret); return NULL;
-    case OP_NE: result_bool(p != q, ret); return NULL;
-    case '<': result_bool(p < q, ret); return NULL;
-    case '>': result_bool(p > q, ret); return NULL;
-    case OP_LE: result_bool(p <= q, ret); return NULL;
-    case OP_GE: result_bool(p >= q, ret); return NULL;
-    case '+': r.i = (__int128)((unsigned __int128)p + (unsigned __int128)q); break;
-    case '-': r.i = (__int128)((unsigned __int128)p - (unsigned __int128)q); break;
-    case '*': r.i = (__int128)((unsigned __int128)p * (unsigned __int128)q); break;
-    case '&': r.i = p & q; break;
-    case '|': r.i = p | q; break;
-    case '^': r.i = p ^ q; break;
-    case OP_SHL: r.i = q < 0 || q > 127 ? 0 : (__int128)((unsigned __int128)p << (int)q); break;
-    case OP_SHR: r.i = p >> (q < 0 || q > 127 ? 127 : (int)q); break;
+    case OP_EQ:
+        result_bool(p == q, ret);
+        return NULL;
+    case OP_NE:
+        result_bool(p != q, ret);
+        return NULL;
+    case '<':
+        result_bool(p < q, ret);
+        return NULL;
+    case '>':
+        result_bool(p > q, ret);
+        return NULL;
+    case OP_LE:
+        result_bool(p <= q, ret);
+        return NULL;
+    case OP_GE:
+        result_bool(p >= q, ret);
+        return NULL;
+    case '+':
+        r.i = (__int128)((unsigned __int128)p + (unsigned __int128)q);
+        break;
+    case '-':
+        r.i = (__int128)((unsigned __int128)p - (unsigned __int128)q);
+        break;
+    case '*':
+        r.i = (__int128)((unsigned __int128)p * (unsigned __int128)q);
+        break;
+    case '&':
+        r.i = p & q;
+        break;
+    case '|':
+        r.i = p | q;
+        break;
+    case '^':
+        r.i = p ^ q;
+        break;
+    case OP_SHL:
+        r.i = q < 0 || q > 127 ? 0 : (__int128)((unsigned __int128)p << (int)q);
+        break;
+    case OP_SHR:
+        r.i = p >> (q < 0 || q > 127 ? 127 : (int)q);
+        break;
     case '/':
     case '%':
         if (!q) {
@@ -413,8 +476,8 @@ static bool base_offset(const struct urd_type *derived, const struct urd_type *b
     return false;
 }
 
-urd_err *urd_expr_cast(const struct evaluation *x, const struct node *n, const struct urd_type *type,
-                       struct urd_value *a, struct urd_value *ret)
+urd_err *urd_expr_cast(const struct evaluation *x, const struct node *n,
+                       const struct urd_type *type, struct urd_value *a, struct urd_value *ret)
 {
     const struct urd_type *t = urd_debuginfo_type_strip(type);
     const struct urd_type *from = urd_debuginfo_type_strip(a->type);
@@ -442,7 +505,8 @@ urd_err *urd_expr_cast(const struct evaluation *x, const struct node *n, const s
     }
     if (is_pointer(type) && is_pointer(a->type) && p.i) { /* between a class and its base */
         const struct urd_type *to = urd_debuginfo_type_strip(t->target);
-        const struct urd_type *of = urd_debuginfo_type_strip(urd_debuginfo_type_strip(a->type)->target);
+        const struct urd_type *of =
+            urd_debuginfo_type_strip(urd_debuginfo_type_strip(a->type)->target);
         uint64_t by;
         if (base_offset(of, to, 0, &by))
             p.i += (int64_t)by;

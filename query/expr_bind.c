@@ -9,14 +9,16 @@ static const struct reg {
     const char *name;
     uint8_t reg, size, shift;
 } registers[] = {
-    {"rax", 0, 8, 0},  {"rdx", 1, 8, 0},  {"rcx", 2, 8, 0},  {"rbx", 3, 8, 0},  {"rsi", 4, 8, 0},
-    {"rdi", 5, 8, 0},  {"rbp", 6, 8, 0},  {"rsp", 7, 8, 0},  {"eax", 0, 4, 0},  {"edx", 1, 4, 0},
-    {"ecx", 2, 4, 0},  {"ebx", 3, 4, 0},  {"esi", 4, 4, 0},  {"edi", 5, 4, 0},  {"ebp", 6, 4, 0},
-    {"esp", 7, 4, 0},  {"ax", 0, 2, 0},   {"dx", 1, 2, 0},   {"cx", 2, 2, 0},   {"bx", 3, 2, 0},
-    {"si", 4, 2, 0},   {"di", 5, 2, 0},   {"bp", 6, 2, 0},   {"al", 0, 1, 0},   {"dl", 1, 1, 0},
-    {"cl", 2, 1, 0},   {"bl", 3, 1, 0},   {"sil", 4, 1, 0},  {"dil", 5, 1, 0},  {"bpl", 6, 1, 0},
-    {"spl", 7, 1, 0},  {"ah", 0, 1, 8},   {"dh", 1, 1, 8},   {"ch", 2, 1, 8},   {"bh", 3, 1, 8},
-    {"rip", 16, 8, 0}, {"pc", 16, 8, 0},  {"sp", 7, 8, 0},   {"fp", 6, 8, 0},   {"eflags", 49, 4, 0},
+    {"rax", 0, 8, 0},     {"rdx", 1, 8, 0},      {"rcx", 2, 8, 0},      {"rbx", 3, 8, 0},
+    {"rsi", 4, 8, 0},     {"rdi", 5, 8, 0},      {"rbp", 6, 8, 0},      {"rsp", 7, 8, 0},
+    {"eax", 0, 4, 0},     {"edx", 1, 4, 0},      {"ecx", 2, 4, 0},      {"ebx", 3, 4, 0},
+    {"esi", 4, 4, 0},     {"edi", 5, 4, 0},      {"ebp", 6, 4, 0},      {"esp", 7, 4, 0},
+    {"ax", 0, 2, 0},      {"dx", 1, 2, 0},       {"cx", 2, 2, 0},       {"bx", 3, 2, 0},
+    {"si", 4, 2, 0},      {"di", 5, 2, 0},       {"bp", 6, 2, 0},       {"al", 0, 1, 0},
+    {"dl", 1, 1, 0},      {"cl", 2, 1, 0},       {"bl", 3, 1, 0},       {"sil", 4, 1, 0},
+    {"dil", 5, 1, 0},     {"bpl", 6, 1, 0},      {"spl", 7, 1, 0},      {"ah", 0, 1, 8},
+    {"dh", 1, 1, 8},      {"ch", 2, 1, 8},       {"bh", 3, 1, 8},       {"rip", 16, 8, 0},
+    {"pc", 16, 8, 0},     {"sp", 7, 8, 0},       {"fp", 6, 8, 0},       {"eflags", 49, 4, 0},
     {"rflags", 49, 8, 0}, {"fs_base", 58, 8, 0}, {"gs_base", 59, 8, 0},
 };
 
@@ -35,8 +37,11 @@ bool urd_expr_register(const char *name, unsigned *reg, unsigned *size, unsigned
     if (name[0] == 'r' && sscanf(name + 1, "%2u%n", &n, &used) == 1 && n >= 8 && n < 16) {
         const char *rest = name + 1 + used;
         *reg = n;
-        *size = !*rest ? 8 : !strcmp(rest, "d") ? 4 : !strcmp(rest, "w") ? 2
-                : !strcmp(rest, "b") || !strcmp(rest, "l")               ? 1 : 0;
+        *size = !*rest                                     ? 8
+                : !strcmp(rest, "d")                       ? 4
+                : !strcmp(rest, "w")                       ? 2
+                : !strcmp(rest, "b") || !strcmp(rest, "l") ? 1
+                                                           : 0;
         return *size;
     }
     if (sscanf(name, "%*1[xyz]mm%2u%n", &n, &used) == 1 && !name[used] && n < 32) {
@@ -136,10 +141,14 @@ static const struct urd_type *find_type(const struct evaluation *x, const char *
     t = urd_debuginfo_type_builtin(copy);
     static const struct {
         const char *written, *meant;
-    } same[] = {{"unsigned", "unsigned int"},        {"long int", "long"},
-                {"unsigned long int", "unsigned long"}, {"short int", "short"},
-                {"long unsigned int", "unsigned long"}, {"signed", "int"},
-                {"unsigned short int", "unsigned short"}, {"long long int", "long long"}};
+    } same[] = {{"unsigned", "unsigned int"},
+                {"long int", "long"},
+                {"unsigned long int", "unsigned long"},
+                {"short int", "short"},
+                {"long unsigned int", "unsigned long"},
+                {"signed", "int"},
+                {"unsigned short int", "unsigned short"},
+                {"long long int", "long long"}};
     for (size_t i = 0; !t && i < sizeof same / sizeof *same; i++)
         if (!strcmp(same[i].written, name))
             t = urd_debuginfo_type_builtin(same[i].meant);
@@ -159,9 +168,9 @@ urd_err *urd_expr_type(const struct evaluation *x, struct type_name *t, const st
         return urd_err_at(URD_ERROR(URD_ERR_QUESTION, "there is no type named %s", t->base),
                           t->offset, NULL);
     for (int i = 0; i < t->n; i++)
-        found = t->suffix[i].kind == '[' ? urd_debuginfo_type_array_of(x->module, found,
-                                                                       t->suffix[i].count)
-                                         : urd_debuginfo_type_pointer_to(x->module, found);
+        found = t->suffix[i].kind == '['
+                    ? urd_debuginfo_type_array_of(x->module, found, t->suffix[i].count)
+                    : urd_debuginfo_type_pointer_to(x->module, found);
     t->type = found;
     t->generation = generation;
     *ret = found;
@@ -196,8 +205,8 @@ static bool bind_local(const struct evaluation *x, const struct node *n, bool in
         if (found && (list[i]->depth != b->variable->depth || b->variable->has_location))
             continue;
         if (!found || list[i]->has_location) {
-            *b = (struct binding){.kind = BIND_VARIABLE, .variable = list[i], .bias = x->bias,
-                                  .module = x->module};
+            *b = (struct binding){
+                .kind = BIND_VARIABLE, .variable = list[i], .bias = x->bias, .module = x->module};
             found = true;
         }
     }
@@ -207,8 +216,8 @@ static bool bind_local(const struct evaluation *x, const struct node *n, bool in
             continue;
         const struct urd_type *t = urd_debuginfo_type_strip(list[i]->type);
         if (t->kind == URD_TYPE_POINTER && urd_expr_member(t->target, n->text, &m)) {
-            *b = (struct binding){.kind = BIND_MEMBER, .variable = list[i], .bias = x->bias,
-                                  .module = x->module};
+            *b = (struct binding){
+                .kind = BIND_MEMBER, .variable = list[i], .bias = x->bias, .module = x->module};
             found = true;
         }
         break;
@@ -293,8 +302,8 @@ static bool bind_symbol(const struct evaluation *x, struct urd_place p, const st
     const struct urd_symbol *s = n->file ? NULL : urd_debuginfo_symbol_named(p.module, n->text);
     if (!s || s->kind == URD_SYMBOL_FRAME)
         return false;
-    *b = (struct binding){.kind = BIND_SYMBOL, .address = s->address + p.bias, .module = p.module,
-                          .bias = p.bias};
+    *b = (struct binding){
+        .kind = BIND_SYMBOL, .address = s->address + p.bias, .module = p.module, .bias = p.bias};
     if (s->kind == URD_SYMBOL_TLS) {
         b->tls = true;
         b->tls_offset = s->address;
@@ -306,12 +315,13 @@ static bool bind_symbol(const struct evaluation *x, struct urd_place p, const st
     b->type = urd_debuginfo_type_builtin(type);
     bool code = s->kind == URD_SYMBOL_FUNCTION || s->kind == URD_SYMBOL_PLT;
     if (code || (s->size != 1 && s->size != 2 && s->size != 4 && s->size != 8))
-        b->type = urd_debuginfo_type_array_of(x->module, urd_debuginfo_type_builtin("unsigned char"),
-                                              s->size);
+        b->type = urd_debuginfo_type_array_of(x->module,
+                                              urd_debuginfo_type_builtin("unsigned char"), s->size);
     return true;
 }
 
-/** Evaluates call, which names `place`, for the module of pc or for all others, until it is true. */
+/** Evaluates call, which names `place`, for the module of pc or for all others, until it is true.
+ */
 #define MODULE_HERE(x, found, call)                                                                \
     do {                                                                                           \
         struct urd_place place = {(x)->module, (x)->bias, 0};                                      \
@@ -335,7 +345,9 @@ static urd_err *unknown(const struct evaluation *x, const struct node *n)
     if (x->module)
         near = urd_debuginfo_nearest_variable(x->module, pc, n->text);
     urd_err *err = URD_ERROR(URD_ERR_QUESTION, "no variable named %s%s%s", n->text,
-                             n->file ? " in " : x->in_module && !x->frame->no_registers ? " here" : "",
+                             n->file                                   ? " in "
+                             : x->in_module && !x->frame->no_registers ? " here"
+                                                                       : "",
                              n->file ? n->file : "");
     if (x->frame->no_registers)
         urd_err_hint(err, "a local variable is known only at a moment within its function");
@@ -369,7 +381,8 @@ static urd_err *bind(const struct evaluation *x, const struct node *n, struct bi
 urd_err *urd_expr_bind(const struct evaluation *x, struct node *n, const struct binding **ret)
 {
     uint64_t generation = x->frame->image ? urd_debuginfo_image_generation(x->frame->image) : 1;
-    uint64_t key = (x->frame->pc << 2) | x->frame->is_caller | (uint64_t)x->frame->no_registers << 1;
+    uint64_t key =
+        (x->frame->pc << 2) | x->frame->is_caller | (uint64_t)x->frame->no_registers << 1;
     if (n->generation != generation || n->bindings.count > 4096) {
         for (size_t i = 0; i < n->bindings.capacity; i++)
             if (n->bindings.slots[i].used == 1)

@@ -87,13 +87,16 @@ static urd_err *evaluate_name(const struct evaluation *x, struct node *n, struct
         URD_TRY(err);
         break;
     }
-    case BIND_CONSTANT: urd_debuginfo_value_integer(b->type, (uint64_t)b->number, ret); break;
+    case BIND_CONSTANT:
+        urd_debuginfo_value_integer(b->type, (uint64_t)b->number, ret);
+        break;
     case BIND_FUNCTION:
         urd_debuginfo_value_at(b->type, b->address, ret);
         break;
     case BIND_SYMBOL: {
         uint64_t address = b->address;
-        if (b->tls && !urd_debuginfo_tls_address(b->module, b->bias, x->frame, b->tls_offset, &address)) {
+        if (b->tls &&
+            !urd_debuginfo_tls_address(b->module, b->bias, x->frame, b->tls_offset, &address)) {
             memset(ret, 0, sizeof *ret);
             ret->type = b->type;
             urd_debuginfo_value_fail(ret, URD_VALUE_NOT_RECORDED,
@@ -103,7 +106,8 @@ static urd_err *evaluate_name(const struct evaluation *x, struct node *n, struct
         urd_debuginfo_value_at(b->type, address, ret);
         break;
     }
-    case BIND_TYPE: break;
+    case BIND_TYPE:
+        break;
     }
     follow_reference(x, ret);
     return NULL;
@@ -114,11 +118,16 @@ static urd_err *evaluate_name(const struct evaluation *x, struct node *n, struct
 static const struct urd_type *register_type(const struct evaluation *x, const struct node *n)
 {
     switch (n->reg_size) {
-    case 1: return builtin("unsigned char");
-    case 2: return builtin("unsigned short");
-    case 4: return builtin("unsigned int");
-    case 10: return builtin("long double");
-    case 16: return builtin("unsigned __int128");
+    case 1:
+        return builtin("unsigned char");
+    case 2:
+        return builtin("unsigned short");
+    case 4:
+        return builtin("unsigned int");
+    case 10:
+        return builtin("long double");
+    case 16:
+        return builtin("unsigned __int128");
     case 32:
     case 64:
         return urd_debuginfo_type_array_of(x->module, builtin("unsigned long"), n->reg_size / 8);
@@ -155,11 +164,12 @@ static urd_err *vector_member(const struct evaluation *x, struct node *n, struct
     static const struct {
         const char *name, *element;
         unsigned size;
-    } views[] = {{"v4_float", "float", 4},   {"v8_float", "float", 4},  {"v2_double", "double", 8},
-                 {"v4_double", "double", 8}, {"v16_int8", "int8_t", 1}, {"v32_int8", "int8_t", 1},
-                 {"v8_int16", "int16_t", 2}, {"v16_int16", "int16_t", 2}, {"v4_int32", "int32_t", 4},
-                 {"v8_int32", "int32_t", 4}, {"v2_int64", "int64_t", 8}, {"v4_int64", "int64_t", 8},
-                 {"uint128", NULL, 16}};
+    } views[] = {
+        {"v4_float", "float", 4},   {"v8_float", "float", 4},    {"v2_double", "double", 8},
+        {"v4_double", "double", 8}, {"v16_int8", "int8_t", 1},   {"v32_int8", "int8_t", 1},
+        {"v8_int16", "int16_t", 2}, {"v16_int16", "int16_t", 2}, {"v4_int32", "int32_t", 4},
+        {"v8_int32", "int32_t", 4}, {"v2_int64", "int64_t", 8},  {"v4_int64", "int64_t", 8},
+        {"uint128", NULL, 16}};
     URD_TRY(evaluate_register(x, n->a, ret));
     for (size_t i = 0; i < sizeof views / sizeof *views; i++)
         if (!strcmp(views[i].name, n->text)) {
@@ -222,8 +232,8 @@ static urd_err *element(const struct evaluation *x, struct node *n, struct urd_v
     else if (i >= 0 && (uint64_t)i < t->count)
         urd_debuginfo_value_part(x->frame, a, t->target, (uint64_t)i * size, 0, 0, ret);
     else
-        return urd_err_at(URD_ERROR(URD_ERR_QUESTION, "index %ld is beyond the array", i), n->offset,
-                          NULL);
+        return urd_err_at(URD_ERROR(URD_ERR_QUESTION, "index %ld is beyond the array", i),
+                          n->offset, NULL);
     return NULL;
 }
 
@@ -263,7 +273,8 @@ static urd_err *evaluate_slice(const struct evaluation *x, struct node *n, struc
     }
     urd_debuginfo_value_fetch(x->frame, &count);
     const struct urd_type *t = urd_debuginfo_type_array_of(x->module, a.type, 0);
-    if (count.status == URD_VALUE_OK && (!urd_debuginfo_value_to_u64(&count, &k) || (int64_t)k <= 0))
+    if (count.status == URD_VALUE_OK &&
+        (!urd_debuginfo_value_to_u64(&count, &k) || (int64_t)k <= 0))
         err = urd_err_at(URD_ERROR(URD_ERR_QUESTION, "a slice needs a count of 1 or more after @"),
                          n->offset, NULL);
     else if (a.status != URD_VALUE_OK || count.status != URD_VALUE_OK)
@@ -287,13 +298,16 @@ static urd_err *address_of(const struct evaluation *x, struct node *n, struct ur
         return NULL;
     }
     if (!a->lvalue)
-        return urd_err_at(URD_ERROR(URD_ERR_QUESTION, "this value has no address"), n->offset, NULL);
+        return urd_err_at(URD_ERROR(URD_ERR_QUESTION, "this value has no address"), n->offset,
+                          NULL);
     if (a->bit_size)
-        return urd_err_at(URD_ERROR(URD_ERR_QUESTION, "a bit-field has no address"), n->offset, NULL);
+        return urd_err_at(URD_ERROR(URD_ERR_QUESTION, "a bit-field has no address"), n->offset,
+                          NULL);
     if (a->n_pieces != 1 || a->pieces[0].kind != URD_PIECE_MEMORY) {
         struct urd_value none = {.status = URD_VALUE_OPTIMISED_OUT};
         snprintf(none.reason, sizeof none.reason, "it is in %s here, not in memory",
-                 a->n_pieces == 1 && a->pieces[0].kind == URD_PIECE_REGISTER ? "a register" : "pieces");
+                 a->n_pieces == 1 && a->pieces[0].kind == URD_PIECE_REGISTER ? "a register"
+                                                                             : "pieces");
         urd_expr_no_value(&none, t, ret);
         return NULL;
     }
@@ -310,10 +324,12 @@ static urd_err *evaluate_unary(const struct evaluation *x, struct node *n, struc
     if (n->op == '&') {
         err = address_of(x, n, &a, ret);
     } else if (n->op == '*') {
-        if (t->kind == URD_TYPE_POINTER && urd_debuginfo_type_strip(t->target)->kind == URD_TYPE_VOID &&
+        if (t->kind == URD_TYPE_POINTER &&
+            urd_debuginfo_type_strip(t->target)->kind == URD_TYPE_VOID &&
             n->a->kind != NODE_REGISTER)
             err = wrong_type(n, "cannot look behind", a.type);
-        else if (t->kind == URD_TYPE_POINTER && urd_debuginfo_type_strip(t->target)->kind != URD_TYPE_VOID)
+        else if (t->kind == URD_TYPE_POINTER &&
+                 urd_debuginfo_type_strip(t->target)->kind != URD_TYPE_VOID)
             dereference(x, &a, t->target, ret);
         else if (t->kind == URD_TYPE_ARRAY)
             err = element(x, n, &a, 0, ret);
@@ -452,27 +468,45 @@ static void evaluate_float(struct node *n, struct urd_value *ret)
 static urd_err *evaluate(const struct evaluation *x, struct node *n, struct urd_value *ret)
 {
     switch (n->kind) {
-    case NODE_NUMBER: urd_debuginfo_value_integer(n->number_type, n->number, ret); return NULL;
-    case NODE_FLOAT: evaluate_float(n, ret); return NULL;
-    case NODE_STRING: evaluate_string(x, n, ret); return NULL;
-    case NODE_NAME: return evaluate_name(x, n, ret);
-    case NODE_REGISTER: return evaluate_register(x, n, ret);
+    case NODE_NUMBER:
+        urd_debuginfo_value_integer(n->number_type, n->number, ret);
+        return NULL;
+    case NODE_FLOAT:
+        evaluate_float(n, ret);
+        return NULL;
+    case NODE_STRING:
+        evaluate_string(x, n, ret);
+        return NULL;
+    case NODE_NAME:
+        return evaluate_name(x, n, ret);
+    case NODE_REGISTER:
+        return evaluate_register(x, n, ret);
     case NODE_RETVAL:
         if (!x->frame->retval)
-            return urd_err_at(URD_ERROR(URD_ERR_QUESTION, "$retval is known only where a function returns"),
-                              n->offset, NULL);
+            return urd_err_at(
+                URD_ERROR(URD_ERR_QUESTION, "$retval is known only where a function returns"),
+                n->offset, NULL);
         urd_debuginfo_value_copy(x->frame->retval, ret);
         return NULL;
-    case NODE_UNARY: return evaluate_unary(x, n, ret);
-    case NODE_BINARY: return evaluate_binary(x, n, ret);
+    case NODE_UNARY:
+        return evaluate_unary(x, n, ret);
+    case NODE_BINARY:
+        return evaluate_binary(x, n, ret);
     case NODE_AND:
-    case NODE_OR: return evaluate_logical(x, n, ret);
-    case NODE_TERNARY: return evaluate_ternary(x, n, ret);
-    case NODE_MEMBER: return evaluate_member(x, n, ret);
-    case NODE_INDEX: return evaluate_index(x, n, ret);
-    case NODE_SLICE: return evaluate_slice(x, n, ret);
-    case NODE_CAST: return evaluate_cast(x, n, ret);
-    case NODE_SIZEOF: return evaluate_sizeof(x, n, ret);
+    case NODE_OR:
+        return evaluate_logical(x, n, ret);
+    case NODE_TERNARY:
+        return evaluate_ternary(x, n, ret);
+    case NODE_MEMBER:
+        return evaluate_member(x, n, ret);
+    case NODE_INDEX:
+        return evaluate_index(x, n, ret);
+    case NODE_SLICE:
+        return evaluate_slice(x, n, ret);
+    case NODE_CAST:
+        return evaluate_cast(x, n, ret);
+    case NODE_SIZEOF:
+        return evaluate_sizeof(x, n, ret);
     }
     URD_FAIL("unknown node %d", n->kind);
 }

@@ -63,7 +63,8 @@ static urd_err *wrong(struct parser *p, const char *at, const char *what)
     if (!*at)
         return urd_err_at(URD_ERROR(URD_ERR_QUESTION, "%s, but the expression ends here", what),
                           position(p, at), NULL);
-    return urd_err_at(URD_ERROR(URD_ERR_QUESTION, "%s at '%.12s'", what, at), position(p, at), NULL);
+    return urd_err_at(URD_ERROR(URD_ERR_QUESTION, "%s at '%.12s'", what, at), position(p, at),
+                      NULL);
 }
 
 /* ---- literals ---- */
@@ -93,8 +94,9 @@ static urd_err *parse_number(struct parser *p, struct node **ret)
     const char *start = p->at;
     char *end, *float_end;
     bool hex = start[0] == '0' && (start[1] == 'x' || start[1] == 'X');
-    uint64_t v = start[0] == '0' && (start[1] == 'b' || start[1] == 'B') ? strtoull(start + 2, &end, 2)
-                                                                         : strtoull(start, &end, 0);
+    uint64_t v = start[0] == '0' && (start[1] == 'b' || start[1] == 'B')
+                     ? strtoull(start + 2, &end, 2)
+                     : strtoull(start, &end, 0);
     long double d = strtold(start, &float_end);
     if (!hex && float_end > end && strpbrk(start, ".eE") && strpbrk(start, ".eE") < float_end) {
         struct node *n = add(p, NODE_FLOAT, start);
@@ -238,9 +240,9 @@ static urd_err *parse_register(struct parser *p, struct node **ret)
 
 /* ---- types ---- */
 
-static const char *const type_words[] = {"struct", "union",  "enum",   "class", "unsigned", "signed",
-                                         "long",   "short",  "int",    "char",  "float",    "double",
-                                         "void",   "_Bool",  "bool",   "const", "volatile", "__int128"};
+static const char *const type_words[] = {
+    "struct", "union", "enum",   "class", "unsigned", "signed", "long",  "short",    "int",
+    "char",   "float", "double", "void",  "_Bool",    "bool",   "const", "volatile", "__int128"};
 
 static bool is_type_word(const char *s, size_t n)
 {
@@ -272,8 +274,8 @@ static struct type_name *try_type(struct parser *p, bool *sure)
         if (!k)
             break;
         bool word = is_type_word(p->at, k);
-        bool qualifier = (k == 5 && !strncmp(p->at, "const", 5)) ||
-                         (k == 8 && !strncmp(p->at, "volatile", 8));
+        bool qualifier =
+            (k == 5 && !strncmp(p->at, "const", 5)) || (k == 8 && !strncmp(p->at, "volatile", 8));
         if (qualifier) {
             words = true;
             p->at += k;
@@ -342,7 +344,8 @@ static struct type_name *try_type(struct parser *p, bool *sure)
     urd_buf_u8(&b, 0);
     t.base = (char *)b.data;
     size_t len = strlen(t.base);
-    *sure = words || urd_debuginfo_type_builtin(t.base) || (len > 2 && !strcmp(t.base + len - 2, "_t"));
+    *sure =
+        words || urd_debuginfo_type_builtin(t.base) || (len > 2 && !strcmp(t.base + len - 2, "_t"));
     struct type_name *kept = urd_xcalloc(1, sizeof *kept);
     *kept = t;
     p->e->types[p->e->n_types++] = kept;
@@ -424,8 +427,9 @@ static urd_err *parse_postfix(struct parser *p, struct node **ret)
                 return wrong(p, p->at, "a ] is missing");
             a = n;
         } else if (*start == '(') {
-            return urd_err_at(URD_ERROR(URD_ERR_QUESTION, "functions cannot be called in a recording"),
-                              position(p, start), NULL);
+            return urd_err_at(
+                URD_ERROR(URD_ERR_QUESTION, "functions cannot be called in a recording"),
+                position(p, start), NULL);
         } else if (!strncmp(start, "++", 2) || !strncmp(start, "--", 2)) {
             return urd_err_at(URD_ERROR(URD_ERR_QUESTION, "a recording cannot be changed"),
                               position(p, start), NULL);
@@ -511,10 +515,10 @@ static const struct binary {
     const char *token;
     int op, level;
 } binaries[] = {
-    {"||", 0, 1},      {"&&", 0, 2},      {"==", OP_EQ, 6}, {"!=", OP_NE, 6}, {"<<", OP_SHL, 8},
-    {">>", OP_SHR, 8}, {"<=", OP_LE, 7},  {">=", OP_GE, 7}, {"|", '|', 3},    {"^", '^', 4},
-    {"&", '&', 5},     {"<", '<', 7},     {">", '>', 7},    {"@", '@', 9},    {"+", '+', 10},
-    {"-", '-', 10},    {"*", '*', 11},    {"/", '/', 11},   {"%", '%', 11},
+    {"||", 0, 1},      {"&&", 0, 2},     {"==", OP_EQ, 6}, {"!=", OP_NE, 6}, {"<<", OP_SHL, 8},
+    {">>", OP_SHR, 8}, {"<=", OP_LE, 7}, {">=", OP_GE, 7}, {"|", '|', 3},    {"^", '^', 4},
+    {"&", '&', 5},     {"<", '<', 7},    {">", '>', 7},    {"@", '@', 9},    {"+", '+', 10},
+    {"-", '-', 10},    {"*", '*', 11},   {"/", '/', 11},   {"%", '%', 11},
 };
 
 static const struct binary *next_binary(struct parser *p)
@@ -537,8 +541,12 @@ static urd_err *parse_expression_inner(struct parser *p, int level, struct node 
         if (*p->at == '=' && b->op != OP_EQ && b->op != OP_NE && b->op != OP_LE && b->op != OP_GE)
             return urd_err_at(URD_ERROR(URD_ERR_QUESTION, "a recording cannot be changed"),
                               position(p, start), NULL);
-        struct node *n = add(p, b->op == '@' ? NODE_SLICE : b->level == 1 ? NODE_OR
-                                : b->level == 2 ? NODE_AND : NODE_BINARY, start);
+        struct node *n = add(p,
+                             b->op == '@'    ? NODE_SLICE
+                             : b->level == 1 ? NODE_OR
+                             : b->level == 2 ? NODE_AND
+                                             : NODE_BINARY,
+                             start);
         n->op = b->op;
         n->a = a;
         URD_TRY(parse_expression(p, b->level + 1, &n->b));

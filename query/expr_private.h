@@ -18,16 +18,16 @@ enum node_kind {
     NODE_NAME,
     NODE_REGISTER,
     NODE_RETVAL,
-    NODE_UNARY,   /* op: - + ! ~ * & */
-    NODE_BINARY,  /* op: + - * / % & | ^ < > and the enum below */
+    NODE_UNARY,  /* op: - + ! ~ * & */
+    NODE_BINARY, /* op: + - * / % & | ^ < > and the enum below */
     NODE_AND,
     NODE_OR,
     NODE_TERNARY,
-    NODE_MEMBER,  /* text; op '.' or '>' for -> */
+    NODE_MEMBER, /* text; op '.' or '>' for -> */
     NODE_INDEX,
-    NODE_SLICE,   /* a @ b */
+    NODE_SLICE, /* a @ b */
     NODE_CAST,
-    NODE_SIZEOF,  /* type, or a */
+    NODE_SIZEOF, /* type, or a */
 };
 
 enum { OP_SHL = 256, OP_SHR, OP_LE, OP_GE, OP_EQ, OP_NE };
@@ -48,11 +48,11 @@ struct type_name {
 
 enum binding_kind {
     BIND_VARIABLE,
-    BIND_SYMBOL,   /* ELF: address and size only */
+    BIND_SYMBOL, /* ELF: address and size only */
     BIND_FUNCTION,
     BIND_CONSTANT,
-    BIND_MEMBER,   /* of *this */
-    BIND_TYPE,     /* for sizeof */
+    BIND_MEMBER, /* of *this */
+    BIND_TYPE,   /* for sizeof */
 };
 
 struct binding {
@@ -71,9 +71,9 @@ struct node {
     int op;
     int64_t offset; /* in the text, of the part to point at */
     struct node *a, *b, *c;
-    char *text;     /* name, member, string */
+    char *text;            /* name, member, string */
     char *file, *function; /* of 'file.c'::x and f::x; function is set at binding */
-    size_t size;    /* of a string */
+    size_t size;           /* of a string */
     uint64_t number;
     long double real;
     const struct urd_type *number_type;

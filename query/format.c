@@ -3,10 +3,10 @@
 #include <ctype.h>
 
 struct piece {
-    char *text;             /* literal, or NULL */
+    char *text; /* literal, or NULL */
     size_t size;
     struct urd_expr *expr;
-    int64_t offset;         /* of the expression within the format */
+    int64_t offset; /* of the expression within the format */
     char spec;
 };
 

@@ -1,7 +1,7 @@
 /*
  * Real files and damaged ones: opening, listing and asking everything must end, whatever the bytes.
- * debuginfo_files FILE...: everything is asked of each. debuginfo_files --mutate N FILE...: N damaged
- * copies of each, seeds printed when a run is asked for with --seed.
+ * debuginfo_files FILE...: everything is asked of each. debuginfo_files --mutate N FILE...: N
+ * damaged copies of each, seeds printed when a run is asked for with --seed.
  */
 #include "base/buf.h"
 #include "base/log.h"
@@ -40,8 +40,11 @@ static size_t sum;
 
 static void ask_at(struct urd_module *m, const struct urd_image *image, uint64_t address)
 {
-    struct urd_frame frame = {.image = image, .pc = address + 0x555555554000, .data = m,
-                              .read_memory = read_memory, .read_register = read_register};
+    struct urd_frame frame = {.image = image,
+                              .pc = address + 0x555555554000,
+                              .data = m,
+                              .read_memory = read_memory,
+                              .read_register = read_register};
     struct urd_line line;
     struct urd_inlined inlined[8];
     const struct urd_variable **list;
@@ -114,8 +117,8 @@ static void ask_all(struct urd_module *m, size_t limit, bool report)
     t1 = urd_now_ns();
     if (report)
         printf(", %zu files, %zu globals %.1f ms\n", files, n, (double)(t1 - t0) / 1e6);
-    struct urd_frame frame = {.image = image, .no_registers = true, .data = m,
-                              .read_memory = read_memory};
+    struct urd_frame frame = {
+        .image = image, .no_registers = true, .data = m, .read_memory = read_memory};
     step = n / limit + 1;
     for (i = 0; i < n; i += step) {
         struct urd_value v;

@@ -19,7 +19,8 @@ static int compare(const void *a, const void *b)
 static size_t parse(char *text, uint64_t list[64])
 {
     size_t n = 0;
-    for (char *save, *w = strtok_r(text, " \n", &save); w && n < 64; w = strtok_r(NULL, " \n", &save))
+    for (char *save, *w = strtok_r(text, " \n", &save); w && n < 64;
+         w = strtok_r(NULL, " \n", &save))
         list[n++] = strtoull(w, NULL, 16);
     qsort(list, n, sizeof *list, compare);
     return n;
@@ -36,8 +37,8 @@ static uint64_t copy_of(struct urd_module *m, uint64_t address)
     return f ? f->die : address;
 }
 
-static void check(struct urd_module *m, const char *what, const char *name, uint64_t *gdb, size_t n_gdb,
-                  uint64_t *urd, size_t n_urd)
+static void check(struct urd_module *m, const char *what, const char *name, uint64_t *gdb,
+                  size_t n_gdb, uint64_t *urd, size_t n_urd)
 {
     size_t kept = 0; /* gdb's, one for each copy */
     for (size_t i = 0; i < n_gdb; i++) {
@@ -53,9 +54,8 @@ static void check(struct urd_module *m, const char *what, const char *name, uint
     for (size_t i = 0; i < kept && same; i++) {
         bool found = false;
         for (size_t k = 0; k < n_urd; k++)
-            found |= urd[k] == gdb[i] ||
-                     (urd_debuginfo_inlined_at(m, gdb[i], NULL, 0) &&
-                      copy_of(m, urd[k]) == copy_of(m, gdb[i]));
+            found |= urd[k] == gdb[i] || (urd_debuginfo_inlined_at(m, gdb[i], NULL, 0) &&
+                                          copy_of(m, urd[k]) == copy_of(m, gdb[i]));
         same = found;
     }
     if (same)
@@ -82,8 +82,10 @@ static void check_binary(const char *what, const char *binary, const char *sourc
         different++;
         return;
     }
-    char *command = urd_xprintf("SUBJECT_SOURCE=%s gdb -nx -batch -x %s/tests/debuginfo_lines.py %s "
-                                "2>/dev/null </dev/null", source, URD_SOURCE_DIR, binary);
+    char *command =
+        urd_xprintf("SUBJECT_SOURCE=%s gdb -nx -batch -x %s/tests/debuginfo_lines.py %s "
+                    "2>/dev/null </dev/null",
+                    source, URD_SOURCE_DIR, binary);
     FILE *f = popen(command, "re");
     free(command);
     while (f && getline(&line, &cap, f) > 0) {
@@ -139,8 +141,8 @@ int main(int argc, char **argv)
         char *source = urd_xprintf("%s/tests/subjects/%s", URD_SOURCE_DIR, subjects[s]);
         char *binary = urd_xprintf("/tmp/urd-lines-%d", getpid());
         char *what = urd_xprintf("%s %s %s %s", subjects[s], compiler, levels[o], versions[v]);
-        char *command = urd_xprintf("%s -w %s %s -o %s %s 2>/dev/null", compiler, levels[o], versions[v],
-                                    binary, source);
+        char *command = urd_xprintf("%s -w %s %s -o %s %s 2>/dev/null", compiler, levels[o],
+                                    versions[v], binary, source);
         int before = different, had = checked;
         if (argc > 1 && !strstr(what, argv[1]))
             ;

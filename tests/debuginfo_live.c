@@ -56,9 +56,13 @@ static void fetch(struct live *l)
 {
     ptrace(PTRACE_GETREGS, l->pid, NULL, &l->regs);
     ptrace(PTRACE_GETFPREGS, l->pid, NULL, &l->fpregs);
-    l->frame = (struct urd_frame){.image = l->image, .pc = l->regs.rip, .data = l,
-                                  .read_memory = read_memory, .read_register = read_register,
-                                  .read_vector = read_vector, .fs_base = l->regs.fs_base};
+    l->frame = (struct urd_frame){.image = l->image,
+                                  .pc = l->regs.rip,
+                                  .data = l,
+                                  .read_memory = read_memory,
+                                  .read_register = read_register,
+                                  .read_vector = read_vector,
+                                  .fs_base = l->regs.fs_base};
 }
 
 static void map_modules(struct live *l)

@@ -1,6 +1,6 @@
 /*
- * Expressions, locations, unwinding and lines against gdb: every "stop:" line of a subject, built at
- * several optimisation levels and DWARF versions, asked of both, in two identical runs.
+ * Expressions, locations, unwinding and lines against gdb: every "stop:" line of a subject, built
+ * at several optimisation levels and DWARF versions, asked of both, in two identical runs.
  */
 #include "base/buf.h"
 #include "debuginfo/cfi.h"
@@ -27,7 +27,8 @@ static size_t n_answers, cap_answers;
 static void ask_gdb(const char *binary, const char *source)
 {
     char *command = urd_xprintf("SUBJECT_SOURCE=%s gdb -nx -batch -x %s/tests/debuginfo_gdb.py %s "
-                                "2>/dev/null </dev/null", source, URD_SOURCE_DIR, binary);
+                                "2>/dev/null </dev/null",
+                                source, URD_SOURCE_DIR, binary);
     FILE *f = popen(command, "re");
     char *line = NULL;
     size_t cap = 0;
@@ -124,7 +125,8 @@ static void compare(const char *what, int line, const char *key, const char *gdb
     /* comparisons are bool in C++ for gdb, int here; what gdb does not find, it cannot judge */
     bool unknown = !strncmp(a, "<error: No symbol", 17) || !strncmp(a, "<no answer", 10) ||
                    strstr(a, "synthetic pointer");
-    if (unknown || (!strcmp(a, "true") && !strcmp(b, "1")) || (!strcmp(a, "false") && !strcmp(b, "0"))) {
+    if (unknown || (!strcmp(a, "true") && !strcmp(b, "1")) ||
+        (!strcmp(a, "false") && !strcmp(b, "0"))) {
         unjudged += unknown;
         free(a);
         free(b);
@@ -138,12 +140,14 @@ static void compare(const char *what, int line, const char *key, const char *gdb
         return;
     }
     /* gdb may explain where we name: errors only need to be errors on both sides */
-    bool same = !strcmp(a, b) || ((!strncmp(a, "<error", 6) || !strncmp(a, "<unr", 4)) && *b == '<') ||
+    bool same = !strcmp(a, b) ||
+                ((!strncmp(a, "<error", 6) || !strncmp(a, "<unr", 4)) && *b == '<') ||
                 !strncmp(a, "<error: That operation is not available on integers", 50);
     checked++;
     if (!same || verbose) {
         different += !same;
-        printf("%s%s:%d: %s\n    gdb: %s\n    urd: %s\n", same ? "same " : "", what, line, key, a, b);
+        printf("%s%s:%d: %s\n    gdb: %s\n    urd: %s\n", same ? "same " : "", what, line, key, a,
+               b);
     }
     free(a);
     free(b);
@@ -198,13 +202,15 @@ static void check_stop(struct live *l, const char *what, int line, char *express
     const struct answer *a = find(line, "caller");
     struct urd_caller caller;
     unsigned long pc;
-    if (a && sscanf(a->text, "0x%lx", &pc) == 1 && urd_debuginfo_image_find(l->image, l->regs.rip, &p)) {
+    if (a && sscanf(a->text, "0x%lx", &pc) == 1 &&
+        urd_debuginfo_image_find(l->image, l->regs.rip, &p)) {
         size_t inlined = urd_debuginfo_inlined_at(p.module, p.address, NULL, 0);
         bool ok = inlined || urd_debuginfo_unwind(&l->frame, &caller);
         checked++;
         if (!inlined && (!ok || caller.frame.pc != pc)) {
             different++;
-            printf("%s:%d: caller: gdb 0x%lx, urd 0x%lx\n", what, line, pc, ok ? caller.frame.pc : 0);
+            printf("%s:%d: caller: gdb 0x%lx, urd 0x%lx\n", what, line, pc,
+                   ok ? caller.frame.pc : 0);
         }
     }
     a = find(line, "info");
@@ -221,7 +227,8 @@ static void check_stop(struct live *l, const char *what, int line, char *express
     a = find(line, "symbol");
     urd_debuginfo_image_name_address(l->image, l->regs.rip, name, sizeof name);
     if (a) {
-        snprintf(text, sizeof text, "%.*s", (int)(strstr(a->text, " in section") - a->text), a->text);
+        snprintf(text, sizeof text, "%.*s", (int)(strstr(a->text, " in section") - a->text),
+                 a->text);
         unsigned n;
         char *plus = strstr(text, " + ");
         if (plus && sscanf(plus, " + %u", &n) == 1)
@@ -299,16 +306,18 @@ int main(int argc, char **argv)
                     const char *compiler = c ? cc ? "clang++" : "clang" : cc ? "g++" : "gcc";
                     char *source = urd_xprintf("%s/tests/subjects/%s", URD_SOURCE_DIR, subjects[s]);
                     char *binary = urd_xprintf("/tmp/urd-expr-gdb-%d", getpid());
-                    char *what = urd_xprintf("%s %s %s %s", subjects[s], compiler, levels[o], versions[v]);
-                    char *command = urd_xprintf("%s -w %s %s -o %s %s 2>/dev/null", compiler, levels[o],
-                                                versions[v], binary, source);
+                    char *what =
+                        urd_xprintf("%s %s %s %s", subjects[s], compiler, levels[o], versions[v]);
+                    char *command = urd_xprintf("%s -w %s %s -o %s %s 2>/dev/null", compiler,
+                                                levels[o], versions[v], binary, source);
                     if (!only || strstr(what, only)) {
                         int before = different, had = checked;
                         if (system(command))
                             printf("skipped: %s cannot build %s\n", compiler, subjects[s]);
                         else
                             check_binary(what, binary, source);
-                        printf("%s: %d checked, %d different\n", what, checked - had, different - before);
+                        printf("%s: %d checked, %d different\n", what, checked - had,
+                               different - before);
                         fflush(stdout);
                         unlink(binary);
                     }
@@ -317,6 +326,7 @@ int main(int argc, char **argv)
                     free(what);
                     free(command);
                 }
-    printf("%d checked, %d different, %d that gdb could not answer\n", checked, different, unjudged);
+    printf("%d checked, %d different, %d that gdb could not answer\n", checked, different,
+           unjudged);
     return different ? 1 : 0;
 }

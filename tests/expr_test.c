@@ -144,7 +144,8 @@ static void check_formats(const struct urd_frame *f)
     expect("format", "0x8", render(f, "{0 ? 7 : 8:x}"));
     expect("format", "hello \"world\"\n", render(f, "{global_text:s}"));
     expect("format", "first", render(f, "{first.text:s}"));
-    expect("format", "0b101 05 a 2.500000", render(f, "{bits.a:b} {bits.a:o} {'a':c} {first.values[1]:f}"));
+    expect("format", "0b101 05 a 2.500000",
+           render(f, "{bits.a:b} {bits.a:o} {'a':c} {first.values[1]:f}"));
     expect("format", "-7", render(f, "{'debuginfo_types.c'::static_long}"));
     expect("format", "<unreadable 0x10> then", render(f, "{*(int *)16} then"));
     expect("format", "{x = 0x3, y = 0x4}", render(f, "{*second:x}"));
@@ -220,8 +221,8 @@ static void check_children(const struct urd_frame *f)
 
 static void check_places(const struct urd_frame *f, struct live *l)
 {
-    struct urd_frame none = {.image = l->image, .no_registers = true, .data = l,
-                             .read_memory = f->read_memory};
+    struct urd_frame none = {
+        .image = l->image, .no_registers = true, .data = l, .read_memory = f->read_memory};
     struct urd_expr *e;
     struct urd_value v = {0};
     char text[64];
@@ -232,7 +233,8 @@ static void check_places(const struct urd_frame *f, struct live *l)
     check(&none, "thread_int", "<not recorded>");
     urd_err_free(urd_expr_parse("global_node.at.y", &e));
     urd_err *err = urd_expr_locate(e, &none, &v);
-    snprintf(text, sizeof text, "%d %d %lu", v.lvalue, v.n_pieces, v.n_pieces ? v.pieces[0].size : 0);
+    snprintf(text, sizeof text, "%d %d %lu", v.lvalue, v.n_pieces,
+             v.n_pieces ? v.pieces[0].size : 0);
     expect("place", "1 1 4", text);
     uint64_t address;
     snprintf(text, sizeof text, "&global_node.at.y == (int *)0x%lx", v.address);
@@ -262,7 +264,8 @@ static void check_speed(const struct urd_frame *f)
         urd_format_render(format, f, &out);
     }
     double each = (double)(urd_now_ns() - start) / 20000;
-    printf("a print of three expressions: %.1f us (with a system call for each read)\n", each / 1000);
+    printf("a print of three expressions: %.1f us (with a system call for each read)\n",
+           each / 1000);
     urd_buf_deinit(&out);
     urd_format_free(format);
 }
@@ -302,12 +305,18 @@ static void check_types_subject(const char *binary)
 static void check_returns(const char *binary, const char *options)
 {
     int before = failed;
-    static const char *const answers[][2] = {
-        {"return_char", "113 'q'"}, {"return_bool", "true"}, {"return_int", "-5"},
-        {"return_double", "2.5"}, {"return_float", "0.1"}, {"return_long_double", "1.25"},
-        {"return_text", "\"text\""}, {"return_small", "{a = 1, b = 2}"},
-        {"return_mixed", "{n = 3, d = 4.5}"}, {"return_floats", "{a = 1, b = 2, c = 3}"},
-        {"return_large", "{values = {1, 2, 3, 4, 5}}"}, {"return_int128", "1180591620717411303424"}};
+    static const char *const answers[][2] = {{"return_char", "113 'q'"},
+                                             {"return_bool", "true"},
+                                             {"return_int", "-5"},
+                                             {"return_double", "2.5"},
+                                             {"return_float", "0.1"},
+                                             {"return_long_double", "1.25"},
+                                             {"return_text", "\"text\""},
+                                             {"return_small", "{a = 1, b = 2}"},
+                                             {"return_mixed", "{n = 3, d = 4.5}"},
+                                             {"return_floats", "{a = 1, b = 2, c = 3}"},
+                                             {"return_large", "{values = {1, 2, 3, 4, 5}}"},
+                                             {"return_int128", "1180591620717411303424"}};
     struct live l;
     if (!build("debuginfo_returns.c", options, binary) || !live_start(&l, binary))
         return;
@@ -397,6 +406,43 @@ static void check_without_dwarf(const char *binary)
     free(command);
 }
 
+/** Thread-local storage of a library, and a variable that the executable holds a copy of. */
+static void check_library(const char *binary)
+{
+    struct live l;
+    char *options = urd_xprintf("-g -O0 -shared -fPIC -Wl,-soname,%s.so", binary);
+    char *library = urd_xprintf("%s.so", binary);
+    bool ok = build("debuginfo_library.c", options, library);
+    char *command =
+        urd_xprintf("gcc -w -g -DMAIN -no-pie -o %s %s/tests/subjects/debuginfo_library.c %s",
+                    binary, URD_SOURCE_DIR, library);
+    ok = ok && !system(command) && live_start(&l, binary);
+    if (ok) {
+        int k = 0;
+        while (k < l.n_modules && strcmp(urd_debuginfo_module_path(l.modules[k]), library))
+            k++;
+        struct urd_line_place *places = NULL;
+        size_t n = 0;
+        if (k < l.n_modules)
+            urd_debuginfo_line_places(l.modules[k], "debuginfo_library.c", 18, &places, &n);
+        if (n)
+            live_break(&l, places[0].address + l.bias[k], 1);
+        free(places);
+        expect("library", "reached", n && live_continue(&l) == 1 ? "reached" : "not reached");
+        check(&l.frame, "library_thread", "32");
+        check(&l.frame, "library_static_thread", "65");
+        check(&l.frame, "library_global", "34");
+        check(&l.frame, "n", "33");
+        live_stop(&l);
+    } else {
+        expect("library", "built", "not built");
+    }
+    unlink(library);
+    free(options);
+    free(library);
+    free(command);
+}
+
 int main(void)
 {
     char *binary = urd_xprintf("/tmp/urd-expr-test-%d", getpid());
@@ -407,6 +453,7 @@ int main(void)
     check_returns(binary, "-g -O0 -static-pie");
     check_returns(binary, "-g -O0 -no-pie -fcf-protection=full");
     check_without_dwarf(binary);
+    check_library(binary);
     unlink(binary);
     free(binary);
     printf("%d checked, %d failed\n", checked, failed);
