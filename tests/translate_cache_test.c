@@ -24,8 +24,8 @@ static void expect(bool ok, const char *what)
     failures += !ok;
 }
 
-static void run_subject(unsigned probes, void (*prepare)(struct run *), void (*before_resume)(struct run *),
-                        struct run *ret, const char *what)
+static void run_subject(unsigned probes, void (*prepare)(struct run *),
+                        void (*before_resume)(struct run *), struct run *ret, const char *what)
 {
     struct urd_translator *t;
     if (urd_translate_create(probes, &t))
@@ -37,7 +37,8 @@ static void run_subject(unsigned probes, void (*prepare)(struct run *), void (*b
         prepare(ret);
     char got[4096];
     bool ok = run_to_end(ret);
-    ok = ok && pread(out, got, sizeof got, 0) == want_bytes && !memcmp(got, want, (size_t)want_bytes);
+    ok = ok && pread(out, got, sizeof got, 0) == want_bytes &&
+         !memcmp(got, want, (size_t)want_bytes);
     n_flushes += urd_translate_get_stats(t).flushes;
     urd_translate_destroy(t);
     close(out);
@@ -149,13 +150,15 @@ static void test_cuts(void)
         steps_at_cut = 0;
         run_subject(URD_PROBE_LOG, set_cut, at_cut, &r, "with a cut");
         struct user_regs_struct *g = &r.cut_regs;
-        bool same = g->rax == cut.rax && g->rcx == cut.rcx && g->rdx == cut.rdx && g->rbx == cut.rbx &&
-                    g->rsp == cut.rsp && g->rbp == cut.rbp && g->rsi == cut.rsi && g->rdi == cut.rdi &&
-                    g->r8 == cut.r8 && g->r9 == cut.r9 && g->r10 == cut.r10 && g->r11 == cut.r11 &&
-                    g->r12 == cut.r12 && g->r13 == cut.r13 && g->r14 == cut.r14 && g->r15 == cut.r15 &&
+        bool same = g->rax == cut.rax && g->rcx == cut.rcx && g->rdx == cut.rdx &&
+                    g->rbx == cut.rbx && g->rsp == cut.rsp && g->rbp == cut.rbp &&
+                    g->rsi == cut.rsi && g->rdi == cut.rdi && g->r8 == cut.r8 && g->r9 == cut.r9 &&
+                    g->r10 == cut.r10 && g->r11 == cut.r11 && g->r12 == cut.r12 &&
+                    g->r13 == cut.r13 && g->r14 == cut.r14 && g->r15 == cut.r15 &&
                     (g->eflags & 0xcd5) == (cut.eflags & 0xcd5);
         expect(r.exits[URD_EXIT_CUT] >= 1 && same, "the cut is found, registers and flags are its");
-        expect(r.exits[URD_EXIT_CUT] > 1 || steps_at_cut == steps[i], "after the right number of steps");
+        expect(r.exits[URD_EXIT_CUT] > 1 || steps_at_cut == steps[i],
+               "after the right number of steps");
     }
 }
 
@@ -178,18 +181,21 @@ int main(int argc, char **argv)
     want_bytes = pread(out, want, sizeof want, 0);
 
     struct run r;
-    static const unsigned modes[] = {0, URD_PROBE_COUNT, URD_PROBE_LOG, URD_PROBE_LOG | URD_PROBE_COUNT};
+    static const unsigned modes[] = {0, URD_PROBE_COUNT, URD_PROBE_LOG,
+                                     URD_PROBE_LOG | URD_PROBE_COUNT};
     unsigned long compares = 0;
     for (int i = 0; i < 4; i++) {
         run_subject(modes[i], NULL, NULL, &r, "as it is");
         run_subject(modes[i], stop_at_main, NULL, &r, "with stops");
         if (!compares)
             compares = r.exits[URD_EXIT_STOP];
-        expect(r.exits[URD_EXIT_STOP] == compares && compares > 100, "stops are hit as often in every mode");
+        expect(r.exits[URD_EXIT_STOP] == compares && compares > 100,
+               "stops are hit as often in every mode");
         run_subject(modes[i], toggle_stops, toggle_stops, &r, "with stops that go away");
         expect(r.exits[URD_EXIT_STOP] == 20, "and are not hit any more");
         run_subject(modes[i], NULL, invalidate, &r, "with invalidations");
-        run_subject(modes[i], NULL, invalidate_all, &r, "with everything invalidated at every exit");
+        run_subject(modes[i], NULL, invalidate_all, &r,
+                    "with everything invalidated at every exit");
         run_subject(modes[i], stop_at_main, nearly_fill, &r, "with flushes");
     }
     expect(n_flushes > 100 && n_invalidations > 100, "there were flushes and invalidations");

@@ -10,10 +10,14 @@
 
 int main(void)
 {
-    static const char *const binaries[] = {
-        "/bin/bash", "/lib/x86_64-linux-gnu/libc.so.6", "/usr/bin/python3", "/bin/busybox",
-        "/usr/lib/gcc/x86_64-linux-gnu/12/cc1", "/usr/lib/x86_64-linux-gnu/libcrypto.so.3",
-        "/usr/lib/x86_64-linux-gnu/libstdc++.so.6", "/lib/x86_64-linux-gnu/libm.so.6"};
+    static const char *const binaries[] = {"/bin/bash",
+                                           "/lib/x86_64-linux-gnu/libc.so.6",
+                                           "/usr/bin/python3",
+                                           "/bin/busybox",
+                                           "/usr/lib/gcc/x86_64-linux-gnu/12/cc1",
+                                           "/usr/lib/x86_64-linux-gnu/libcrypto.so.3",
+                                           "/usr/lib/x86_64-linux-gnu/libstdc++.so.6",
+                                           "/lib/x86_64-linux-gnu/libm.so.6"};
     struct forms f = {0};
     for (size_t i = 0; i < sizeof binaries / sizeof *binaries; i++)
         forms_harvest(&f, binaries[i], 3);
@@ -38,15 +42,15 @@ int main(void)
             unknown++;
         } else if (text->size != in.length) {
             different++;
-            printf("zydis %u %s, capstone %u %s %s:", in.length, ZydisMnemonicGetString(in.z.mnemonic),
-                   text->size, text->mnemonic, text->op_str);
+            printf("zydis %u %s, capstone %u %s %s:", in.length,
+                   ZydisMnemonicGetString(in.z.mnemonic), text->size, text->mnemonic, text->op_str);
             for (unsigned k = 0; k < in.length; k++)
                 printf(" %02x", f.list[i].bytes[k]);
             puts("");
         }
     }
-    printf("%zu forms, %lu unknown to capstone, %lu of different length; %lu left to the tool:", f.n, unknown,
-           different, stepped);
+    printf("%zu forms, %lu unknown to capstone, %lu of different length; %lu left to the tool:",
+           f.n, unknown, different, stepped);
     for (unsigned m = 0; m <= ZYDIS_MNEMONIC_MAX_VALUE; m++)
         if (by_mnemonic[m])
             printf(" %s %u", ZydisMnemonicGetString((ZydisMnemonic)m), by_mnemonic[m]);

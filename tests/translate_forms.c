@@ -17,16 +17,19 @@ static uint64_t key_of(const ZydisDecodedInstruction *z, const ZydisDecodedOpera
     MIX(z->opcode);
     MIX(z->operand_width);
     MIX(z->address_width);
-    MIX(z->attributes & (ZYDIS_ATTRIB_HAS_LOCK | ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPNE |
-                         ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_SEGMENT_FS | ZYDIS_ATTRIB_HAS_REX));
+    MIX(z->attributes &
+        (ZYDIS_ATTRIB_HAS_LOCK | ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPNE |
+         ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_SEGMENT_FS | ZYDIS_ATTRIB_HAS_REX));
     MIX(z->avx.mask.reg != ZYDIS_REGISTER_NONE && z->avx.mask.reg != ZYDIS_REGISTER_K0);
     MIX(z->avx.broadcast.mode);
     for (unsigned i = 0; i < z->operand_count; i++) {
         MIX(ops[i].type);
         MIX(ops[i].size);
         if (ops[i].type == ZYDIS_OPERAND_TYPE_MEMORY) {
-            MIX(ops[i].mem.base == ZYDIS_REGISTER_RIP ? 1 : ops[i].mem.base == ZYDIS_REGISTER_RSP ? 2 :
-                ops[i].mem.base == ZYDIS_REGISTER_NONE ? 3 : 4);
+            MIX(ops[i].mem.base == ZYDIS_REGISTER_RIP    ? 1
+                : ops[i].mem.base == ZYDIS_REGISTER_RSP  ? 2
+                : ops[i].mem.base == ZYDIS_REGISTER_NONE ? 3
+                                                         : 4);
             MIX(ops[i].mem.index != ZYDIS_REGISTER_NONE);
             MIX(ops[i].mem.segment == ZYDIS_REGISTER_FS);
         } else if (ops[i].type == ZYDIS_OPERAND_TYPE_REGISTER) {

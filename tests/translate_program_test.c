@@ -42,7 +42,8 @@ static double translated(unsigned probes, char *const argv[], int out, struct ru
         exit(3);
     double seconds = (double)(urd_now_ns() - start) / 1e9;
     struct urd_translate_stats s = urd_translate_get_stats(t);
-    printf("  blocks %lu subject bytes %lu cache %lu stepped kinds %lu | miss %lu syscall %lu step %lu "
+    printf("  blocks %lu subject bytes %lu cache %lu stepped kinds %lu | miss %lu syscall %lu step "
+           "%lu "
            "logfull %lu rep %lu | steps %lu writes %lu\n",
            s.blocks, s.subject_bytes, s.cache_bytes, s.unknown_insns, r.exits[URD_EXIT_MISS],
            r.exits[URD_EXIT_SYSCALL], r.exits[URD_EXIT_STEP], r.exits[URD_EXIT_LOG_FULL],
@@ -60,7 +61,9 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         unsigned probes;
-    } modes[] = {{"plain", 0}, {"count", URD_PROBE_COUNT}, {"log", URD_PROBE_LOG},
+    } modes[] = {{"plain", 0},
+                 {"count", URD_PROBE_COUNT},
+                 {"log", URD_PROBE_LOG},
                  {"log+count", URD_PROBE_LOG | URD_PROBE_COUNT}};
     int out = memfd_create("native", 0);
     double base = native(argv + 1, out);
@@ -74,8 +77,8 @@ int main(int argc, char **argv)
         double s = translated(modes[i].probes, argv + 1, fd, &r);
         char *got = slurp(fd, &m);
         bool same = n == m && !memcmp(want, got, n);
-        printf("%-10s %.3f s  x%.2f  %s exit %d\n", modes[i].name, s, s / base, same ? "same" : "DIFFERENT",
-               r.exit_status);
+        printf("%-10s %.3f s  x%.2f  %s exit %d\n", modes[i].name, s, s / base,
+               same ? "same" : "DIFFERENT", r.exit_status);
         bad |= !same;
         free(got);
         close(fd);

@@ -33,8 +33,8 @@ int run_context_fd(struct urd_context **ret_ctx, uint8_t **ret_log)
 
 void run_map_here(int ctx_fd, int cache_fd)
 {
-    if (mmap((void *)URD_CONTEXT_BASE, FILE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, ctx_fd,
-             0) == MAP_FAILED ||
+    if (mmap((void *)URD_CONTEXT_BASE, FILE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+             ctx_fd, 0) == MAP_FAILED ||
         mmap((void *)URD_CACHE_BASE, URD_CACHE_BYTES, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED,
              cache_fd, 0) == MAP_FAILED)
         abort();
@@ -114,8 +114,12 @@ static bool drain_slot(struct run *r, const struct urd_slot *slot, const uint8_t
     memcpy(head, *at, 16);
     uint64_t size = slot->size, mask = UINT64_MAX;
     switch (slot->kind) {
-    case URD_SLOT_SP: *at += 8; return true;
-    case URD_SLOT_WRITE: *at += 8; break;
+    case URD_SLOT_SP:
+        *at += 8;
+        return true;
+    case URD_SLOT_WRITE:
+        *at += 8;
+        break;
     case URD_SLOT_COND:
         mask = head[1];
         *at += 16;
@@ -153,7 +157,8 @@ bool run_drain(struct run *r)
     while (at < end) {
         uint64_t id;
         memcpy(&id, at, 8);
-        const struct urd_block *b = id <= UINT32_MAX ? urd_translate_block_by_id(r->t, (uint32_t)id) : NULL;
+        const struct urd_block *b =
+            id <= UINT32_MAX ? urd_translate_block_by_id(r->t, (uint32_t)id) : NULL;
         if (!b || !b->n_insns)
             return FAIL("log: bad block id %#lx at %ld of %ld", (long)id, (long)(at - r->log),
                         (long)(end - r->log));
@@ -240,19 +245,24 @@ static bool serve(struct run *r, struct user_regs_struct *regs, uint64_t *ret_pc
             return false;
         *ret_pc = regs->rip;
         return true;
-    case URD_EXIT_LOG_FULL: return run_drain(r);
+    case URD_EXIT_LOG_FULL:
+        return run_drain(r);
     case URD_EXIT_BUDGET:
         r->budget_used += r->budget ? r->budget - ctx->steps_left : 0;
         ctx->steps_left = r->budget ? r->budget : 100000000;
         return true;
-    case URD_EXIT_CUT: r->cut_regs = *regs; /* fallthrough */
-    case URD_EXIT_STOP: *ret_pc = ctx->exit_resume; return true;
+    case URD_EXIT_CUT:
+        r->cut_regs = *regs; /* fallthrough */
+    case URD_EXIT_STOP:
+        *ret_pc = ctx->exit_resume;
+        return true;
     case URD_EXIT_REP:
         if (!run_drain(r))
             return false;
         *ret_pc = ctx->exit_resume;
         return true;
-    default: return FAIL("exit reason %lu at %#lx", (long)ctx->exit_reason, (long)ctx->exit_pc);
+    default:
+        return FAIL("exit reason %lu at %#lx", (long)ctx->exit_reason, (long)ctx->exit_pc);
     }
 }
 
@@ -285,10 +295,14 @@ bool run_to_end(struct run *r)
             unsigned insn = 0;
             uint64_t rip = regs.rip;
             bool found = urd_translate_locate(r->t, &regs, r->ctx, &b, &insn);
-            fprintf(stderr, "rax %llx rcx %llx rdx %llx rbx %llx rsp %llx rsi %llx rdi %llx r10 %llx r11 %llx\n",
-                    regs.rax, regs.rcx, regs.rdx, regs.rbx, regs.rsp, regs.rsi, regs.rdi, regs.r10, regs.r11);
-            return FAIL("signal %d at %#lx, %s pc %#lx block %#lx insn %u", WSTOPSIG(status), (long)rip,
-                        found ? "located" : "not located", (long)regs.rip, b ? (long)b->pc : 0, insn);
+            fprintf(stderr,
+                    "rax %llx rcx %llx rdx %llx rbx %llx rsp %llx rsi %llx rdi %llx r10 %llx r11 "
+                    "%llx\n",
+                    regs.rax, regs.rcx, regs.rdx, regs.rbx, regs.rsp, regs.rsi, regs.rdi, regs.r10,
+                    regs.r11);
+            return FAIL("signal %d at %#lx, %s pc %#lx block %#lx insn %u", WSTOPSIG(status),
+                        (long)rip, found ? "located" : "not located", (long)regs.rip,
+                        b ? (long)b->pc : 0, insn);
         }
         if (!serve(r, &regs, &pc))
             return false;

@@ -16,21 +16,37 @@ static int fib(int n)
     return n < 2 ? n : fib(n - 1) + fib(n - 2);
 }
 
-static int add(int a, int b) { return a + b; }
-static int sub(int a, int b) { return a - b; }
-static int mul(int a, int b) { return a * b; }
+static int add(int a, int b)
+{
+    return a + b;
+}
+static int sub(int a, int b)
+{
+    return a - b;
+}
+static int mul(int a, int b)
+{
+    return a * b;
+}
 static int (*const operations[])(int, int) = {add, sub, mul};
 
 static const char *name(int v)
 {
     switch (v) {
-    case 0: return "zero";
-    case 1: return "one";
-    case 2: return "two";
-    case 3: return "three";
-    case 4: return "four";
-    case 5: return "five";
-    default: return "many";
+    case 0:
+        return "zero";
+    case 1:
+        return "one";
+    case 2:
+        return "two";
+    case 3:
+        return "three";
+    case 4:
+        return "four";
+    case 5:
+        return "five";
+    default:
+        return "many";
     }
 }
 
@@ -52,7 +68,8 @@ int main(void)
     printf("%d %s\n", v, name(v % 7));
     long atomic = 5, expected = 4;
     __atomic_fetch_add(&atomic, 3, __ATOMIC_SEQ_CST);
-    int swapped = __atomic_compare_exchange_n(&atomic, &expected, 9, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    int swapped =
+        __atomic_compare_exchange_n(&atomic, &expected, 9, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
     printf("%ld %ld %d\n", atomic, expected, swapped);
 
     /* memory: vector copies, and REP both ways, short and long */

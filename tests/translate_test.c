@@ -63,8 +63,8 @@ static pid_t spawn(int code_fd, int data_fd, int ctx_fd, int cache_fd)
     }
     if (mmap((void *)CODE, CODE_BYTES, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED, code_fd, 0) ==
             MAP_FAILED ||
-        mmap((void *)DATA, DATA_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, data_fd, 0) ==
-            MAP_FAILED)
+        mmap((void *)DATA, DATA_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, data_fd,
+             0) == MAP_FAILED)
         _exit(1);
     run_map_here(ctx_fd, cache_fd);
     ptrace(PTRACE_TRACEME, 0, 0, 0);
@@ -84,7 +84,8 @@ static void set_state(pid_t pid, struct machine *m)
 {
     struct iovec v = {m->xstate, m->xstate_bytes};
     m->regs.orig_rax = (unsigned long)-1;
-    if (ptrace(PTRACE_SETREGS, pid, 0, &m->regs) || ptrace(PTRACE_SETREGSET, pid, NT_X86_XSTATE, &v)) {
+    if (ptrace(PTRACE_SETREGS, pid, 0, &m->regs) ||
+        ptrace(PTRACE_SETREGSET, pid, NT_X86_XSTATE, &v)) {
         perror("set registers");
         exit(2);
     }
@@ -173,7 +174,8 @@ static void aim(struct insn *in, const ZydisDecodedOperand *op, struct machine *
     if (op->mem.segment == ZYDIS_REGISTER_FS)
         address -= m->regs.fs_base;
     if (op->mem.base == ZYDIS_REGISTER_RIP || (base < 0 && index < 0)) {
-        uint64_t value = op->mem.base == ZYDIS_REGISTER_RIP ? address - (in->pc + in->length) : address;
+        uint64_t value =
+            op->mem.base == ZYDIS_REGISTER_RIP ? address - (in->pc + in->length) : address;
         if (in->z.raw.disp.size == 32)
             memcpy(in->bytes + in->z.raw.disp.offset, &value, 4);
         else if (in->z.raw.disp.size == 64)
@@ -187,7 +189,8 @@ static void aim(struct insn *in, const ZydisDecodedOperand *op, struct machine *
             free_one = -1; /* xlat */
         if (free_one == index)
             *reg_of(&m->regs, index) = rnd() % 16;
-        *reg_of(&m->regs, base) = free_one < 0 ? address : address - disp - *reg_of(&m->regs, index) * scale;
+        *reg_of(&m->regs, base) =
+            free_one < 0 ? address : address - disp - *reg_of(&m->regs, index) * scale;
     } else if (base >= 0 && index >= 0) {
         *reg_of(&m->regs, base) = (address - disp) / (1 + scale);
     } else if (base >= 0) {
@@ -207,7 +210,8 @@ static void prepare(struct insn *in, struct machine *m)
         const ZydisDecodedOperand *op = &in->ops[i];
         if (op->type != ZYDIS_OPERAND_TYPE_MEMORY)
             continue;
-        uint64_t address = DATA + MIDDLE + 0x400 * n_memory++ + (aligned ? (rnd() % 8) * 64 : rnd() % 512);
+        uint64_t address =
+            DATA + MIDDLE + 0x400 * n_memory++ + (aligned ? (rnd() % 8) * 64 : rnd() % 512);
         if (op->mem.base == ZYDIS_REGISTER_RSP && op->encoding != ZYDIS_OPERAND_ENCODING_MODRM_RM)
             continue;
         aim(in, op, m, address);
@@ -217,7 +221,8 @@ static void prepare(struct insn *in, struct machine *m)
         (in->z.mnemonic == ZYDIS_MNEMONIC_BT || in->z.mnemonic == ZYDIS_MNEMONIC_BTS ||
          in->z.mnemonic == ZYDIS_MNEMONIC_BTR || in->z.mnemonic == ZYDIS_MNEMONIC_BTC)) {
         int reg = urd_insn_register(in->ops[1].reg.value);
-        if (reg != urd_insn_register(in->mem->mem.base) && reg != urd_insn_register(in->mem->mem.index))
+        if (reg != urd_insn_register(in->mem->mem.base) &&
+            reg != urd_insn_register(in->mem->mem.index))
             *reg_of(r, reg) = (uint64_t)((int64_t)(rnd() % 8192) - 4096);
     }
     if (in->z.meta.category == ZYDIS_CATEGORY_STRINGOP)
@@ -249,7 +254,8 @@ static void prepare(struct insn *in, struct machine *m)
 
 /* ---- running and comparing ---- */
 
-static void on_write(void *unused, uint64_t address, uint64_t mask, const uint8_t *bytes, uint64_t size)
+static void on_write(void *unused, uint64_t address, uint64_t mask, const uint8_t *bytes,
+                     uint64_t size)
 {
     for (uint64_t i = 0; i < size; i++)
         if (i >= 64 || mask >> i & 1) {
@@ -315,7 +321,8 @@ static bool run_translated(pid_t pid, struct machine *m, bool rep_fault, unsigne
                 uint64_t id;
                 memcpy(&id, end, 8);
                 if (id != b->id)
-                    fprintf(stderr, "the faulting block is %u, the log says %lu\n", b->id, (long)id);
+                    fprintf(stderr, "the faulting block is %u, the log says %lu\n", b->id,
+                            (long)id);
                 apply_partial(end, b, insn);
             }
             *ret_steps = runner.steps_logged + insn;
@@ -350,8 +357,8 @@ static const char *differs(struct machine *a, struct machine *b, bool compare_lo
     }
     for (int r = 0; r < 16; r++)
         if (*reg_of(&a->regs, r) != *reg_of(&b->regs, r)) {
-            snprintf(text, sizeof text, "register %d native %llx translated %llx", r, *reg_of(&a->regs, r),
-                     *reg_of(&b->regs, r));
+            snprintf(text, sizeof text, "register %d native %llx translated %llx", r,
+                     *reg_of(&a->regs, r), *reg_of(&b->regs, r));
             return text;
         }
     if (a->regs.rip != b->regs.rip) {
@@ -359,7 +366,8 @@ static const char *differs(struct machine *a, struct machine *b, bool compare_lo
         return text;
     }
     if ((a->regs.eflags ^ b->regs.eflags) & 0x244cd5) {
-        snprintf(text, sizeof text, "flags native %llx translated %llx", a->regs.eflags, b->regs.eflags);
+        snprintf(text, sizeof text, "flags native %llx translated %llx", a->regs.eflags,
+                 b->regs.eflags);
         return text;
     }
     if (a->regs.fs_base != b->regs.fs_base)
@@ -413,12 +421,21 @@ static void complain(const char *what, const struct insn *insns, unsigned n, uns
 static bool only_alone(const struct insn *in)
 {
     switch (in->z.mnemonic) {
-    case ZYDIS_MNEMONIC_FNSTENV: case ZYDIS_MNEMONIC_FNSAVE: case ZYDIS_MNEMONIC_FXSAVE:
-    case ZYDIS_MNEMONIC_FXSAVE64: case ZYDIS_MNEMONIC_XSAVE: case ZYDIS_MNEMONIC_XSAVE64:
-    case ZYDIS_MNEMONIC_XSAVEC: case ZYDIS_MNEMONIC_XSAVEC64: case ZYDIS_MNEMONIC_XSAVEOPT:
+    case ZYDIS_MNEMONIC_FNSTENV:
+    case ZYDIS_MNEMONIC_FNSAVE:
+    case ZYDIS_MNEMONIC_FXSAVE:
+    case ZYDIS_MNEMONIC_FXSAVE64:
+    case ZYDIS_MNEMONIC_XSAVE:
+    case ZYDIS_MNEMONIC_XSAVE64:
+    case ZYDIS_MNEMONIC_XSAVEC:
+    case ZYDIS_MNEMONIC_XSAVEC64:
+    case ZYDIS_MNEMONIC_XSAVEOPT:
     case ZYDIS_MNEMONIC_XSAVEOPT64:
-    case ZYDIS_MNEMONIC_POPF: case ZYDIS_MNEMONIC_POPFQ: /* might set the trap flag */ return true;
-    default: return false;
+    case ZYDIS_MNEMONIC_POPF:
+    case ZYDIS_MNEMONIC_POPFQ: /* might set the trap flag */
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -435,7 +452,8 @@ static void test_sequence(const struct form *const *forms, unsigned n, pid_t nat
     }
     random_vectors(&start);
     for (int r = 0; r < 16; r++)
-        *reg_of(&start.regs, r) = n > 1 && rnd() % 2 ? DATA + MIDDLE + rnd() % 0x400 : rnd() >> (rnd() % 64);
+        *reg_of(&start.regs, r) =
+            n > 1 && rnd() % 2 ? DATA + MIDDLE + rnd() % 0x400 : rnd() >> (rnd() % 64);
     start.regs.rsp = DATA + 0x4000 + rnd() % 64 * 8;
     start.regs.rbp = DATA + 0x5000 + rnd() % 64 * 8;
     start.regs.eflags = (rnd() & 0x8d5) | 0x202 | (rnd() % 8 ? 0 : 0x400);
@@ -445,8 +463,9 @@ static void test_sequence(const struct form *const *forms, unsigned n, pid_t nat
     unsigned used = 0;
     for (unsigned i = 0; i < n; i++) {
         struct insn *in = &insns[used];
-        if (!urd_insn_decode(forms[i]->bytes, forms[i]->length, at, probes, in) || in->kind == INSN_STEP ||
-            in->kind == INSN_SYSCALL || (i + 1 < n && in->kind != INSN_COPY)) {
+        if (!urd_insn_decode(forms[i]->bytes, forms[i]->length, at, probes, in) ||
+            in->kind == INSN_STEP || in->kind == INSN_SYSCALL ||
+            (i + 1 < n && in->kind != INSN_COPY)) {
             n_stepped += n == 1;
             if (n == 1)
                 return;
@@ -526,7 +545,8 @@ static void test_all(const struct forms *f, unsigned probes, int trials, int seq
         test_sequence(some, n, native_pid, pid);
     }
     struct urd_translate_stats stats = urd_translate_get_stats(t);
-    printf("probes %u: %lu runs, of them %lu faults; %lu not run (left to the tool), %lu illegal here; "
+    printf("probes %u: %lu runs, of them %lu faults; %lu not run (left to the tool), %lu illegal "
+           "here; "
            "%lu writes logged; %lu blocks, %lu flushes; %lu failures\n",
            probes, n_tested, n_faulted, n_stepped, n_illegal, n_writes, (long)stats.blocks,
            (long)stats.flushes, n_failed);
@@ -559,11 +579,17 @@ int main(int argc, char **argv)
             component_bytes[i] = a;
         }
     }
-    static const char *const binaries[] = {
-        "/bin/bash", "/lib/x86_64-linux-gnu/libc.so.6", "/usr/bin/python3", "/bin/busybox",
-        "/usr/lib/gcc/x86_64-linux-gnu/12/cc1", "/usr/lib/x86_64-linux-gnu/libcrypto.so.3",
-        "/usr/lib/x86_64-linux-gnu/libstdc++.so.6", "/lib/x86_64-linux-gnu/libm.so.6", "/usr/bin/gdb",
-        "/usr/lib/x86_64-linux-gnu/libgcrypt.so.20", "/usr/bin/perl"};
+    static const char *const binaries[] = {"/bin/bash",
+                                           "/lib/x86_64-linux-gnu/libc.so.6",
+                                           "/usr/bin/python3",
+                                           "/bin/busybox",
+                                           "/usr/lib/gcc/x86_64-linux-gnu/12/cc1",
+                                           "/usr/lib/x86_64-linux-gnu/libcrypto.so.3",
+                                           "/usr/lib/x86_64-linux-gnu/libstdc++.so.6",
+                                           "/lib/x86_64-linux-gnu/libm.so.6",
+                                           "/usr/bin/gdb",
+                                           "/usr/lib/x86_64-linux-gnu/libgcrypt.so.20",
+                                           "/usr/bin/perl"};
     struct forms f = {0};
     for (size_t i = 0; i < sizeof binaries / sizeof *binaries; i++)
         forms_harvest(&f, binaries[i], 2);

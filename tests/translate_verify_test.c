@@ -58,7 +58,8 @@ static void snapshot(struct run *r)
     fclose(f);
 }
 
-static void on_write(void *unused, uint64_t address, uint64_t mask, const uint8_t *bytes, uint64_t size)
+static void on_write(void *unused, uint64_t address, uint64_t mask, const uint8_t *bytes,
+                     uint64_t size)
 {
     for (size_t i = 0; i < n_regions; i++)
         if (address >= regions[i].start && address + size <= regions[i].end) {
@@ -81,8 +82,8 @@ static void check(struct run *r)
         for (size_t k = 0; k < size; k++)
             if (now[k] != regions[i].bytes[k]) {
                 if (n_bad++ < 10)
-                    fprintf(stderr, "%#lx is %02x, the log says %02x\n", regions[i].start + k, now[k],
-                            regions[i].bytes[k]);
+                    fprintf(stderr, "%#lx is %02x, the log says %02x\n", regions[i].start + k,
+                            now[k], regions[i].bytes[k]);
                 break;
             }
         free(now);
@@ -117,7 +118,8 @@ static unsigned long step_natively(char *const argv[])
     }
 }
 
-static int run(unsigned probes, char *const argv[], bool verify, int64_t budget, unsigned long *ret_steps)
+static int run(unsigned probes, char *const argv[], bool verify, int64_t budget,
+               unsigned long *ret_steps)
 {
     struct urd_translator *t;
     if (urd_translate_create(probes, &t))
@@ -134,8 +136,8 @@ static int run(unsigned probes, char *const argv[], bool verify, int64_t budget,
     if (budget)
         r.ctx->steps_left = budget;
     bool ok = run_to_end(&r);
-    *ret_steps = probes & URD_PROBE_LOG ? r.steps_logged + r.steps_stepped
-                                        : r.budget_used + r.steps_stepped;
+    *ret_steps =
+        probes & URD_PROBE_LOG ? r.steps_logged + r.steps_stepped : r.budget_used + r.steps_stepped;
     urd_translate_destroy(t);
     close(out);
     return ok ? r.exit_status >> 8 : -1;
@@ -144,7 +146,8 @@ static int run(unsigned probes, char *const argv[], bool verify, int64_t budget,
 int main(int argc, char **argv)
 {
     personality(ADDR_NO_RANDOMIZE);
-    setenv("GLIBC_TUNABLES", "glibc.pthread.rseq=0", 1); /* the kernel writes there whenever it likes */
+    setenv("GLIBC_TUNABLES", "glibc.pthread.rseq=0",
+           1); /* the kernel writes there whenever it likes */
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (argc < 2)
         return 2;
@@ -156,11 +159,13 @@ int main(int argc, char **argv)
     int a = run(URD_PROBE_LOG, command, true, 0, &logged);
     int b = run(URD_PROBE_COUNT, command, false, 70, &counted);
     int c = run(URD_PROBE_COUNT | URD_PROBE_LOG, command, true, 1000, &both);
-    printf("steps: native %lu, logged %lu, counted %lu, both %lu; exit %d %d %d; memory checked %lu times, %lu "
+    printf("steps: native %lu, logged %lu, counted %lu, both %lu; exit %d %d %d; memory checked "
+           "%lu times, %lu "
            "bytes written, %lu bad\n",
            want, logged, counted, both, a, b, c, n_checks, n_bytes, n_bad);
     want = skip ? logged : want;
-    bool bad = want != logged || want != counted || want != both || n_bad || a < 0 || a != b || a != c;
+    bool bad =
+        want != logged || want != counted || want != both || n_bad || a < 0 || a != b || a != c;
     puts(bad ? "FAILED" : "ok");
     return bad;
 }

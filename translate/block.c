@@ -29,170 +29,6 @@
  */
 #include "translate/internal.h"
 
-/* Registers nothing mentions much in compiled code come first. */
-static const int8_t preference[] = {R11, R10, R15, R14, R13, R9, R12, R8, RBP, RBX, RDI, RSI, RDX, RAX};
-static const int8_t low_preference[] = {RBP, RBX, RDI, RSI, RDX, RAX};
-
-static bool needs_temp2(const struct insn *in, bool log)
-{
-    if (!log || in->write == WRITE_NONE)
-        return false;
-    return in->write == WRITE_BIT || in->write == WRITE_MASK_K || in->write == WRITE_MASK_VECTOR ||
-           in->write == WRITE_COMPRESS || (in->write == WRITE_READBACK && in->write_bytes > 128) ||
-           (in->written && in->written->mem.segment == ZYDIS_REGISTER_FS);
-}
-
-/* What the block needs beyond the registers in use. */
-struct demand {
-    uint16_t used;
-    bool anchor, temp, temp2;
-};
-
-static struct demand demand_of(struct demand d, const struct insn *in, bool log)
-{
-    d.used |= in->used;
-    d.anchor |= in->rip_relative;
-    d.temp2 |= needs_temp2(in, log);
-    d.temp |= d.temp2 || in->kind == INSN_JUMP_INDIRECT || in->kind == INSN_CALL_INDIRECT ||
-              in->kind == INSN_RET;
-    return d;
-}
-
-static int take(uint16_t *used, const int8_t *from, unsigned n)
-{
-    for (unsigned i = 0; i < n; i++)
-        if (!(*used >> from[i] & 1)) {
-            *used |= (uint16_t)(1 << from[i]);
-            return from[i];
-        }
-    return -1;
-}
-
-struct allocation {
-    int log, count, temp, temp2, anchor;
-};
-
-static bool take_carried(uint16_t *used, struct carried c, struct allocation *ret)
-{
-    uint16_t mask = urd_carried_mask(c);
-    if (*used & mask)
-        return false;
-    *used |= mask;
-    ret->log = c.log;
-    ret->count = c.count;
-    ret->temp = c.temp;
-    return true;
-}
-
-/* hint: what the block that leads here carries, which is best kept. */
-static bool allocate(struct demand d, unsigned probes, struct carried hint, struct carried standard,
-                     struct allocation *ret)
-{
-    uint16_t used = d.used | 1 << RSP | 1 << RCX;
-    *ret = (struct allocation){-1, -1, -1, -1, -1};
-    if (d.anchor && (ret->anchor = take(&used, low_preference, sizeof low_preference)) < 0)
-        return false;
-    bool carry = probes & (URD_PROBE_LOG | URD_PROBE_COUNT);
-    if (!(carry && carried_any(hint) && take_carried(&used, hint, ret)) &&
-        !((carry || d.temp) && take_carried(&used, standard, ret))) {
-        if ((probes & URD_PROBE_LOG) && (ret->log = take(&used, preference, sizeof preference)) < 0)
-            return false;
-        if ((carry || d.temp) && (ret->temp = take(&used, preference, sizeof preference)) < 0)
-            return false;
-        if ((probes & URD_PROBE_COUNT) && (ret->count = take(&used, preference, sizeof preference)) < 0)
-            return false;
-    }
-    return !d.temp2 || (ret->temp2 = take(&used, preference, sizeof preference)) >= 0;
-}
-
-/* ---- decoding ---- */
-
-static size_t read_code(struct urd_translator *t, uint64_t pc, const struct urd_code_reader *reader,
-                        uint8_t *buffer, size_t size)
-{
-    size_t done = 0;
-    while (done < size) {
-        uint64_t number = (pc + done) >> 12, at = (pc + done) & 0xfff;
-        size_t slot = number % (sizeof t->code / sizeof *t->code);
-        if (t->code[slot].number != number + 1) {
-            t->code[slot].got = 0;
-            reader->read(reader->data, number << 12, t->code[slot].bytes, 4096, &t->code[slot].got);
-            t->code[slot].number = number + 1;
-        }
-        if (at >= t->code[slot].got)
-            break;
-        size_t n = t->code[slot].got - at < size - done ? t->code[slot].got - at : size - done;
-        memcpy(buffer + done, t->code[slot].bytes + at, n);
-        done += n;
-    }
-    return done;
-}
-
-unsigned urd_block_decode(struct urd_translator *t, uint64_t pc,
-                          const struct urd_code_reader *reader, struct insn *insns,
-                          bool *ret_unreadable)
-{
-    bool log = t->probes & URD_PROBE_LOG;
-    struct demand demand = {0};
-    struct allocation unused;
-    unsigned n = 0, record = 8;
-    *ret_unreadable = false;
-    for (uint64_t at = pc; n < MAX_INSNS; n++) {
-        struct insn *in = &insns[n];
-        uint8_t bytes[15];
-        if (n && (urd_map_get(&t->stops, at) || at == t->cut))
-            break;
-        size_t got = read_code(t, at, reader, bytes, sizeof bytes);
-        if (!urd_insn_decode(bytes, got, at, t->probes, in)) {
-            *ret_unreadable = true;
-            break;
-        }
-        if (in->kind == INSN_STEP)
-            break;
-        struct urd_slot slot;
-        unsigned more = urd_insn_slot(in, &slot) ? urd_slot_bytes(&slot) : 0;
-        struct demand next = demand_of(demand, in, log);
-        if (n && (record + more > MAX_RECORD_BYTES || !allocate(next, t->probes, CARRIED_NONE, t->standard, &unused)))
-            break;
-        demand = next;
-        record += more;
-        at += in->length;
-        if (in->kind != INSN_COPY)
-            return n + 1;
-    }
-    return n;
-}
-
-static enum urd_block_end end_of(const struct insn *last)
-{
-    switch (last->kind) {
-    case INSN_JUMP: return URD_END_JUMP;
-    case INSN_BRANCH: return URD_END_BRANCH;
-    case INSN_CALL: return URD_END_CALL;
-    case INSN_JUMP_INDIRECT: return URD_END_JUMP_INDIRECT;
-    case INSN_CALL_INDIRECT: return URD_END_CALL_INDIRECT;
-    case INSN_RET: return URD_END_RET;
-    case INSN_SYSCALL: return URD_END_SYSCALL;
-    default: return URD_END_FALL;
-    }
-}
-
-void urd_block_describe(struct block *b, const struct insn *insns, unsigned n)
-{
-    uint8_t *lengths = urd_xcalloc(n ? n : 1, 1);
-    struct urd_slot *slots = urd_xcalloc(n ? n : 1, sizeof *slots);
-    b->pub.n_insns = (uint8_t)n;
-    for (unsigned i = 0; i < n; i++) {
-        lengths[i] = insns[i].length;
-        b->pub.bytes += insns[i].length;
-        if (urd_insn_slot(&insns[i], &slots[b->pub.n_slots]))
-            slots[b->pub.n_slots++].insn = (uint8_t)i;
-    }
-    b->pub.end = n ? (uint8_t)end_of(&insns[n - 1]) : URD_END_FALL;
-    b->pub.insn_lengths = lengths;
-    b->pub.slots = slots;
-}
-
 /* ---- the entry and the beginning of the body ---- */
 
 /* All registers are the subject's, and are again afterwards. */
@@ -247,7 +83,8 @@ static void emit_entry(struct gen *g, bool stop, bool cut)
     urd_gen_jump(g, e, b->hot);
 }
 
-/* The first instruction has at least 5 bytes: a jump takes its place when the block is invalidated. */
+/* The first instruction has at least 5 bytes: a jump takes its place when the block is invalidated.
+ */
 static void emit_log_start(struct gen *g, unsigned record_bytes)
 {
     struct emit *e = &g->hot;
@@ -267,7 +104,7 @@ static void emit_count(struct gen *g)
     emit_u8(e, 0x80 | (unsigned)(c & 7) << 3 | (unsigned)(c & 7));
     if ((c & 7) == 4)
         emit_u8(e, 0x24);
-    emit_u32(e, (uint32_t)-(int)g->n_insns);
+    emit_u32(e, (uint32_t) - (int)g->n_insns);
     g->b->counted = urd_gen_offset(g, e->at);
     emit_mov(e, t, c);
     emit_u8(e, 0x48 | (t >= 8)); /* bswap t */
@@ -429,7 +266,7 @@ static void emit_body(struct gen *g)
         if (in->kind == INSN_REP) {
             urd_gen_rep(g, in);
         } else if (in->kind == INSN_COPY && g->log && urd_insn_slot(in, &slot)) {
-            if (needs_temp2(in, true))
+            if (urd_plan_needs_temp2(in, true))
                 urd_gen_spill(g, g->reg_temp2);
             urd_gen_logged(g, in);
             g->log_at += urd_slot_bytes(&slot);
@@ -457,8 +294,8 @@ static void start(struct gen *g, struct carried hint)
     struct demand d = {0};
     struct allocation a;
     for (unsigned i = 0; i < g->n_insns; i++)
-        d = demand_of(d, &g->insns[i], g->log);
-    bool enough = allocate(d, g->t->probes, hint, g->t->standard, &a);
+        d = urd_plan_demand(d, &g->insns[i], g->log);
+    bool enough = urd_plan_allocate(d, g->t->probes, hint, g->t->standard, &a);
     urd_check(enough, "one instruction uses every register");
     g->reg_log = a.log;
     g->reg_count = a.count;
@@ -477,8 +314,9 @@ static void start(struct gen *g, struct carried hint)
 static void join(struct gen *g, bool plain_entry)
 {
     struct urd_translator *t = g->t;
-    if (t->last_fall.branch && t->last_fall.pc == g->b->pub.pc && t->last_fall.branch + 4 == t->hot &&
-        plain_entry && carried_same(t->last_fall.carries, g->carries)) {
+    if (t->last_fall.branch && t->last_fall.pc == g->b->pub.pc &&
+        t->last_fall.branch + 4 == t->hot && plain_entry &&
+        carried_same(t->last_fall.carries, g->carries)) {
         g->hot.at -= 5;
         urd_cache_forget_edge(t, g->b->pub.pc, t->last_fall.branch);
     }
@@ -494,8 +332,8 @@ static void emit_block(struct gen *g)
         emit_log_start(g, record_bytes(b));
     if (g->count)
         emit_count(g);
-    bool long_first = g->insns[0].kind == INSN_COPY && !g->insns[0].rip_relative &&
-                      g->insns[0].length >= 5;
+    bool long_first =
+        g->insns[0].kind == INSN_COPY && !g->insns[0].rip_relative && g->insns[0].length >= 5;
     if (!g->log && !g->count && !long_first)
         emit_nop(&g->hot, 5);
     b->body = urd_gen_offset(g, g->hot.at);
@@ -533,9 +371,14 @@ struct block *urd_block_build(struct urd_translator *t, uint64_t pc,
     if (!n && unreadable)
         return NULL;
     struct block *b = urd_xcalloc(1, sizeof *b);
-    struct gen g = {.t = t, .b = b, .insns = insns, .n_insns = n,
-                    .log = t->probes & URD_PROBE_LOG, .count = t->probes & URD_PROBE_COUNT,
-                    .hot = {t->map + t->hot}, .cold = {t->map + t->cold}};
+    struct gen g = {.t = t,
+                    .b = b,
+                    .insns = insns,
+                    .n_insns = n,
+                    .log = t->probes & URD_PROBE_LOG,
+                    .count = t->probes & URD_PROBE_COUNT,
+                    .hot = {t->map + t->hot},
+                    .cold = {t->map + t->cold}};
     b->pub.pc = pc;
     b->pub.id = t->n_blocks;
     urd_block_describe(b, insns, n);

@@ -205,7 +205,8 @@ static bool touches(const struct block *b, uint64_t start, uint64_t size)
 }
 
 /* A jump over the instruction at `at`, with its rel32 written in one go, that waits for pc. */
-static void replace_by_jump(struct urd_translator *t, uint32_t at, uint64_t pc, struct carried carries)
+static void replace_by_jump(struct urd_translator *t, uint32_t at, uint64_t pc,
+                            struct carried carries)
 {
     uint8_t jump[5] = {0xe9};
     uint64_t *word = (uint64_t *)(void *)(t->map + (at & ~7u)), value = *word;

@@ -29,7 +29,8 @@ static void detect(struct features *f)
         __asm__("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
         enabled = (uint64_t)hi << 32 | lo;
     }
-    /* AMX tiles (17, 18) are left out: programs must ask for them, and no one saves them by hand. */
+    /* AMX tiles (17, 18) are left out: programs must ask for them, and no one saves them by hand.
+     */
     for (unsigned i = 2; i < 63; i++)
         if ((enabled >> i & 1) && i != 17 && i != 18 && __get_cpuid_count(0xd, i, &a, &b, &c, &d) &&
             a + b > f->xsave_bytes)
@@ -121,9 +122,8 @@ static bool changes_registers(const struct insn *in)
         if (in->ops[i].type == ZYDIS_OPERAND_TYPE_REGISTER &&
             (in->ops[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE))
             return true;
-    return in->z.cpu_flags &&
-           (in->z.cpu_flags->modified | in->z.cpu_flags->set_0 | in->z.cpu_flags->set_1 |
-            in->z.cpu_flags->undefined);
+    return in->z.cpu_flags && (in->z.cpu_flags->modified | in->z.cpu_flags->set_0 |
+                               in->z.cpu_flags->set_1 | in->z.cpu_flags->undefined);
 }
 
 static bool string_repeated(const struct insn *in)
@@ -134,6 +134,7 @@ static bool string_repeated(const struct insn *in)
     return false;
 }
 
+/* clang-format off */
 /* Instructions whose kind or write goes by their name. */
 static void by_name(struct insn *in)
 {
@@ -264,7 +265,9 @@ static void by_name(struct insn *in)
         in->kind = INSN_STEP;
 }
 
-/* The log can hold a masked store's mask only for elements of these sizes. */
+/* clang-format on */
+
+/* How a write is logged when the name did not say. */
 static void default_write(struct insn *in)
 {
     const ZydisDecodedOperand *op = in->written;
@@ -320,8 +323,8 @@ bool urd_insn_decode(const uint8_t *bytes, size_t n, uint64_t pc, unsigned probe
     ZydisDecoderContext context;
     if (!n || !ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, &context, bytes, n, &in->z)))
         return false;
-    if (!ZYAN_SUCCESS(ZydisDecoderDecodeOperands(&decoder, &context, &in->z, in->ops,
-                                                 in->z.operand_count)))
+    if (!ZYAN_SUCCESS(
+            ZydisDecoderDecodeOperands(&decoder, &context, &in->z, in->ops, in->z.operand_count)))
         return false;
     in->length = in->z.length;
     memcpy(in->bytes, bytes, in->length);
@@ -346,22 +349,30 @@ bool urd_insn_slot(const struct insn *in, struct urd_slot *ret)
     struct urd_slot slot = {.kind = URD_SLOT_WRITE, .size = in->write_bytes};
     switch (in->kind) {
     case INSN_CALL:
-    case INSN_CALL_INDIRECT: slot.size = 8; break;
+    case INSN_CALL_INDIRECT:
+        slot.size = 8;
+        break;
     case INSN_RET:
         slot.kind = URD_SLOT_SP;
         slot.size = 8;
         break;
-    case INSN_REP: slot.kind = URD_SLOT_REP; break;
+    case INSN_REP:
+        slot.kind = URD_SLOT_REP;
+        break;
     default:
         switch (in->write) {
         case WRITE_NONE:
-        case WRITE_SCATTER: return false;
+        case WRITE_SCATTER:
+            return false;
         case WRITE_CMPXCHG:
         case WRITE_MASK_K:
         case WRITE_MASK_VECTOR:
         case WRITE_MASK_BYTES:
-        case WRITE_COMPRESS: slot.kind = URD_SLOT_COND; break;
-        default: break;
+        case WRITE_COMPRESS:
+            slot.kind = URD_SLOT_COND;
+            break;
+        default:
+            break;
         }
     }
     *ret = slot;
@@ -372,9 +383,13 @@ unsigned urd_slot_bytes(const struct urd_slot *slot)
 {
     unsigned data = (slot->size + 7u) & ~7u;
     switch (slot->kind) {
-    case URD_SLOT_WRITE: return 8 + data;
-    case URD_SLOT_COND: return 16 + data;
-    case URD_SLOT_REP: return 16;
-    default: return 8;
+    case URD_SLOT_WRITE:
+        return 8 + data;
+    case URD_SLOT_COND:
+        return 16 + data;
+    case URD_SLOT_REP:
+        return 16;
+    default:
+        return 8;
     }
 }

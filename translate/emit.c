@@ -66,8 +66,8 @@ void emit_op_mem(struct emit *e, unsigned prefix, unsigned opcode, unsigned size
         emit_u8(e, prefix & 0xff);
     if (size == 2)
         emit_u8(e, 0x66);
-    unsigned rex = (size == 8 ? 8 : 0) | (reg >= 8 ? 4 : 0) | (m.index >= 8 ? 2 : 0) |
-                   (m.base >= 8 ? 1 : 0);
+    unsigned rex =
+        (size == 8 ? 8 : 0) | (reg >= 8 ? 4 : 0) | (m.index >= 8 ? 2 : 0) | (m.base >= 8 ? 1 : 0);
     if (rex || (size == 1 && reg >= 4))
         emit_u8(e, 0x40 | rex);
     if (opcode > 0xffff)
@@ -96,11 +96,20 @@ void emit_load(struct emit *e, int reg, struct emit_mem m)
 void emit_load_size(struct emit *e, int reg, struct emit_mem m, unsigned size)
 {
     switch (size) {
-    case 1: emit_op_mem(e, 0, 0x0fb6, 4, reg, m); break;
-    case 2: emit_op_mem(e, 0, 0x0fb7, 4, reg, m); break;
-    case 4: emit_op_mem(e, 0, 0x8b, 4, reg, m); break;
-    case 8: emit_op_mem(e, 0, 0x8b, 8, reg, m); break;
-    default: urd_check(false, "load of %u bytes", size);
+    case 1:
+        emit_op_mem(e, 0, 0x0fb6, 4, reg, m);
+        break;
+    case 2:
+        emit_op_mem(e, 0, 0x0fb7, 4, reg, m);
+        break;
+    case 4:
+        emit_op_mem(e, 0, 0x8b, 4, reg, m);
+        break;
+    case 8:
+        emit_op_mem(e, 0, 0x8b, 8, reg, m);
+        break;
+    default:
+        urd_check(false, "load of %u bytes", size);
     }
 }
 

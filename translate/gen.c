@@ -42,7 +42,7 @@ void urd_gen_unspill(struct gen *g, int reg)
     if (!(g->spilled >> reg & 1))
         return;
     emit_ctx_load(&g->hot, reg, urd_ctx_scratch(reg));
-    g->spilled &= (uint16_t)~(1 << reg);
+    g->spilled &= (uint16_t) ~(1 << reg);
     urd_gen_note(g);
 }
 

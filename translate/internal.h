@@ -3,8 +3,8 @@
  *
  * PURPOSE  The translator's state, a decoded instruction, and the code generator of one block.
  * NOT      For other folders: they include translate.h.
- * CONTEXT  Host pointers point into the tool's writable mapping of the cache file. `cache offset` is
- *          the same place as a 32-bit offset; the subject sees it at URD_CACHE_BASE + offset.
+ * CONTEXT  Host pointers point into the tool's writable mapping of the cache file. `cache offset`
+ * is the same place as a 32-bit offset; the subject sees it at URD_CACHE_BASE + offset.
  */
 #ifndef URD_TRANSLATE_INTERNAL_H
 #define URD_TRANSLATE_INTERNAL_H
@@ -93,8 +93,10 @@ struct mem_parts {
 };
 
 /** Decode bytes at pc. False: not a known instruction, or cut short (n too small). */
-bool urd_insn_decode(const uint8_t *bytes, size_t n, uint64_t pc, unsigned probes, struct insn *ret);
-int urd_insn_register(ZydisRegister reg); /* number of the general register that contains reg, or -1 */
+bool urd_insn_decode(const uint8_t *bytes, size_t n, uint64_t pc, unsigned probes,
+                     struct insn *ret);
+int urd_insn_register(
+    ZydisRegister reg); /* number of the general register that contains reg, or -1 */
 uint64_t urd_insn_rip_target(const struct insn *in);
 /** Which slot the instruction logs. False when it logs none. */
 bool urd_insn_slot(const struct insn *in, struct urd_slot *ret);
@@ -108,9 +110,9 @@ struct features {
 const struct features *urd_translate_features(void);
 
 /**
- * Registers that stay in instrumentation's hands from block to block: the log pointer, the steps left,
- * and one scratch register. Their application values are in their homes meanwhile, and ctx->log_pos and
- * ctx->steps_left are out of date. -1 for none.
+ * Registers that stay in instrumentation's hands from block to block: the log pointer, the steps
+ * left, and one scratch register. Their application values are in their homes meanwhile, and
+ * ctx->log_pos and ctx->steps_left are out of date. -1 for none.
  */
 struct carried {
     int8_t log, count, temp;
@@ -141,8 +143,8 @@ struct block {
     uint32_t indirect;      /* cache offset where indirect branches come in, see lookup.c */
     struct carried accepts; /* a branch that carries these may go straight to `hot` */
     struct carried carries; /* within its body */
-    uint32_t counted;       /* from here on its steps are subtracted and its instructions under way */
-    uint32_t body;          /* where its instructions begin: a fault before that is an exit */
+    uint32_t counted; /* from here on its steps are subtracted and its instructions under way */
+    uint32_t body;    /* where its instructions begin: a fault before that is an exit */
     uint32_t *insn_offsets; /* n_insns + 1 */
     uint32_t *done_offsets; /* n_insns: the instruction itself is over here; logging may follow */
     struct spill_event *events;
@@ -152,9 +154,10 @@ struct block {
 
 /** A branch to an address that is not translated. */
 struct edge {
-    uint32_t branch;  /* cache offset of its rel32 */
-    uint32_t leave;   /* of the rel32 that ends the code which gives up what is carried; 0: nothing is */
-    uint32_t next;    /* index + 1 of the next one with that target */
+    uint32_t branch; /* cache offset of its rel32 */
+    uint32_t
+        leave; /* of the rel32 that ends the code which gives up what is carried; 0: nothing is */
+    uint32_t next; /* index + 1 of the next one with that target */
     struct carried carries;
 };
 
@@ -173,7 +176,7 @@ struct urd_translator {
     uint32_t n_blocks, blocks_capacity;
     uint32_t *order; /* ids in order of their address, since the last flush */
     uint32_t n_order, order_capacity;
-    struct urd_map by_pc; /* pc -> id + 1 of live blocks */
+    struct urd_map by_pc;   /* pc -> id + 1 of live blocks */
     struct urd_map waiting; /* pc -> index + 1 in edges */
     struct edge *edges;
     uint32_t n_edges, edges_capacity;
@@ -184,9 +187,9 @@ struct urd_translator {
     struct urd_map singles; /* pc -> id + 1 of urd_translate_single's blocks */
     uint64_t cut;
     uint32_t n_table;
-    struct urd_map constants;           /* value -> cache offset */
+    struct urd_map constants;        /* value -> cache offset */
     uint32_t miss_tail, probe, trap; /* cache offsets of shared code */
-    uint64_t out_of_budget;          /* pc of the block whose budget fault is being turned into an exit */
+    uint64_t out_of_budget; /* pc of the block whose budget fault is being turned into an exit */
     struct {
         uint32_t branch; /* rel32 of the jump that the code before t->hot ends with, or 0 */
         uint64_t pc;
@@ -267,13 +270,29 @@ void urd_gen_probe(struct gen *g);
 void urd_cache_edge(struct urd_translator *t, struct emit *cold, uint64_t pc, uint32_t branch,
                     struct carried carries);
 void urd_cache_forget_edge(struct urd_translator *t, uint64_t pc, uint32_t branch);
-/* block.c */
-struct block *urd_block_build(struct urd_translator *t, uint64_t pc,
-                              const struct urd_code_reader *reader, struct carried hint,
-                              uint64_t ret_next[3], unsigned *ret_n_next);
+/* plan.c */
+/** What a block needs beyond the registers in use. */
+struct demand {
+    uint16_t used;
+    bool anchor, temp, temp2;
+};
+
+struct allocation {
+    int log, count, temp, temp2, anchor;
+};
+
+struct demand urd_plan_demand(struct demand d, const struct insn *in, bool log);
+bool urd_plan_needs_temp2(const struct insn *in, bool log);
+/** hint: what the block that leads here carries, which is best kept. False: too few registers. */
+bool urd_plan_allocate(struct demand d, unsigned probes, struct carried hint,
+                       struct carried standard, struct allocation *ret);
 /** Instructions from pc up to where a block must end. Returns their number. */
 unsigned urd_block_decode(struct urd_translator *t, uint64_t pc,
                           const struct urd_code_reader *reader, struct insn *insns,
                           bool *ret_unreadable);
 void urd_block_describe(struct block *b, const struct insn *insns, unsigned n);
+/* block.c */
+struct block *urd_block_build(struct urd_translator *t, uint64_t pc,
+                              const struct urd_code_reader *reader, struct carried hint,
+                              uint64_t ret_next[3], unsigned *ret_n_next);
 #endif

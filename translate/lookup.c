@@ -53,7 +53,8 @@ void urd_table_put(struct urd_translator *t, const struct block *b, bool wanted)
     uint64_t pc = b->pub.pc, cache = URD_CACHE_BASE + b->indirect;
     if (wanted || *direct(t, pc) == URD_CACHE_BASE + t->probe)
         __atomic_store_n(direct(t, pc), cache, __ATOMIC_RELEASE);
-    struct way *end = (struct way *)(void *)(t->map + BUCKETS_START + BUCKETS_BYTES) - 1, *hole = NULL;
+    struct way *end = (struct way *)(void *)(t->map + BUCKETS_START + BUCKETS_BYTES) - 1,
+               *hole = NULL;
     for (struct way *w = bucket(t, pc); w < end; w++) {
         if (w->negative_pc == -pc) {
             __atomic_store_n(&w->cache, cache + OK_OFFSET, __ATOMIC_RELEASE);

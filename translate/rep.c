@@ -64,7 +64,8 @@ void urd_gen_rep(struct gen *g, const struct insn *in)
         if (!(urd_carried_mask(g->carries) >> r & 1))
             urd_gen_unspill(g, r);
     unsigned element = in->write_bytes;
-    struct emit_mem address = EMIT_AT(g->reg_log, g->log_at), bytes = EMIT_AT(g->reg_log, g->log_at + 8);
+    struct emit_mem address = EMIT_AT(g->reg_log, g->log_at),
+                    bytes = EMIT_AT(g->reg_log, g->log_at + 8);
     emit_store(e, RDI, address);
     emit_store(e, RCX, bytes);
     urd_gen_copy(g, in);
@@ -72,7 +73,7 @@ void urd_gen_rep(struct gen *g, const struct insn *in)
     urd_gen_spill(g, RAX);
     urd_gen_spill(g, RSI);
     urd_gen_spill(g, RDI);
-    emit_u8(e, 0x9f); /* lahf */
+    emit_u8(e, 0x9f);                 /* lahf */
     emit_bytes(e, "\x0f\x90\xc0", 3); /* seto al */
     emit_ctx_store(e, RAX, urd_ctx_scratch(SCRATCH_FLAGS));
     emit_load(e, RCX, bytes);
@@ -97,7 +98,7 @@ void urd_gen_rep(struct gen *g, const struct insn *in)
     emit_bytes(e, "\x48\x83\xe7\xf8", 4); /* and rdi, -8 */
     restore(g, e);
     long_one(g, e->at, in->pc + in->length);
-    g->spilled &= (uint16_t)~(1 << RAX | 1 << RSI | 1 << RDI | urd_carried_mask(g->carries));
+    g->spilled &= (uint16_t) ~(1 << RAX | 1 << RSI | 1 << RDI | urd_carried_mask(g->carries));
     g->carries = CARRIED_NONE;
     urd_gen_note(g);
 }

@@ -14,8 +14,16 @@
 static bool dropped(uint8_t prefix)
 {
     switch (prefix) {
-    case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65: case 0x67: return true;
-    default: return false;
+    case 0x26:
+    case 0x2e:
+    case 0x36:
+    case 0x3e:
+    case 0x64:
+    case 0x65:
+    case 0x67:
+        return true;
+    default:
+        return false;
     }
 }
 

@@ -85,15 +85,25 @@ static void readback(struct gen *g, const struct insn *in)
 static bool plain_vector_opcode(const struct insn *in, uint8_t *ret_opcode, uint8_t *ret_pp)
 {
     switch (in->z.mnemonic) {
-    case ZYDIS_MNEMONIC_MOVAPS: case ZYDIS_MNEMONIC_MOVAPD: case ZYDIS_MNEMONIC_MOVDQA:
-    case ZYDIS_MNEMONIC_MOVNTPS: case ZYDIS_MNEMONIC_MOVNTPD: case ZYDIS_MNEMONIC_MOVNTDQ:
-    case ZYDIS_MNEMONIC_VMOVAPS: case ZYDIS_MNEMONIC_VMOVAPD: case ZYDIS_MNEMONIC_VMOVDQA:
-    case ZYDIS_MNEMONIC_VMOVNTPS: case ZYDIS_MNEMONIC_VMOVNTPD: case ZYDIS_MNEMONIC_VMOVNTDQ:
-    case ZYDIS_MNEMONIC_VMOVDQA32: case ZYDIS_MNEMONIC_VMOVDQA64:
+    case ZYDIS_MNEMONIC_MOVAPS:
+    case ZYDIS_MNEMONIC_MOVAPD:
+    case ZYDIS_MNEMONIC_MOVDQA:
+    case ZYDIS_MNEMONIC_MOVNTPS:
+    case ZYDIS_MNEMONIC_MOVNTPD:
+    case ZYDIS_MNEMONIC_MOVNTDQ:
+    case ZYDIS_MNEMONIC_VMOVAPS:
+    case ZYDIS_MNEMONIC_VMOVAPD:
+    case ZYDIS_MNEMONIC_VMOVDQA:
+    case ZYDIS_MNEMONIC_VMOVNTPS:
+    case ZYDIS_MNEMONIC_VMOVNTPD:
+    case ZYDIS_MNEMONIC_VMOVNTDQ:
+    case ZYDIS_MNEMONIC_VMOVDQA32:
+    case ZYDIS_MNEMONIC_VMOVDQA64:
         *ret_opcode = 0x11; /* movups, vmovups */
         *ret_pp = 0;
         return true;
-    default: return false;
+    default:
+        return false;
     }
 }
 
@@ -106,8 +116,8 @@ static unsigned vector_store(const struct insn *in, int base, int32_t disp, uint
     changed.mem = NULL;
     changed.bytes[at - 1] = opcode;
     bool evex = in->z.encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX;
-    bool quad_elements = in->z.mnemonic == ZYDIS_MNEMONIC_VMOVAPD ||
-                         in->z.mnemonic == ZYDIS_MNEMONIC_VMOVDQA64;
+    bool quad_elements =
+        in->z.mnemonic == ZYDIS_MNEMONIC_VMOVAPD || in->z.mnemonic == ZYDIS_MNEMONIC_VMOVDQA64;
     if (evex) {
         uint8_t *p = &changed.bytes[in->z.raw.evex.offset];
         bool masked = p[3] & 7;
@@ -164,7 +174,8 @@ static void push(struct gen *g, const struct insn *in)
     emit_store(e, RSP, slot_at(g, 0));
     const ZydisDecodedOperand *op = &in->ops[0];
     int reg = op->type == ZYDIS_OPERAND_TYPE_REGISTER ? urd_insn_register(op->reg.value) : -1;
-    if (in->write_bytes == 8 && reg >= 0 && reg != RSP && op->visibility != ZYDIS_OPERAND_VISIBILITY_HIDDEN) {
+    if (in->write_bytes == 8 && reg >= 0 && reg != RSP &&
+        op->visibility != ZYDIS_OPERAND_VISIBILITY_HIDDEN) {
         emit_store(e, reg, slot_at(g, 8));
     } else if (in->write_bytes == 8 && op->type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
         emit_store_imm(e, (int32_t)op->imm.value.s, slot_at(g, 8));
@@ -341,17 +352,32 @@ static void bit_string(struct gen *g, const struct insn *in)
 void urd_gen_logged(struct gen *g, const struct insn *in)
 {
     switch (in->write) {
-    case WRITE_REPEAT: repeat(g, in); break;
-    case WRITE_READBACK: readback(g, in); break;
-    case WRITE_PUSH: push(g, in); break;
-    case WRITE_ENTER: enter(g, in); break;
-    case WRITE_CMPXCHG: cmpxchg(g, in); break;
-    case WRITE_BIT: bit_string(g, in); break;
+    case WRITE_REPEAT:
+        repeat(g, in);
+        break;
+    case WRITE_READBACK:
+        readback(g, in);
+        break;
+    case WRITE_PUSH:
+        push(g, in);
+        break;
+    case WRITE_ENTER:
+        enter(g, in);
+        break;
+    case WRITE_CMPXCHG:
+        cmpxchg(g, in);
+        break;
+    case WRITE_BIT:
+        bit_string(g, in);
+        break;
     case WRITE_MASK_K:
     case WRITE_MASK_VECTOR:
     case WRITE_MASK_BYTES:
-    case WRITE_COMPRESS: masked(g, in); break;
+    case WRITE_COMPRESS:
+        masked(g, in);
+        break;
     case WRITE_NONE:
-    case WRITE_SCATTER: urd_check(false, "nothing to log at %#lx", (unsigned long)in->pc);
+    case WRITE_SCATTER:
+        urd_check(false, "nothing to log at %#lx", (unsigned long)in->pc);
     }
 }
