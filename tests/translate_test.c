@@ -471,6 +471,9 @@ static void test_sequence(const struct form *const *forms, unsigned n, pid_t nat
                 return;
             continue;
         }
+        /* Its push stays done when the end of its frame faults; then it is run again. */
+        if (in->z.mnemonic == ZYDIS_MNEMONIC_ENTER && in->ops[0].imm.value.u > 0x1000)
+            continue;
         if (n > 1 && only_alone(in))
             continue;
         prepare(in, &start);

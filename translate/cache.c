@@ -152,7 +152,7 @@ void urd_cache_forget_edge(struct urd_translator *t, uint64_t pc, uint32_t branc
 }
 
 /* A new block is complete: let those who wait for it, and everyone else, find it. */
-static void publish(struct urd_translator *t, struct block *b, bool wanted)
+static void publish(struct urd_translator *t, struct block *b)
 {
     uint64_t *head = urd_map_get(&t->waiting, b->pub.pc);
     if (head) {
@@ -161,7 +161,6 @@ static void publish(struct urd_translator *t, struct block *b, bool wanted)
                 link_edge(t, &t->edges[i - 1], b);
         urd_map_remove(&t->waiting, b->pub.pc);
     }
-    urd_table_put(t, b, wanted);
 }
 
 void urd_translate_link(struct urd_translator *t, uint64_t exit_link, uint64_t cache)
@@ -288,19 +287,26 @@ static bool nearly_full(const struct urd_translator *t)
            t->n_table + EAGER_BLOCKS > BUCKETS_LIMIT;
 }
 
-/* Translate from pc on, depth first, fall-throughs before jump targets, so that code follows where it
- * falls. Returns the number of blocks made. */
-static unsigned translate_from(struct urd_translator *t, uint64_t pc,
-                               const struct urd_code_reader *reader, struct block **made)
+/* What one call makes. */
+struct batch {
+    struct block *made[EAGER_BLOCKS + 1];
+    uint64_t returns[EAGER_BLOCKS + 1]; /* where calls among them return to */
+    unsigned n_made, n_returns;
+};
+
+/* Translate from pc on, depth first, fall-throughs before jump targets, so that code follows where
+ * it falls. */
+static void translate_from(struct urd_translator *t, uint64_t pc,
+                           const struct urd_code_reader *reader, struct batch *batch)
 {
     struct {
         uint64_t pc;
         struct carried hint;
     } todo[EAGER_BLOCKS * 3 + 4];
-    unsigned n_todo = 0, n_made = 0;
+    unsigned n_todo = 0;
     todo[n_todo].hint = CARRIED_NONE;
     todo[n_todo++].pc = pc;
-    while (n_todo && n_made <= EAGER_BLOCKS && !(n_made && nearly_full(t))) {
+    while (n_todo && batch->n_made <= EAGER_BLOCKS && !(batch->n_made && nearly_full(t))) {
         uint64_t at = todo[--n_todo].pc, next[3];
         struct carried hint = todo[n_todo].hint;
         unsigned n_next = 0;
@@ -308,28 +314,29 @@ static unsigned translate_from(struct urd_translator *t, uint64_t pc,
             continue;
         struct block *b = urd_block_build(t, at, reader, hint, next, &n_next);
         if (!b && at == pc)
-            return 0;
+            return;
         if (!b)
             continue;
         add_block(t, b);
-        made[n_made++] = b;
+        batch->made[batch->n_made++] = b;
+        if (b->pub.end == URD_END_CALL || b->pub.end == URD_END_CALL_INDIRECT)
+            batch->returns[batch->n_returns++] = b->pub.pc + b->pub.bytes;
         for (unsigned i = n_next; i-- > 0;) {
-            todo[n_todo].hint = i == 2 ? CARRIED_NONE : b->carries;
+            todo[n_todo].hint = b->carries;
             todo[n_todo++].pc = next[i];
         }
     }
-    return n_made;
 }
 
 urd_err *urd_translate_block(struct urd_translator *t, uint64_t pc,
                              const struct urd_code_reader *reader, uint64_t *ret_cache)
 {
-    if (t->out_of_budget == pc && pc) {
-        t->out_of_budget = 0;
+    uint64_t out_of_budget = t->out_of_budget;
+    t->out_of_budget = 0;
+    if (out_of_budget == pc && pc) {
         *ret_cache = URD_CACHE_BASE + t->trap; /* ctx has the exit already */
         return NULL;
     }
-    t->out_of_budget = 0;
     uint64_t *known = urd_map_get(&t->by_pc, pc);
     if (known) {
         urd_table_put(t, t->blocks[*known - 1], true);
@@ -341,11 +348,20 @@ urd_err *urd_translate_block(struct urd_translator *t, uint64_t pc,
     for (size_t i = 0; i < sizeof t->code / sizeof *t->code; i++)
         t->code[i].number = 0;
     t->last_fall.branch = 0;
-    struct block *made[EAGER_BLOCKS + 1];
-    unsigned n = translate_from(t, pc, reader, made);
-    for (unsigned i = 0; i < n; i++)
-        publish(t, made[i], i == 0);
-    *ret_cache = n ? made[0]->pub.cache : 0;
+    /* A direct branch that comes here waits for it; otherwise an indirect one has asked. */
+    bool indirect = !urd_map_get(&t->waiting, pc);
+    struct batch batch = {.n_made = 0};
+    translate_from(t, pc, reader, &batch);
+    for (unsigned i = 0; i < batch.n_made; i++)
+        publish(t, batch.made[i]);
+    if (batch.n_made && indirect)
+        urd_table_put(t, batch.made[0], true);
+    for (unsigned i = 0; i < batch.n_returns; i++) {
+        uint64_t *id = urd_map_get(&t->by_pc, batch.returns[i]);
+        if (id)
+            urd_table_put(t, t->blocks[*id - 1], false);
+    }
+    *ret_cache = batch.n_made ? batch.made[0]->pub.cache : 0;
     return NULL;
 }
 

@@ -18,6 +18,7 @@
  * the last bucket stops that from wrapping round. Key 0 is an empty entry and ends a probe; key 1 (pc -1)
  * is one that was removed. A miss leaves for the tool with all registers and exit_pc.
  *
+ * In the tables are the addresses that an indirect branch has missed, and those behind calls.
  * What is carried (internal.h) stays in its registers, if they are the standard ones.
  */
 #include "translate/internal.h"
@@ -51,15 +52,11 @@ void urd_table_reset(struct urd_translator *t)
 void urd_table_put(struct urd_translator *t, const struct block *b, bool wanted)
 {
     uint64_t pc = b->pub.pc, cache = URD_CACHE_BASE + b->indirect;
-    if (wanted || *direct(t, pc) == URD_CACHE_BASE + t->probe)
-        __atomic_store_n(direct(t, pc), cache, __ATOMIC_RELEASE);
     struct way *end = (struct way *)(void *)(t->map + BUCKETS_START + BUCKETS_BYTES) - 1,
                *hole = NULL;
     for (struct way *w = bucket(t, pc); w < end; w++) {
-        if (w->negative_pc == -pc) {
-            __atomic_store_n(&w->cache, cache + OK_OFFSET, __ATOMIC_RELEASE);
-            return;
-        }
+        if (w->negative_pc == -pc)
+            return; /* the tool enters blocks for other reasons, too */
         if (w->negative_pc == REMOVED && w != bucket(t, 0) && !hole)
             hole = w;
         if (w->negative_pc)
@@ -68,8 +65,10 @@ void urd_table_put(struct urd_translator *t, const struct block *b, bool wanted)
             hole = w;
         break;
     }
+    if (wanted || *direct(t, pc) == URD_CACHE_BASE + t->probe)
+        __atomic_store_n(direct(t, pc), cache, __ATOMIC_RELEASE);
     if (!hole)
-        return; /* the tail is full: such a target misses each time, until the next flush */
+        return; /* the tail is full: such a target may miss each time, until the next flush */
     /* Others may be probing: the address before the key that makes it count. */
     __atomic_store_n(&hole->cache, cache + OK_OFFSET, __ATOMIC_RELEASE);
     __atomic_store_n(&hole->negative_pc, -pc, __ATOMIC_RELEASE);
