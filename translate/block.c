@@ -311,15 +311,39 @@ static void start(struct gen *g, struct carried hint)
 }
 
 /* The block before may end with a jump to here, and nobody runs it yet: leave that out. */
-static void join(struct gen *g, bool plain_entry)
+static bool join(struct gen *g, bool plain_entry)
 {
     struct urd_translator *t = g->t;
-    if (t->last_fall.branch && t->last_fall.pc == g->b->pub.pc &&
-        t->last_fall.branch + 4 == t->hot && plain_entry &&
-        carried_same(t->last_fall.carries, g->carries)) {
-        g->hot.at -= 5;
-        urd_cache_forget_edge(t, g->b->pub.pc, t->last_fall.branch);
-    }
+    if (!t->last_fall.branch || t->last_fall.pc != g->b->pub.pc ||
+        t->last_fall.branch + 4 != t->hot || !plain_entry ||
+        !carried_same(t->last_fall.carries, g->carries))
+        return false;
+    g->hot.at -= 5;
+    urd_cache_forget_edge(t, g->b->pub.pc, t->last_fall.branch);
+    return true;
+}
+
+/* The block's ways in. */
+static void emit_entries(struct gen *g, bool stop, bool cut, bool indirect)
+{
+    struct block *b = g->b;
+    bool plain_entry = g->n_insns && !stop && !cut;
+    bool joined = join(g, plain_entry);
+    b->accepts = plain_entry ? g->carries : CARRIED_NONE;
+    /* An indirect branch falls from its own entry into the body, when it can. */
+    bool hot = indirect && !joined && plain_entry &&
+               (!carried_any(g->carries) || carried_same(g->carries, g->t->standard));
+    if (hot)
+        urd_gen_indirect_entry(g, &g->hot);
+    emit_align_patch(&g->hot, 0, 5);
+    b->hot = urd_gen_offset(g, g->hot.at);
+    if (plain_entry && !carried_any(g->carries))
+        b->entry = b->hot;
+    else
+        emit_entry(g, stop, cut);
+    b->pub.cache = URD_CACHE_BASE + b->entry;
+    if (!hot)
+        urd_gen_indirect_entry(g, &g->cold);
 }
 
 static void emit_block(struct gen *g)
@@ -363,7 +387,7 @@ static void link_edges(struct gen *g, uint64_t *next, unsigned *n_next)
 
 struct block *urd_block_build(struct urd_translator *t, uint64_t pc,
                               const struct urd_code_reader *reader, struct carried hint,
-                              uint64_t ret_next[3], unsigned *ret_n_next)
+                              bool indirect, uint64_t ret_next[3], unsigned *ret_n_next)
 {
     static __thread struct insn insns[MAX_INSNS];
     bool unreadable;
@@ -383,19 +407,7 @@ struct block *urd_block_build(struct urd_translator *t, uint64_t pc,
     b->pub.id = t->n_blocks;
     urd_block_describe(b, insns, n);
     start(&g, hint);
-    struct carried carries = g.carries;
-    bool stop = urd_map_get(&t->stops, pc), cut = t->cut && t->cut == pc;
-    bool plain_entry = n && !stop && !cut;
-    join(&g, plain_entry);
-    emit_align_patch(&g.hot, 0, 5);
-    b->hot = urd_gen_offset(&g, g.hot.at);
-    b->accepts = plain_entry ? carries : CARRIED_NONE;
-    if (plain_entry && !carried_any(carries))
-        b->entry = b->hot;
-    else
-        emit_entry(&g, stop, cut);
-    b->pub.cache = URD_CACHE_BASE + b->entry;
-    urd_gen_indirect_entry(&g);
+    emit_entries(&g, urd_map_get(&t->stops, pc), t->cut && t->cut == pc, indirect);
     if (n)
         emit_block(&g);
     else

@@ -39,6 +39,7 @@ urd_err *urd_translate_create(unsigned probes, struct urd_translator **ret)
     t->standard.log = probes & URD_PROBE_LOG ? R11 : -1;
     t->standard.count = !(probes & URD_PROBE_COUNT) ? -1 : probes & URD_PROBE_LOG ? R15 : R11;
     t->standard.temp = R10;
+    t->hash_mask = urd_translate_features()->fast_pext ? (1u << DIRECT_BITS) - 1 : 0xffff;
     t->fd = memfd_create("urd-code-cache", MFD_CLOEXEC);
     t->map = MAP_FAILED;
     if (t->fd >= 0 && ftruncate(t->fd, URD_CACHE_BYTES) == 0)
@@ -296,33 +297,38 @@ struct batch {
 
 /* Translate from pc on, depth first, fall-throughs before jump targets, so that code follows where
  * it falls. */
-static void translate_from(struct urd_translator *t, uint64_t pc,
+static void translate_from(struct urd_translator *t, uint64_t pc, bool indirect,
                            const struct urd_code_reader *reader, struct batch *batch)
 {
     struct {
         uint64_t pc;
         struct carried hint;
+        bool indirect; /* likely to be reached by an indirect branch */
     } todo[EAGER_BLOCKS * 3 + 4];
     unsigned n_todo = 0;
     todo[n_todo].hint = CARRIED_NONE;
+    todo[n_todo].indirect = indirect;
     todo[n_todo++].pc = pc;
     while (n_todo && batch->n_made <= EAGER_BLOCKS && !(batch->n_made && nearly_full(t))) {
         uint64_t at = todo[--n_todo].pc, next[3];
         struct carried hint = todo[n_todo].hint;
+        bool wanted = todo[n_todo].indirect;
         unsigned n_next = 0;
         if (urd_map_get(&t->by_pc, at))
             continue;
-        struct block *b = urd_block_build(t, at, reader, hint, next, &n_next);
+        struct block *b = urd_block_build(t, at, reader, hint, wanted, next, &n_next);
         if (!b && at == pc)
             return;
         if (!b)
             continue;
         add_block(t, b);
         batch->made[batch->n_made++] = b;
-        if (b->pub.end == URD_END_CALL || b->pub.end == URD_END_CALL_INDIRECT)
+        bool calls = b->pub.end == URD_END_CALL || b->pub.end == URD_END_CALL_INDIRECT;
+        if (calls)
             batch->returns[batch->n_returns++] = b->pub.pc + b->pub.bytes;
         for (unsigned i = n_next; i-- > 0;) {
             todo[n_todo].hint = b->carries;
+            todo[n_todo].indirect = calls && next[i] == b->pub.pc + b->pub.bytes;
             todo[n_todo++].pc = next[i];
         }
     }
@@ -351,7 +357,7 @@ urd_err *urd_translate_block(struct urd_translator *t, uint64_t pc,
     /* A direct branch that comes here waits for it; otherwise an indirect one has asked. */
     bool indirect = !urd_map_get(&t->waiting, pc);
     struct batch batch = {.n_made = 0};
-    translate_from(t, pc, reader, &batch);
+    translate_from(t, pc, indirect, reader, &batch);
     for (unsigned i = 0; i < batch.n_made; i++)
         publish(t, batch.made[i]);
     if (batch.n_made && indirect)

@@ -22,6 +22,11 @@ static void detect(struct features *f)
         f->bmi2 = b >> 8 & 1;
         f->fsgsbase = (b & 1) && (getauxval(AT_HWCAP2) & 2); /* the kernel lets us */
     }
+    /* AMD before Zen 3 has pext in microcode. */
+    f->fast_pext = f->bmi2;
+    if (f->bmi2 && __get_cpuid(0, &a, &b, &c, &d) && b == signature_AMD_ebx &&
+        __get_cpuid(1, &a, &b, &c, &d) && (a >> 8 & 15) + (a >> 20 & 255) < 0x19)
+        f->fast_pext = false;
     f->xsave_bytes = 576;
     uint64_t enabled = 3;
     if (__get_cpuid(1, &a, &b, &c, &d) && (c >> 27 & 1)) {

@@ -24,7 +24,8 @@ enum {
 
 /* The cache file: lookup tables, then code that usually runs, then code that seldom runs. */
 enum {
-    DIRECT_BYTES = 65536 * 8, /* lookup.c: by the low 16 bits of a pc, where to go on */
+    DIRECT_BITS = 18, /* 16 without a fast pext */
+    DIRECT_BYTES = 8 << DIRECT_BITS, /* lookup.c: by the low bits of a pc, where to go on */
     BUCKETS_START = DIRECT_BYTES,
     BUCKETS_BYTES = 65536 * 64 + 0x10000, /* 4 ways of 16 bytes, and a tail to spill into */
     BUCKETS_LIMIT = 150000,               /* entries; more of them flush everything */
@@ -104,7 +105,7 @@ unsigned urd_slot_bytes(const struct urd_slot *slot); /* in the record, without 
 
 /** CPU features of this machine that the code generator asks for. */
 struct features {
-    bool bmi2, fsgsbase;
+    bool bmi2, fsgsbase, fast_pext;
     uint32_t xsave_bytes;
 };
 const struct features *urd_translate_features(void);
@@ -196,6 +197,7 @@ struct urd_translator {
         struct carried carries;
     } last_fall;
     struct carried standard; /* what is carried through an indirect branch */
+    uint64_t hash_mask;      /* low bits of a pc that index the direct table */
     struct {
         uint64_t number;
         size_t got;
@@ -263,7 +265,8 @@ void urd_table_put(struct urd_translator *t, const struct block *b, bool wanted)
 void urd_table_remove(struct urd_translator *t, const struct block *b);
 /** To the address in reg_temp, which is spilled. */
 void urd_gen_indirect(struct gen *g);
-void urd_gen_indirect_entry(struct gen *g);
+/** e: where it goes; in the hot part it must be followed by the body. */
+void urd_gen_indirect_entry(struct gen *g, struct emit *e);
 void urd_gen_probe(struct gen *g);
 /* cache.c */
 /** Let a branch go to pc: now, or when it is translated, and until then to the tool. */
@@ -294,5 +297,5 @@ void urd_block_describe(struct block *b, const struct insn *insns, unsigned n);
 /* block.c */
 struct block *urd_block_build(struct urd_translator *t, uint64_t pc,
                               const struct urd_code_reader *reader, struct carried hint,
-                              uint64_t ret_next[3], unsigned *ret_n_next);
+                              bool indirect, uint64_t ret_next[3], unsigned *ret_n_next);
 #endif

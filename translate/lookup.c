@@ -4,17 +4,18 @@
  * A branch has its target in the standard scratch register (r10) and ends with
  *
  *     mov gs:[home rcx], rcx
- *     movzx ecx, r10w                  the low 16 bits are the hash: a movzx touches no flag
+ *     pext rcx, r10, [18 low bits]     the hash; neither this nor movzx ecx, r10w touches a flag
  *     jmp gs:[rcx*8 + direct table]    the table is in reach of %gs with a disp32
  *
- * and each block has, in the cold part, an entry for such jumps that makes sure it is the right one:
+ * and each block has an entry for such jumps that makes sure it is the right one (right before the body
+ * when indirect branches are likely to come, else in the cold part):
  *
  *     mov rcx, -pc; lea rcx, [rcx+r10]; jrcxz ok; jmp probe
  *     ok: mov rcx, gs:[home rcx]; jmp body
  *
  * When two addresses share a hash one of them has the direct table; the other is found by `probe`, which
  * searches the bucket table: entries {-pc, cache address of its ok}, 4 to a bucket of one cache line,
- * the bucket chosen by the same 16 bits. Full buckets spill into the next ones; the tail behind
+ * the bucket chosen by the low 16 bits. Full buckets spill into the next ones; the tail behind
  * the last bucket stops that from wrapping round. Key 0 is an empty entry and ends a probe; key 1 (pc -1)
  * is one that was removed. A miss leaves for the tool with all registers and exit_pc.
  *
@@ -31,7 +32,7 @@ enum { REMOVED = 1, OK_OFFSET = 21 /* of `ok` within a block's entry for indirec
 
 static uint64_t *direct(struct urd_translator *t, uint64_t pc)
 {
-    return (uint64_t *)(void *)t->map + (pc & 0xffff);
+    return (uint64_t *)(void *)t->map + (pc & t->hash_mask);
 }
 
 static struct way *bucket(struct urd_translator *t, uint64_t pc)
@@ -41,7 +42,7 @@ static struct way *bucket(struct urd_translator *t, uint64_t pc)
 
 void urd_table_reset(struct urd_translator *t)
 {
-    for (uint64_t i = 0; i < 65536; i++)
+    for (uint64_t i = 0; i <= t->hash_mask; i++)
         *direct(t, i) = URD_CACHE_BASE + t->probe;
     if (t->n_table)
         memset(t->map + BUCKETS_START, 0, BUCKETS_BYTES);
@@ -88,8 +89,15 @@ void urd_table_remove(struct urd_translator *t, const struct block *b)
         }
 }
 
+/* pext rcx, reg, mask: neither it nor movzx touches a flag */
+static void emit_hash(struct gen *g, struct emit *e, int reg)
+{
+    uint8_t op[4] = {0xc4, 0xe2, (uint8_t)(0x80 | (~(unsigned)reg & 15) << 3 | 2), 0xf5};
+    urd_gen_load_constant_op(g, e, op, 4, RCX, g->t->hash_mask);
+}
+
 /* movzx ecx, reg(16) */
-static void emit_hash(struct emit *e, int reg)
+static void emit_low16(struct emit *e, int reg)
 {
     if (reg >= 8)
         emit_u8(e, 0x41);
@@ -120,14 +128,16 @@ void urd_gen_indirect(struct gen *g)
         if (r != RCX && !(urd_carried_mask(standard) >> r & 1))
             urd_gen_unspill(g, r);
     urd_gen_spill(g, RCX);
-    emit_hash(e, target);
+    if (g->t->hash_mask == 0xffff)
+        emit_low16(e, target);
+    else
+        emit_hash(g, e, target);
     emit_op_mem(e, 0x65, 0xff, 4, 4,
                 (struct emit_mem){-1, RCX, 8, (int32_t)(URD_CACHE_BASE - URD_CONTEXT_BASE)});
 }
 
-void urd_gen_indirect_entry(struct gen *g)
+void urd_gen_indirect_entry(struct gen *g, struct emit *e)
 {
-    struct emit *e = &g->cold;
     struct block *b = g->b;
     struct carried standard = g->t->standard;
     b->indirect = urd_gen_offset(g, e->at);
@@ -141,11 +151,13 @@ void urd_gen_indirect_entry(struct gen *g)
     urd_check(urd_gen_offset(g, e->at) == b->indirect + OK_OFFSET, "entry for indirect branches");
     emit_ctx_load(e, RCX, urd_ctx_scratch(RCX));
     if (carried_any(standard) && carried_same(standard, b->accepts)) {
-        urd_gen_jump(g, e, b->hot);
+        if (e != &g->hot)
+            urd_gen_jump(g, e, b->hot);
         return;
     }
     urd_gen_leave(e, standard);
-    urd_gen_jump(g, e, b->entry);
+    if (e != &g->hot)
+        urd_gen_jump(g, e, b->entry);
 }
 
 /* rcx is spilled and so is what is standard; the target is in the standard scratch register. */
@@ -154,7 +166,7 @@ void urd_gen_probe(struct gen *g)
     struct emit *e = &g->cold;
     int target = g->t->standard.temp;
     emit_ctx_store(e, RDX, urd_ctx_scratch(RDX));
-    emit_hash(e, target);
+    emit_low16(e, target);
     emit_bytes(e, "\x48\x8d\x15", 3); /* lea rdx, [rip + buckets] */
     emit_u32(e, BUCKETS_START - (urd_gen_offset(g, e->at) + 4));
     emit_lea(e, RCX, (struct emit_mem){-1, RCX, 8, 0});
