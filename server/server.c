@@ -95,7 +95,7 @@ static urd_err *serve(const struct urd_server_options *o, struct urd_http *h, in
 
 urd_err *urd_server_run(const struct urd_server_options *options)
 {
-    int fd, port;
+    int fd = -1, port = 0;
     URD_TRY(listen_on(options->port, &fd, &port));
     stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (stop_fd < 0) {
