@@ -336,6 +336,7 @@ class App {
   async walk() {
     if (this.moving) return;
     this.moving = true;
+    this.changed();
     let at = this.state.at;
     try {
       while (this.moves.length) {
