@@ -6,7 +6,8 @@
  *   {"part":{"name":"stack","rows":[...],"summary":{...}}}
  *   {"part":{"name":"lines","summary":{...,"lines":N},"text":[...],"counts":[...],"in_call":[LINE...]}}
  *   {"part":{"name":"code","rows":[...],"summary":{...}}}      instead of or after "lines": there is no source
- *   {"part":{"name":"vars","rows":[...],"summary":{...}}}
+ *   {"part":{"name":"vars","rows":[...],"summary":{...}}}      registers when the frame has no variables
+ *   {"part":{"name":"children EXPR","rows":[...],"summary":{...}}}  for each line of `expand`
  *   {"summary":{"at":...,"frame":N}}
  * A part that fails has "error" and the others go on; without a place there is nothing to go on with.
  * `have` names the path whose text and counts the page holds already: they are then left out, since they do not
@@ -14,6 +15,8 @@
  */
 #include "server/answer.h"
 #include "base/buf.h"
+
+#define MAX_EXPAND 20 /* open values */
 
 struct asked {
     json_t *question; /* of the request: at, frame, with, file, have */
@@ -133,6 +136,53 @@ static urd_err *send_lines(struct asked *a)
     return send_part(a, "code", at_moment(a, json_pack("{s:s,s:O}", "q", "disassemble", "pc", pc)));
 }
 
+/** Without variables (no debug information) the registers are what there is to see. */
+static urd_err *add_registers(struct asked *a, json_t *rows)
+{
+    json_t *part, *row;
+    size_t i;
+    URD_TRY(ask_part(a, "reg", at_moment(a, json_pack("{s:s}", "q", "reg")), &part));
+    json_array_foreach(json_object_get(part, "rows"), i, row) {
+        const char *name = text_of(row, "name");
+        json_t *fields = json_pack("{s:s,s:s,s:s,s:b}", "type", "", "status", "ok", "kind", "register", "has_children", 0);
+        json_object_set_new(fields, "expr", json_sprintf("$%s", name ? name : ""));
+        json_object_update_missing(row, fields);
+        json_decref(fields);
+        json_array_append(rows, row);
+    }
+    json_decref(part);
+    return NULL;
+}
+
+static urd_err *send_values(struct asked *a)
+{
+    json_t *part;
+    URD_TRY(ask_part(a, "vars", at_moment(a, json_pack("{s:s}", "q", "values")), &part));
+    json_t *rows = json_object_get(part, "rows");
+    urd_err *err = NULL;
+    if (!json_array_size(rows) && !json_object_get(part, "error"))
+        err = add_registers(a, rows);
+    if (err) {
+        json_decref(part);
+        return err;
+    }
+    return urd_answer_line(a->stream, "part", part);
+}
+
+/** The values that are open in the page: each line of `expand` is an expression. */
+static urd_err *send_children(struct asked *a)
+{
+    const char *at = text_of(a->question, "expand");
+    for (int n = 0; at && *at && n < MAX_EXPAND; n++) {
+        size_t size = strcspn(at, "\n");
+        URD_AUTO_FREE char *expr = strndup(at, size);
+        URD_AUTO_FREE char *name = urd_xprintf("children %s", expr);
+        URD_TRY(send_part(a, name, at_moment(a, json_pack("{s:s,s:s}", "q", "children", "expr", expr))));
+        at += size + (at[size] == '\n');
+    }
+    return NULL;
+}
+
 static urd_err *send_all(struct asked *a)
 {
     json_t *question = json_pack("{s:s}", "q", "moment");
@@ -160,7 +210,8 @@ static urd_err *send_all(struct asked *a)
     if (wanted(a, "lines"))
         URD_TRY(send_lines(a));
     if (wanted(a, "vars"))
-        URD_TRY(send_part(a, "vars", at_moment(a, json_pack("{s:s}", "q", "values"))));
+        URD_TRY(send_values(a));
+    URD_TRY(send_children(a));
     return urd_answer_line(a->stream, "summary",
                            json_pack("{s:s,s:O*}", "at", a->at, "frame", json_object_get(a->question, "frame")));
 }

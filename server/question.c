@@ -161,8 +161,8 @@ json_t *urd_question_list(void)
     }
     json_array_append_new(list, json_pack("{s:s,s:s,s:[s]}", "q", "any", "path", "/api/v1/ask",
                                           "fields", "q"));
-    json_array_append_new(list, json_pack("{s:s,s:s,s:[s,s,s,s,s]}", "q", "moment-all", "path",
+    json_array_append_new(list, json_pack("{s:s,s:s,s:[s,s,s,s,s,s]}", "q", "moment-all", "path",
                                           "/api/v1/moment-all", "fields", "at", "frame", "with",
-                                          "file", "have"));
+                                          "file", "have", "expand"));
     return json_pack("{s:i,s:o}", "version", 1, "endpoints", list);
 }

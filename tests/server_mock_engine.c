@@ -406,6 +406,22 @@ static urd_err *ask_stack(struct ask *a)
     return NULL;
 }
 
+/** Place and moment of the last write before a moment, or null. */
+static json_t *last_write(struct ask *a, const struct object *o, int before)
+{
+    json_t *found = json_null();
+    for (int i = 0; i < a->e->run.n_writes && a->e->run.writes[i].moment < before; i++) {
+        const struct mock_write *w = &a->e->run.writes[i];
+        struct mock_moment *m = moment_at(a, w->moment);
+        const struct mock_frame *f = &m->frames[m->depth - 1];
+        if (w->address + 4 <= o->address || w->address >= o->address + (uint64_t)o->size)
+            continue;
+        json_decref(found);
+        found = json_pack("{s:o,s:s,s:o,s:i}", "moment", moment_of(m, 5), "function", function_name(a, f->function), "file", file_name(a), "line", f->line);
+    }
+    return found;
+}
+
 static urd_err *ask_values(struct ask *a)
 {
     int index, steps;
@@ -413,19 +429,16 @@ static urd_err *ask_values(struct ask *a)
     struct mock_moment *m = moment_at(a, index), *before = moment_at(a, index - 1);
     const struct mock_frame *f = frame_of(a, m);
     int depth = (int)(f - m->frames);
-    if (a->e->nodebug) {
-        static const char *const names[] = {"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp"};
-        for (int i = 0; i < 8; i++)
-            URD_TRY(give(a, json_pack("{s:s,s:s,s:o,s:s,s:s,s:b,s:b,s:s}", "name", names[i], "type", "", "value",
-                                      hex(0x7ffe0000u + (uint64_t)index * (unsigned)i), "status", "ok", "kind",
-                                      "register", "changed", i == 0, "has_children", 0, "expr", names[i])));
+    if (a->e->nodebug)
         return NULL;
-    }
     for (int i = 0; i < MOCK_LOCALS && mock_local_names[f->function][i]; i++) {
         const char *name = local_name(a, f->function, i);
         struct object o = {mock_local_address(depth, i), 4, f->locals[i], 0};
         bool changed = before->depth == m->depth && before->frames[depth].locals[i] != f->locals[i];
-        URD_TRY(give(a, value_row(name, name, i < mock_arguments[f->function] ? "argument" : "local", &o, m, changed)));
+        json_t *row = value_row(name, name, i < mock_arguments[f->function] ? "argument" : "local", &o, m, changed);
+        if (changed)
+            json_object_set_new(row, "last", last_write(a, &o, index));
+        URD_TRY(give(a, row));
     }
     if (f->function == MOCK_STORE) {
         URD_TRY(give(a, json_pack("{s:s,s:s,s:n,s:s,s:s,s:s,s:b,s:b,s:s}", "name", "key", "type", "long", "value",
@@ -437,7 +450,19 @@ static urd_err *ask_values(struct ask *a)
     }
     struct object cache = {mock_cache_address, 272, 0, .is_cache = true};
     bool changed = memcmp(before->cache, m->cache, sizeof m->cache) != 0;
-    return give(a, value_row("cache", "cache", "global", &cache, m, changed));
+    json_t *row = value_row("cache", "cache", "global", &cache, m, changed);
+    json_object_set_new(row, "last", last_write(a, &cache, index));
+    return give(a, row);
+}
+
+static urd_err *ask_reg(struct ask *a)
+{
+    static const char *const names[] = {"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp"};
+    int index, steps;
+    URD_TRY(find_moment(a, &index, &steps));
+    for (unsigned i = 0; i < 8; i++)
+        URD_TRY(give(a, json_pack("{s:s,s:o}", "name", names[i], "value", hex(0x7ffe0000u + (uint64_t)index * i))));
+    return NULL;
 }
 
 static urd_err *ask_children(struct ask *a)
@@ -498,14 +523,14 @@ static urd_err *ask_blame(struct ask *a)
     URD_TRY(resolve(a, m, frame_of(a, m), field(a, "expr") ? field(a, "expr") : "", &o));
     if (o.is_constant)
         return urd_err_at(URD_ERROR(URD_ERR_QUESTION, "a constant is not in memory"), 0, NULL);
-    bool all = json_is_true(json_object_get(a->q, "all"));
+    bool all = json_is_true(json_object_get(a->q, "all")), after = json_is_true(json_object_get(a->q, "after"));
     json_int_t limit = number(a, "limit", 1 << 30);
     const struct mock_write *last = NULL;
     for (int i = 0; i < a->e->run.n_writes && limit > 0; i++) {
         const struct mock_write *w = &a->e->run.writes[i];
         if (w->address + 4 <= o.address || w->address >= o.address + (uint64_t)o.size)
             continue;
-        for (int k = 0; all && k < (a->e->huge ? 60000 : 1) && limit > 0; k++, limit--)
+        for (int k = 0; all && (after || w->moment < index) && k < (a->e->huge ? 60000 : 1) && limit > 0; k++, limit--)
             URD_TRY(give_write(a, w, k));
         if (w->moment < index)
             last = w;
@@ -809,7 +834,7 @@ urd_err *urd_query_ask(struct urd_engine *e, const json_t *question, urd_row_fn 
         {"moment", ask_moment}, {"move", ask_move}, {"stack", ask_stack}, {"values", ask_values}, {"children", ask_children},
         {"eval", ask_eval}, {"blame", ask_blame}, {"print", ask_print}, {"lines", ask_lines}, {"calls", ask_calls},
         {"source", ask_source}, {"disassemble", ask_disassemble}, {"timeline", ask_timeline}, {"sql", ask_sql},
-        {"search", ask_search}, {"files", ask_files},
+        {"search", ask_search}, {"files", ask_files}, {"reg", ask_reg},
     };
     const char *q = json_string_value(json_object_get(question, "q"));
     if (e->slow)

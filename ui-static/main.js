@@ -166,6 +166,7 @@ class App {
     if (file) p.set("file", file);
     const have = this.part("lines").part?.summary?.path;
     if (have && this.files.has(have)) p.set("have", have);
+    if (this.expanded.size) p.set("expand", [...this.expanded].slice(-20).join("\n"));
     slot.want(key, (onItems, signal) => api.ask(`/api/v1/moment-all?${p}`, (items) => {
       for (const item of items) if (item.part) this.prepare(item.part);
       return onItems(items);
@@ -235,13 +236,16 @@ class App {
     return this.place?.at ?? null;
   }
 
+  // {rows, error} of an open value, with the moment's answer or, when it was opened since, asked for by itself.
   childrenOf(expr) {
+    const { part } = this.part(`children ${expr}`);
+    if (part) return part;
     const at = this.part("vars").at;
     if (!this.children.has(expr)) this.children.set(expr, new Slot(() => this.changed()));
     const slot = this.children.get(expr);
     const frame = this.state.frame;
     slot.want(JSON.stringify([at, frame, expr]), (onItems, signal) => api.ask({ q: "children", at, frame, expr }, onItems, signal), 10_000);
-    return slot;
+    return slot.shown;
   }
 
   // ---- questions ----
@@ -306,7 +310,7 @@ class App {
     const end = Number(all?.to ?? this.info?.clock_end ?? 0);
     const near = range ?? all;
     return { end, buckets: all?.buckets ?? [], tasks: near?.tasks ?? [], events: near?.events ?? [], outputs: near?.outputs ?? [],
-      range: this.state.range, now: this.place ? Number(this.place.clock) : null, at: this.at, finding: this.finding(all, end),
+      range: this.state.range, now: Number.isFinite(Number(this.place?.clock ?? NaN)) ? Number(this.place.clock) : null, at: this.at, finding: this.finding(all, end),
       questions: [...this.questions.values()].filter((q) => q.kind !== "sql" && this.slots[q.kind].shown?.rows.length)
         .map((q) => ({ label: q.label, count: this.slots[q.kind].shown.rows.length, rows: this.slots[q.kind].shown.rows })),
       go: (at) => this.actions.go(at),

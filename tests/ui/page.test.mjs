@@ -40,6 +40,20 @@ test("after each move all panels show one moment, with at most two requests", { 
   await done(page);
 });
 
+test("open values come with the move, not by requests of their own", { skip }, async () => {
+  const page = await open(at("10:301"));
+  await page.click('.value[data-expr="cache"] .fold');
+  await settled(page);
+  await page.click('.value[data-expr="cache.value"] .fold');
+  await settled(page);
+  page.requests.length = 0;
+  await press(page, "o");
+  await oneMoment(page);
+  assert.match(await text(page, '.value[data-expr="cache.value[3]"]'), /\[3\]\s*1/);
+  assert.ok(page.requests.length <= 2, page.requests.join("\n"));
+  await done(page);
+});
+
 test("fast keys are all obeyed, in order", { skip }, async () => {
   const page = await open(at("10:301"));
   for (let i = 0; i < 6; i++) await page.keyboard.press("i");

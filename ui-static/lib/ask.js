@@ -92,7 +92,7 @@ export function makeBlame(expr, at, frame = 0) {
     fields: { expr },
     line: `blame ${expr}${options}`,
     label: `blame ${expr}`,
-    question: { q: "blame", expr, all: true, order: "asc", ...(at && { at }), ...(frame && { frame }) },
+    question: { q: "blame", expr, all: true, after: true, order: "asc", ...(at && { at }), ...(frame && { frame }) },
     cli: `urd blame ${quote(expr)}${options} --all`,
   };
 }

@@ -14,7 +14,7 @@ export function headerView(app) {
   const { state, info } = app;
   const place = app.place;
   const at = state.at && !state.at.startsWith("@") ? state.at : place?.at ?? "…";
-  const percent = place ? `${Math.floor(Number(place.percent))} %` : "";
+  const percent = Number.isFinite(place?.percent) ? `${Math.floor(Number(place.percent))} %` : "";
   return html`<header data-panel="header" data-at=${at}>
     <b>urd</b><span class="name" title=${(info?.argv ?? []).join(" ")}>${visible(info?.name ?? "")}</span>
     <button class="at" title="Go to a moment (g)" @click=${() => app.actions.goto()}>${at}</button>

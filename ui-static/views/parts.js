@@ -11,7 +11,7 @@ export function momentLink(app, at, text = at) {
 }
 
 export function place(row) {
-  if (!row.file) return row.module ? visible(row.module) : nothing;
+  if (!row.file) return visible(row.module ?? "");
   return visible(`${row.file.split("/").pop()}${row.line ? `:${row.line}` : ""}`);
 }
 

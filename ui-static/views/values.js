@@ -1,6 +1,6 @@
 import { html, nothing } from "../vendor/lit-html.js";
 import { visible } from "../lib/text.js";
-import { emptyView, errorView, momentLink } from "./parts.js";
+import { emptyView, errorView, momentLink, place } from "./parts.js";
 
 const missing = { optimised_out: "optimised out here", not_recorded: "not recorded", unreadable: "cannot be read", too_large: "too large to show" };
 
@@ -23,15 +23,17 @@ function valueView(app, row, depth) {
       <button class="name" title=${`${row.type ?? ""} — who wrote it (w)`} @click=${() => app.actions.blame(row.expr)}>${row.changed ? "* " : ""}${visible(row.name)}</button>
       ${row.status && row.status !== "ok"
         ? html`<span class="missing" title=${visible(row.reason ?? "")}>${missing[row.status] ?? row.status}${row.reason ? `: ${visible(row.reason)}` : ""}
-            ${row.last ? html`, ${momentLink(app, row.last, `last ${row.last}`)}` : nothing}</span>`
+            ${row.last?.moment ? html`, ${momentLink(app, row.last.moment, `last ${row.last.moment}`)}` : nothing}</span>`
         : html`<span class="what" title=${`${visible(row.value ?? "")}\n${row.type ?? ""}`}>${visible(row.value ?? "")}</span>`}
-      <span class="dim kind">${row.kind === "member" || row.kind === "element" ? visible(row.type ?? "") : row.kind ?? ""}</span>
+      ${row.changed && row.last?.moment ? momentLink(app, row.last.moment, `${visible(row.last.function ?? "")} ${place(row.last)}`) : html`<span class="dim kind">${row.kind === "member" || row.kind === "element" ? visible(row.type ?? "") : row.kind ?? ""}</span>`}
     </div>${open ? childrenView(app, row, depth) : nothing}`;
 }
 
 function childrenView(app, row, depth) {
-  const slot = app.childrenOf(row.expr);
-  if (!slot?.shown) return html`<div class="dim value">…</div>`;
-  if (slot.shown.error) return errorView(app, slot.shown.error);
-  return slot.shown.rows.map((child) => valueView(app, child, depth + 1));
+  const answer = app.childrenOf(row.expr);
+  if (!answer) return html`<div class="dim value">…</div>`;
+  if (answer.error) return errorView(app, answer.error);
+  const total = answer.summary?.total;
+  return html`${answer.rows.map((child) => valueView(app, child, depth + 1))}${total > answer.rows.length
+    ? html`<div class="dim value">${answer.rows.length} of ${total}: ask for one by its index</div>` : nothing}`;
 }
