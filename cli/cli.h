@@ -1,4 +1,4 @@
-/** What every verb shares: options, JSON, the table of verbs. */
+/** What every verb shares: the table of verbs (verbs.def). */
 #ifndef URD_CLI_CLI_H
 #define URD_CLI_CLI_H
 #include "base/err.h"
@@ -7,10 +7,9 @@ struct urd_verb {
     const char *name, *arguments, *summary;
     urd_err *(*run)(int argc, char **argv, int *ret_status);
 };
-urd_err *cli_record(int argc, char **argv, int *ret_status);
-urd_err *cli_replay(int argc, char **argv, int *ret_status);
-urd_err *cli_index(int argc, char **argv, int *ret_status);
-urd_err *cli_info(int argc, char **argv, int *ret_status);
-urd_err *cli_ls(int argc, char **argv, int *ret_status);
-urd_err *cli_events(int argc, char **argv, int *ret_status);
+
+#define URD_VERB(name, function, arguments, summary)                                               \
+    urd_err *function(int argc, char **argv, int *ret_status);
+#include "cli/verbs.def"
+#undef URD_VERB
 #endif

@@ -1,0 +1,157 @@
+/**
+ * The engine's insides, shared by the files of questions (q_*.c).
+ *
+ * PURPOSE  The open trace, its index, names of addresses, and live replays at moments.
+ * NOT      Seen by the command line or the server: they ask through ask.h.
+ */
+#ifndef URD_QUERY_ENGINE_H
+#define URD_QUERY_ENGINE_H
+#include "debuginfo/cfi.h"
+#include "debuginfo/image.h"
+#include "debuginfo/value_text.h"
+#include "debuginfo/variable.h"
+#include "query/ask.h"
+#include "query/expr.h"
+#include "query/index.h"
+#include "replay/run_translated.h"
+
+struct image_entry {
+    uint32_t space;
+    uint64_t from, to; /* events: valid for from <= event < to */
+    struct urd_image *image;
+};
+
+/** A replay that stands still at a moment. */
+struct live {
+    struct urd_session *session;
+    struct urd_moment at;
+    uint64_t stamp;
+};
+
+#define PARKED 10
+
+struct urd_engine {
+    char *directory;
+    struct urd_trace *trace;
+    struct urd_index *index; /* NULL: not indexed */
+    struct urd_module **modules; /* by stored file */
+    bool *module_failed;
+    struct image_entry images[16];
+    unsigned n_images;
+    struct live live;             /* where the last question looked */
+    struct live parked[PARKED];   /* places to start from */
+    uint64_t stamp;
+    sqlite3 *tables;              /* a connection with the virtual tables; made when needed */
+    struct engine_thread *thread;
+};
+
+/** The answer under way: rows go out through it. */
+struct answer {
+    struct urd_engine *engine;
+    const json_t *question;
+    urd_row_fn row;
+    void *data;
+    json_t *summary;
+    uint64_t rows, limit; /* limit 0: none */
+    bool truncated;
+};
+
+/** Give a row (taken over). *ret_full (may be NULL) becomes true when the limit is reached. */
+urd_err *answer_row(struct answer *a, json_t *row, bool *ret_full) URD_MUST_USE;
+const char *question_text(const struct answer *a, const char *field); /* NULL when missing or empty */
+int64_t question_number(const struct answer *a, const char *field, int64_t otherwise);
+bool question_flag(const struct answer *a, const char *field);
+urd_err *question_need(const struct answer *a, const char *field, const char **ret) URD_MUST_USE;
+/** "at", or the default moment. */
+urd_err *question_moment(struct answer *a, struct urd_moment *ret) URD_MUST_USE;
+urd_err *need_index(struct urd_engine *e) URD_MUST_USE;
+
+json_t *json_moment(struct urd_moment m);
+json_t *json_hex(uint64_t v);
+json_t *json_text(const char *text, size_t size); /* bytes that are no UTF-8 are shown as \xNN */
+json_t *json_bytes(const uint8_t *bytes, size_t size); /* hex digits in memory order */
+
+/* names.c */
+struct urd_module *engine_module(struct urd_engine *e, uint32_t file_index);
+/** The modules mapped executable in a space at an event. Borrowed. */
+urd_err *engine_image(struct urd_engine *e, uint32_t space, uint64_t event, struct urd_image **ret) URD_MUST_USE;
+/** The module that holds a pc in a space, whenever that was mapped. */
+bool engine_place(struct urd_engine *e, uint32_t space, uint64_t pc, struct urd_place *ret);
+struct place_name {
+    char function[256]; /* "" when unknown */
+    char file[1024];    /* full path, "" when unknown */
+    char module[256];
+    unsigned line;
+};
+/** is_caller: pc is a return address. */
+void engine_name(struct urd_engine *e, uint32_t space, uint64_t event, uint64_t pc, bool is_caller,
+                 struct place_name *ret);
+void json_set_place(json_t *row, const struct place_name *n);
+const char *engine_process_name(struct urd_engine *e, int32_t tid);
+/** Name and place of the instruction at a clock into a row: pc, function, file, line, tid, pid. */
+urd_err *json_set_clock_place(struct urd_engine *e, json_t *row, int64_t clock) URD_MUST_USE;
+
+/** Where a LOCATION is: `file.c:42`, `function`, `function$return`, `0x..`; one entry for each address in each space. */
+struct location {
+    struct urd_index_pc *pcs;
+    uint32_t n;
+    bool is_return;     /* stop after the function returned: pcs are its entries */
+    bool is_function;
+    unsigned line;      /* the line found, 0 */
+    char *function;     /* its name, or NULL */
+};
+/** for_arguments: addresses behind the prologue rather than the entry. */
+urd_err *engine_location(struct urd_engine *e, const char *text, bool for_arguments, struct location *ret) URD_MUST_USE;
+void location_deinit(struct location *l);
+
+/* live.c */
+/** The state at a moment. Valid until the next call. */
+urd_err *engine_seek(struct urd_engine *e, struct urd_moment m, struct urd_session **ret) URD_MUST_USE;
+/** A session of one's own at event E (nothing of it is kept); close it. */
+urd_err *engine_session_at(struct urd_engine *e, uint64_t event, struct urd_session **ret) URD_MUST_USE;
+void engine_live_close(struct urd_engine *e);
+urd_err *engine_default_moment(struct urd_engine *e, struct urd_moment *ret) URD_MUST_USE;
+/** The task that a moment belongs to. */
+struct urd_task *live_task(struct urd_session *s);
+
+/** A frame to evaluate in: the registers and memory of a stopped task. */
+struct frame_state {
+    struct urd_frame frame; /* the innermost one */
+    struct urd_task *task;
+    struct urd_caller *callers; /* unwound ones, outwards */
+    unsigned n_callers;
+    struct user_fpregs_struct vectors;
+    bool have_vectors;
+};
+urd_err *frame_open(struct urd_engine *e, struct urd_session *s, struct urd_task *t, uint64_t event,
+                    struct frame_state *ret) URD_MUST_USE;
+void frame_close(struct frame_state *f);
+/** The n-th frame outwards, 0 the innermost; NULL when it cannot be unwound so far. */
+const struct urd_frame *frame_at(struct frame_state *f, unsigned n);
+
+/* questions */
+typedef urd_err *(*question_fn)(struct answer *a);
+urd_err *q_info(struct answer *a);
+urd_err *q_events(struct answer *a);
+urd_err *q_syscalls(struct answer *a);
+urd_err *q_outputs(struct answer *a);
+urd_err *q_tasks(struct answer *a);
+urd_err *q_moment(struct answer *a);
+urd_err *q_move(struct answer *a);
+urd_err *q_stack(struct answer *a);
+urd_err *q_values(struct answer *a);
+urd_err *q_children(struct answer *a);
+urd_err *q_eval(struct answer *a);
+urd_err *q_blame(struct answer *a);
+urd_err *q_print(struct answer *a);
+urd_err *q_calls(struct answer *a);
+urd_err *q_lines(struct answer *a);
+urd_err *q_source(struct answer *a);
+urd_err *q_files(struct answer *a);
+urd_err *q_mem(struct answer *a);
+urd_err *q_reg(struct answer *a);
+urd_err *q_disassemble(struct answer *a);
+urd_err *q_timeline(struct answer *a);
+urd_err *q_sql(struct answer *a);
+urd_err *q_search(struct answer *a);
+#endif

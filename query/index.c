@@ -1,0 +1,741 @@
+#include "query/index.h"
+#include "indexer/schema.h"
+#include "indexer/store.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+/* Decoded rows are kept: questions come in runs that touch the same ones. */
+#define FLOW_CACHE 8
+
+struct flow_step {
+    int64_t clock; /* of the block's first instruction */
+    uint32_t dense;
+    uint16_t insns;
+};
+
+struct flow_cache {
+    struct {
+        uint32_t segment, chunk, n;
+        bool used;
+        uint64_t stamp;
+        struct flow_step *steps;
+    } rows[FLOW_CACHE];
+    uint64_t stamp;
+};
+
+static urd_err *failed(struct urd_index *x)
+{
+    return urd_store_failed(x->db, "cannot read the index");
+}
+
+static urd_err *prepare(struct urd_index *x, const char *sql, sqlite3_stmt **ret)
+{
+    if (sqlite3_prepare_v2(x->db, sql, -1, ret, NULL) != SQLITE_OK)
+        return failed(x);
+    return NULL;
+}
+
+static urd_err *load_events(struct urd_index *x)
+{
+    sqlite3_stmt *q;
+    URD_TRY(prepare(x, "SELECT number, clock, kind, flags, pid, tid, space, other, syscall FROM events "
+                       "ORDER BY number", &q));
+    uint64_t n = 0, capacity = 0;
+    x->events = NULL;
+    URD_PUSH(x->events, n, capacity) = (struct urd_index_event){0};
+    while (sqlite3_step(q) == SQLITE_ROW)
+        URD_PUSH(x->events, n, capacity) = (struct urd_index_event){
+            .clock = sqlite3_column_int64(q, 1), .kind = (uint8_t)sqlite3_column_int(q, 2),
+            .flags = (uint8_t)sqlite3_column_int(q, 3), .pid = sqlite3_column_int(q, 4),
+            .tid = sqlite3_column_int(q, 5), .space = (uint32_t)sqlite3_column_int(q, 6),
+            .other = sqlite3_column_int(q, 7), .syscall = sqlite3_column_int(q, 8)};
+    sqlite3_finalize(q);
+    x->n_events = n - 1;
+    return NULL;
+}
+
+static urd_err *load_segments(struct urd_index *x)
+{
+    sqlite3_stmt *q;
+    URD_TRY(prepare(x, "SELECT id, start_clock, steps FROM segments ORDER BY id", &q));
+    uint32_t capacity = 0;
+    while (sqlite3_step(q) == SQLITE_ROW)
+        URD_PUSH(x->segments, x->n_segments, capacity) = (struct urd_index_segment){
+            .id = (uint32_t)sqlite3_column_int(q, 0), .start = sqlite3_column_int64(q, 1),
+            .steps = sqlite3_column_int64(q, 2)};
+    sqlite3_finalize(q);
+    if (x->n_segments)
+        x->end = x->segments[x->n_segments - 1].start + x->segments[x->n_segments - 1].steps;
+    return NULL;
+}
+
+static urd_err *load_spaces(struct urd_index *x)
+{
+    sqlite3_stmt *q;
+    URD_TRY(prepare(x, "SELECT parent, pid, clock, event, path FROM spaces ORDER BY id", &q));
+    uint32_t n = 0, capacity = 0;
+    URD_PUSH(x->spaces, n, capacity) = (struct urd_index_space){0};
+    while (sqlite3_step(q) == SQLITE_ROW)
+        URD_PUSH(x->spaces, n, capacity) = (struct urd_index_space){
+            .parent = (uint32_t)sqlite3_column_int(q, 0), .pid = sqlite3_column_int(q, 1),
+            .clock = sqlite3_column_int64(q, 2), .event = (uint64_t)sqlite3_column_int64(q, 3),
+            .path = strdup((const char *)sqlite3_column_text(q, 4))};
+    sqlite3_finalize(q);
+    x->n_spaces = n - 1;
+    return NULL;
+}
+
+static void index_cleanup(struct urd_index **x)
+{
+    urd_index_close(*x);
+}
+
+static bool is_complete(struct urd_index *x)
+{
+    sqlite3_stmt *q;
+    bool complete = false;
+    if (sqlite3_prepare_v2(x->db, "SELECT count(*) FROM meta WHERE (key='complete' AND value=1) OR "
+                                  "(key='version' AND value='" URD_INDEX_VERSION "')", -1, &q, NULL) == SQLITE_OK)
+        complete = sqlite3_step(q) == SQLITE_ROW && sqlite3_column_int(q, 0) == 2;
+    sqlite3_finalize(q);
+    return complete;
+}
+
+urd_err *urd_index_open(const char *directory, struct urd_index **ret)
+{
+    *ret = NULL;
+    URD_AUTO_FREE char *path = urd_xprintf("%s/index.urd", directory);
+    if (access(path, R_OK) != 0)
+        return NULL;
+    URD_CLEANUP(index_cleanup) struct urd_index *x = urd_xcalloc(1, sizeof *x);
+    if (sqlite3_open_v2(path, &x->db, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK)
+        return failed(x);
+    sqlite3_busy_timeout(x->db, 200);
+    if (!is_complete(x))
+        return NULL;
+    sqlite3_exec(x->db, "PRAGMA mmap_size=1099511627776; PRAGMA cache_size=-65536;", NULL, NULL, NULL);
+    URD_TRY(load_events(x));
+    URD_TRY(load_segments(x));
+    URD_TRY(load_spaces(x));
+    URD_TRY(prepare(x, "SELECT rowid, segment, first, n, words FROM writes INDEXED BY writes_by_page "
+                       "WHERE space = ? AND page = ? ORDER BY segment, first", &x->by_page));
+    URD_TRY(prepare(x, "SELECT data FROM writes WHERE rowid = ?", &x->page_data));
+    x->flow_cache = urd_xcalloc(1, sizeof *x->flow_cache);
+    x->writes_cache = urd_xcalloc(1, sizeof *x->writes_cache);
+    *ret = x;
+    x = NULL;
+    return NULL;
+}
+
+void urd_index_close(struct urd_index *x)
+{
+    if (!x)
+        return;
+    for (uint32_t i = 0; i < x->n_segments; i++)
+        free(x->segments[i].blocks);
+    for (uint32_t i = 0; x->spaces && i <= x->n_spaces; i++)
+        free(x->spaces[i].path);
+    for (unsigned i = 0; x->flow_cache && i < FLOW_CACHE; i++)
+        free(x->flow_cache->rows[i].steps);
+    for (unsigned i = 0; x->writes_cache && i < URD_WRITES_CACHE; i++)
+        urd_writes_decoded_deinit(&x->writes_cache->rows[i].d);
+    free(x->flow_cache);
+    free(x->writes_cache);
+    free(x->spaces);
+    free(x->segments);
+    free(x->events);
+    sqlite3_finalize(x->by_page);
+    sqlite3_finalize(x->page_data);
+    sqlite3_close(x->db);
+    free(x);
+}
+
+/* ---- moments and clocks ---- */
+
+struct urd_moment urd_index_moment(const struct urd_index *x, int64_t clock)
+{
+    if (clock < 0)
+        return (struct urd_moment){0, 0};
+    uint64_t low = 1, high = x->n_events + 1; /* the last event with events[].clock <= clock */
+    while (low < high) {
+        uint64_t middle = (low + high) / 2;
+        if (x->events[middle].clock <= clock)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    uint64_t event = low - 1;
+    return (struct urd_moment){event, event ? (uint64_t)(clock - x->events[event].clock) : 0};
+}
+
+urd_err *urd_index_clock(const struct urd_index *x, struct urd_moment m, int64_t *ret)
+{
+    if (m.event > x->n_events)
+        URD_WRONG("there is no event %llu; the trace ends with event %llu", (unsigned long long)m.event,
+                  (unsigned long long)x->n_events);
+    int64_t clock = x->events[m.event].clock + (int64_t)m.steps;
+    int64_t end = m.event < x->n_events ? x->events[m.event + 1].clock : x->end;
+    if (clock > end)
+        return urd_err_hint(URD_ERROR(URD_ERR_QUESTION, "event %llu is followed by only %lld steps",
+                                      (unsigned long long)m.event,
+                                      (long long)(end - x->events[m.event].clock)),
+                            "the next moment is %llu:0", (unsigned long long)m.event + 1);
+    *ret = clock;
+    return NULL;
+}
+
+uint32_t urd_index_space_at(const struct urd_index *x, uint64_t event, int32_t tid)
+{
+    for (uint64_t e = event + 1; e <= x->n_events; e++) /* the next event of the task is in that space */
+        if (x->events[e].tid == tid && x->events[e].space && x->events[e].kind != URD_EVENT_EXEC &&
+            x->events[e].kind != URD_EVENT_START)
+            return x->events[e].space;
+        else if (x->events[e].tid == tid)
+            break;
+    for (uint64_t e = event; e; e--)
+        if (x->events[e].tid == tid && x->events[e].space)
+            return x->events[e].space;
+    return 0;
+}
+
+/* ---- control flow ---- */
+
+static struct urd_index_segment *segment_at(struct urd_index *x, int64_t clock)
+{
+    uint32_t low = 0, high = x->n_segments;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (x->segments[middle].start <= clock)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    while (low > 1 && x->segments[low - 1].steps == 0)
+        low--; /* empty segments end where the next begins */
+    return low ? &x->segments[low - 1] : NULL;
+}
+
+static urd_err *load_blocks(struct urd_index *x, struct urd_index_segment *s)
+{
+    if (s->blocks)
+        return NULL;
+    sqlite3_stmt *q;
+    URD_TRY(prepare(x, "SELECT blocks FROM segments WHERE id = ?", &q));
+    sqlite3_bind_int64(q, 1, s->id);
+    urd_err *err = sqlite3_step(q) == SQLITE_ROW
+                       ? urd_flow_dictionary_decode(sqlite3_column_blob(q, 0),
+                                                    (size_t)sqlite3_column_bytes(q, 0), &s->blocks, &s->n_blocks)
+                       : failed(x);
+    sqlite3_finalize(q);
+    return err;
+}
+
+/** One row of flow, decoded. */
+struct flow_row {
+    struct urd_index_segment *segment;
+    uint32_t chunk, n, space;
+    int32_t tid;
+    int64_t first;
+    const struct flow_step *steps;
+};
+
+static urd_err *decode_flow(struct urd_index *x, struct urd_index_segment *s, const void *data,
+                            size_t size, uint32_t n_blocks, int64_t first, struct flow_step **ret, uint32_t *ret_n)
+{
+    struct urd_flow_decoder d;
+    URD_TRY(load_blocks(x, s));
+    URD_TRY(urd_flow_decoder_init(&d, data, size, n_blocks, s->n_blocks));
+    struct flow_step *steps = urd_xrealloc(NULL, n_blocks * sizeof *steps);
+    uint32_t n = 0, dense, partial;
+    int64_t clock = first;
+    while (n < n_blocks && urd_flow_next(&d, &dense, &partial)) {
+        uint16_t insns = partial == UINT32_MAX ? s->blocks[dense].n_insns : (uint16_t)partial;
+        steps[n++] = (struct flow_step){clock, dense, insns};
+        clock += insns;
+    }
+    urd_flow_decoder_deinit(&d);
+    if (n != n_blocks) {
+        free(steps);
+        URD_FAIL("a row of control flow in the index is damaged");
+    }
+    *ret = steps;
+    *ret_n = n;
+    return NULL;
+}
+
+/** Fill row->steps from a statement whose columns are chunk, tid, space, first, blocks, data. */
+static urd_err *flow_from(struct urd_index *x, struct urd_index_segment *s, sqlite3_stmt *q,
+                          struct flow_row *row)
+{
+    *row = (struct flow_row){.segment = s, .chunk = (uint32_t)sqlite3_column_int(q, 0),
+                             .tid = sqlite3_column_int(q, 1), .space = (uint32_t)sqlite3_column_int(q, 2),
+                             .first = sqlite3_column_int64(q, 3) + s->start};
+    struct flow_cache *c = x->flow_cache;
+    unsigned victim = 0;
+    for (unsigned i = 0; i < FLOW_CACHE; i++) {
+        if (c->rows[i].used && c->rows[i].segment == s->id && c->rows[i].chunk == row->chunk) {
+            c->rows[i].stamp = ++c->stamp;
+            row->steps = c->rows[i].steps;
+            row->n = c->rows[i].n;
+            return NULL;
+        }
+        if (c->rows[i].stamp < c->rows[victim].stamp)
+            victim = i;
+    }
+    struct flow_step *steps = NULL;
+    URD_TRY(decode_flow(x, s, sqlite3_column_blob(q, 5), (size_t)sqlite3_column_bytes(q, 5),
+                        (uint32_t)sqlite3_column_int(q, 4), row->first, &steps, &row->n));
+    URD_TRY(load_blocks(x, s));
+    free(c->rows[victim].steps);
+    c->rows[victim].steps = steps;
+    c->rows[victim].segment = s->id;
+    c->rows[victim].chunk = row->chunk;
+    c->rows[victim].n = row->n;
+    c->rows[victim].used = true;
+    c->rows[victim].stamp = ++c->stamp;
+    row->steps = steps;
+    return NULL;
+}
+
+#define FLOW_COLUMNS "chunk, tid, space, first, blocks, data, stack"
+
+/** The row that covers a clock; row->n is 0 when there is none. Gives the statement for further columns. */
+static urd_err *flow_row_at(struct urd_index *x, int64_t clock, struct flow_row *row, struct urd_buf *stack)
+{
+    *row = (struct flow_row){0};
+    struct urd_index_segment *s = segment_at(x, clock);
+    if (!s)
+        return NULL;
+    sqlite3_stmt *q;
+    /* rows are in order of chunk, and so of first: the last chunk that begins at or before the clock */
+    int64_t low = 0, high;
+    URD_TRY(prepare(x, "SELECT max(chunk) FROM flow WHERE segment = ?", &q));
+    sqlite3_bind_int64(q, 1, s->id);
+    high = sqlite3_step(q) == SQLITE_ROW && sqlite3_column_type(q, 0) != SQLITE_NULL
+               ? sqlite3_column_int64(q, 0) + 1 : 0;
+    sqlite3_finalize(q);
+    URD_TRY(prepare(x, "SELECT first FROM flow WHERE segment = ? AND chunk = ?", &q));
+    sqlite3_bind_int64(q, 1, s->id);
+    while (low < high) {
+        int64_t middle = (low + high) / 2;
+        sqlite3_bind_int64(q, 2, middle);
+        bool before = sqlite3_step(q) == SQLITE_ROW && sqlite3_column_int64(q, 0) + s->start <= clock;
+        sqlite3_reset(q);
+        if (before)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    sqlite3_finalize(q);
+    if (!low)
+        return NULL;
+    URD_TRY(prepare(x, "SELECT " FLOW_COLUMNS " FROM flow WHERE segment = ? AND chunk = ?", &q));
+    sqlite3_bind_int64(q, 1, s->id);
+    sqlite3_bind_int64(q, 2, low - 1);
+    urd_err *err = sqlite3_step(q) == SQLITE_ROW ? flow_from(x, s, q, row) : failed(x);
+    if (!err && stack)
+        urd_buf_put(stack, sqlite3_column_blob(q, 6), (size_t)sqlite3_column_bytes(q, 6));
+    sqlite3_finalize(q);
+    return err;
+}
+
+static uint32_t step_at(const struct flow_row *row, int64_t clock)
+{
+    uint32_t low = 0, high = row->n;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (row->steps[middle].clock <= clock)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low ? low - 1 : 0;
+}
+
+static uint64_t pc_in_block(const struct urd_flow_block *b, unsigned insn)
+{
+    uint64_t pc = b->pc;
+    for (unsigned i = 0; i < insn && i < b->n_insns; i++)
+        pc += b->lengths[i];
+    return pc;
+}
+
+urd_err *urd_index_place(struct urd_index *x, int64_t clock, struct urd_index_place *ret)
+{
+    *ret = (struct urd_index_place){0};
+    struct flow_row row;
+    URD_TRY(flow_row_at(x, clock, &row, NULL));
+    if (!row.n)
+        return NULL;
+    const struct flow_step *s = &row.steps[step_at(&row, clock)];
+    if (clock < s->clock || clock >= s->clock + s->insns)
+        return NULL;
+    ret->pc = pc_in_block(&row.segment->blocks[s->dense], (unsigned)(clock - s->clock));
+    ret->tid = row.tid;
+    ret->space = row.space;
+    ret->found = true;
+    return NULL;
+}
+
+/** Which instruction of each dense block is a wanted one: a list, for each row's space. */
+struct wanted {
+    uint32_t dense, insn, which;
+};
+
+static uint32_t find_wanted(const struct urd_index_segment *s, uint32_t space, const struct urd_index_pc *pcs,
+                            uint32_t n, struct wanted **list)
+{
+    uint32_t found = 0, capacity = 0;
+    *list = NULL;
+    for (uint32_t d = 0; d < s->n_blocks; d++) {
+        const struct urd_flow_block *b = &s->blocks[d];
+        for (uint32_t i = 0; i < n; i++) {
+            if (pcs[i].space != space || pcs[i].pc < b->pc || pcs[i].pc > b->pc + 64 * 15)
+                continue;
+            uint64_t pc = b->pc;
+            for (unsigned k = 0; k < b->n_insns; pc += b->lengths[k++])
+                if (pc == pcs[i].pc)
+                    URD_PUSH(*list, found, capacity) = (struct wanted){d, k, i};
+        }
+    }
+    return found;
+}
+
+static urd_err *row_has(const struct urd_index_segment *s, sqlite3_stmt *q, int column,
+                        const struct wanted *list, uint32_t n, uint32_t *counts, bool *ret)
+{
+    memset(counts, 0, s->n_blocks * sizeof *counts);
+    URD_TRY(urd_flow_cover(sqlite3_column_blob(q, column), (size_t)sqlite3_column_bytes(q, column),
+                           s->n_blocks, counts));
+    *ret = false;
+    for (uint32_t i = 0; i < n && !*ret; i++)
+        *ret = counts[list[i].dense] > 0;
+    return NULL;
+}
+
+static bool give_row(const struct flow_row *row, const struct wanted *list, uint32_t n, int64_t from,
+                     int64_t to, bool descending, urd_execution_fn fn, void *data)
+{
+    uint32_t n_blocks = row->segment->n_blocks;
+    int32_t *first = urd_xrealloc(NULL, (n_blocks + 1) * sizeof *first);
+    memset(first, 0xff, (n_blocks + 1) * sizeof *first);
+    for (uint32_t i = n; i-- > 0;)
+        first[list[i].dense] = (int32_t)i;
+    bool more = true;
+    for (uint32_t k = 0; k < row->n && more; k++) {
+        const struct flow_step *s = &row->steps[descending ? row->n - 1 - k : k];
+        int32_t at = first[s->dense];
+        if (at < 0)
+            continue;
+        /* wanted instructions of one block lie side by side in the list; order them by instruction */
+        uint32_t end = (uint32_t)at;
+        while (end < n && list[end].dense == s->dense)
+            end++;
+        for (unsigned j = 0; j < s->insns && more; j++) {
+            unsigned insn = descending ? s->insns - 1 - j : j;
+            for (uint32_t w = (uint32_t)at; w < end && more; w++)
+                if (list[w].insn == insn && s->clock + insn >= from && s->clock + insn < to)
+                    more = fn(data, s->clock + insn, row->tid, list[w].which);
+        }
+    }
+    free(first);
+    return more;
+}
+
+static urd_err *segment_executions(struct urd_index *x, struct urd_index_segment *s,
+                                   const struct urd_index_pc *pcs, uint32_t n, int64_t from, int64_t to,
+                                   bool descending, urd_execution_fn fn, void *data, bool *ret_more)
+{
+    URD_TRY(load_blocks(x, s));
+    sqlite3_stmt *q;
+    URD_TRY(prepare(x, descending ? "SELECT " FLOW_COLUMNS ", cover, steps FROM flow WHERE segment = ? ORDER BY chunk DESC"
+                                  : "SELECT " FLOW_COLUMNS ", cover, steps FROM flow WHERE segment = ? ORDER BY chunk", &q));
+    sqlite3_bind_int64(q, 1, s->id);
+    uint32_t *counts = urd_xrealloc(NULL, (s->n_blocks + 1) * sizeof *counts);
+    struct wanted *list = NULL;
+    uint32_t n_list = 0, list_space = 0;
+    bool have = false;
+    urd_err *err = NULL;
+    while (!err && *ret_more && sqlite3_step(q) == SQLITE_ROW) {
+        int64_t first = sqlite3_column_int64(q, 3) + s->start;
+        if (first >= to || first + sqlite3_column_int64(q, 8) <= from)
+            continue;
+        uint32_t space = (uint32_t)sqlite3_column_int(q, 2);
+        if (!have || list_space != space) {
+            free(list);
+            n_list = find_wanted(s, space, pcs, n, &list);
+            list_space = space;
+            have = true;
+        }
+        bool has;
+        if (!n_list)
+            continue;
+        err = row_has(s, q, 7, list, n_list, counts, &has);
+        if (err || !has)
+            continue;
+        struct flow_row row;
+        err = flow_from(x, s, q, &row);
+        if (!err)
+            *ret_more = give_row(&row, list, n_list, from, to, descending, fn, data);
+    }
+    free(list);
+    free(counts);
+    sqlite3_finalize(q);
+    return err;
+}
+
+urd_err *urd_index_executions(struct urd_index *x, const struct urd_index_pc *pcs, uint32_t n,
+                              int64_t from, int64_t to, bool descending, urd_execution_fn fn, void *data)
+{
+    bool more = true;
+    for (uint32_t k = 0; k < x->n_segments && more; k++) {
+        struct urd_index_segment *s = &x->segments[descending ? x->n_segments - 1 - k : k];
+        if (s->start + s->steps > from && s->start < to)
+            URD_TRY(segment_executions(x, s, pcs, n, from, to, descending, fn, data, &more));
+    }
+    return NULL;
+}
+
+urd_err *urd_index_counts(struct urd_index *x, urd_count_fn fn, void *data)
+{
+    for (uint32_t k = 0; k < x->n_segments; k++) {
+        struct urd_index_segment *s = &x->segments[k];
+        URD_TRY(load_blocks(x, s));
+        sqlite3_stmt *q;
+        URD_TRY(prepare(x, "SELECT space, cover FROM flow WHERE segment = ? ORDER BY space", &q));
+        sqlite3_bind_int64(q, 1, s->id);
+        uint32_t *counts = urd_xcalloc(s->n_blocks + 1, sizeof *counts), space = 0;
+        urd_err *err = NULL;
+        bool more = true;
+        while (!err && more) {
+            more = sqlite3_step(q) == SQLITE_ROW;
+            uint32_t now = more ? (uint32_t)sqlite3_column_int(q, 0) : 0;
+            if (space && now != space) {
+                for (uint32_t d = 0; d < s->n_blocks; d++) {
+                    uint64_t pc = s->blocks[d].pc;
+                    for (unsigned i = 0; counts[d] && i < s->blocks[d].n_insns; pc += s->blocks[d].lengths[i++])
+                        fn(data, space, pc, counts[d]);
+                }
+                memset(counts, 0, (s->n_blocks + 1) * sizeof *counts);
+            }
+            space = now;
+            if (more)
+                err = urd_flow_cover(sqlite3_column_blob(q, 1), (size_t)sqlite3_column_bytes(q, 1),
+                                     s->n_blocks, counts);
+        }
+        free(counts);
+        sqlite3_finalize(q);
+        URD_TRY(err);
+    }
+    return NULL;
+}
+
+/* ---- stacks ---- */
+
+static void ignore_call(void *data, const struct urd_call *call)
+{
+}
+
+static void copy_frames(struct urd_call_stack *to, const struct urd_call_stack *from)
+{
+    for (uint32_t i = 0; i < from->n; i++)
+        urd_calls_push(to, from->frames[i]);
+}
+
+/** The frames that a task had when the segment began, less what unmatched returns took since. */
+static urd_err *entry_stack(struct urd_index *x, struct urd_index_segment *s, int32_t tid,
+                            uint64_t n_unmatched, struct urd_call_stack *ret)
+{
+    sqlite3_stmt *q;
+    URD_TRY(prepare(x, "SELECT stacks, joins FROM segments WHERE id = ?", &q));
+    sqlite3_bind_int64(q, 1, s->id);
+    uint8_t *stacks = NULL, *joins = NULL;
+    size_t stacks_size = 0, joins_size = 0;
+    urd_err *err = sqlite3_step(q) == SQLITE_ROW ? NULL : failed(x);
+    if (!err)
+        err = urd_blob_unpack(sqlite3_column_blob(q, 0), (size_t)sqlite3_column_bytes(q, 0), &stacks, &stacks_size);
+    if (!err)
+        err = urd_blob_unpack(sqlite3_column_blob(q, 1), (size_t)sqlite3_column_bytes(q, 1), &joins, &joins_size);
+    sqlite3_finalize(q);
+    struct urd_cursor in = urd_cursor(stacks, stacks_size);
+    while (!err && urd_cursor_left(&in) && in.ok) {
+        int32_t who = (int32_t)urd_cursor_varint(&in);
+        struct urd_call_stack one = {0};
+        urd_calls_stack_decode(&in, 0, &one);
+        if (who == tid)
+            copy_frames(ret, &one);
+        free(one.frames);
+    }
+    struct urd_cursor jn = urd_cursor(joins, joins_size);
+    uint64_t n = err ? 0 : urd_cursor_varint(&jn);
+    for (uint64_t i = 0; i < n && jn.ok; i++) {
+        int32_t who = (int32_t)urd_cursor_varint(&jn);
+        urd_cursor_varint(&jn);
+        urd_cursor_varint(&jn);
+        uint64_t count = urd_cursor_varint(&jn);
+        for (uint64_t k = 0; k < count && jn.ok; k++) {
+            uint64_t sp = urd_cursor_varint(&jn);
+            urd_cursor_varint(&jn);
+            if (who != tid || k >= n_unmatched)
+                continue;
+            if (sp == ~0ull)
+                ret->n = 0;
+            else
+                urd_calls_return(ret, sp, 0, tid, ignore_call, NULL);
+        }
+        struct urd_call_stack rest = {0};
+        urd_calls_stack_decode(&jn, 0, &rest);
+        free(rest.frames);
+    }
+    free(stacks);
+    free(joins);
+    return err;
+}
+
+/** What happened within the row up to the clock needs stack pointers: they are in the writes of calls. */
+static urd_err *replay_calls(struct urd_index *x, const struct flow_row *row, int64_t clock,
+                             struct urd_call_stack *stack);
+
+urd_err *urd_index_stack(struct urd_index *x, int64_t clock, int32_t tid, struct urd_call_stack *ret)
+{
+    struct flow_row row;
+    struct urd_buf packed = {0};
+    *ret = (struct urd_call_stack){0};
+    /* the row in which the task last ran before the clock */
+    int64_t at = clock;
+    for (unsigned tries = 0;; tries++) {
+        packed.size = 0;
+        URD_TRY(flow_row_at(x, at, &row, &packed));
+        if (!row.n || row.tid == tid || row.first <= 0 || tries > 100000)
+            break;
+        at = row.first - 1;
+    }
+    if (!row.n || row.tid != tid) {
+        urd_buf_deinit(&packed);
+        return NULL;
+    }
+    uint8_t *raw = NULL;
+    size_t size = 0;
+    urd_err *err = urd_blob_unpack(packed.data, packed.size, &raw, &size);
+    urd_buf_deinit(&packed);
+    URD_TRY(err);
+    struct urd_cursor in = urd_cursor(raw, size);
+    uint64_t n_unmatched = urd_cursor_varint(&in);
+    err = entry_stack(x, row.segment, tid, n_unmatched, ret);
+    if (!err)
+        urd_calls_stack_decode(&in, row.segment->start, ret);
+    free(raw);
+    if (!err)
+        err = replay_calls(x, &row, clock, ret);
+    return err;
+}
+
+static bool is_call(uint8_t end)
+{
+    return end == 3 || end == 4; /* URD_END_CALL, URD_END_CALL_INDIRECT (translate/translate.h) */
+}
+
+static bool is_ret(uint8_t end)
+{
+    return end == 6; /* URD_END_RET */
+}
+
+static uint64_t last_insn(const struct urd_flow_block *b)
+{
+    return pc_in_block(b, b->n_insns - 1u);
+}
+
+/**
+ * Within the row the depth follows from calls and returns alone: a call pushes, a return to a frame's return address
+ * pops down to it. Stack pointers are not needed as the row's frames are all known by return address; the
+ * newest frame with that address is the one.
+ */
+static urd_err *replay_calls(struct urd_index *x, const struct flow_row *row, int64_t clock,
+                             struct urd_call_stack *stack)
+{
+    const struct urd_flow_block *blocks = row->segment->blocks;
+    uint64_t sp_guess = 0;
+    for (uint32_t i = 0; i + 1 < row->n && row->steps[i + 1].clock <= clock; i++) {
+        const struct urd_flow_block *b = &blocks[row->steps[i].dense];
+        const struct urd_flow_block *next = &blocks[row->steps[i + 1].dense];
+        if (row->steps[i].insns < b->n_insns)
+            continue;
+        if (is_call(b->end)) {
+            uint64_t site = last_insn(b);
+            urd_calls_push(stack, (struct urd_call_frame){.callee = next->pc, .site = site, .sp = --sp_guess,
+                                                          .return_pc = site + b->lengths[b->n_insns - 1],
+                                                          .entry = row->steps[i + 1].clock});
+        } else if (is_ret(b->end)) {
+            uint32_t k = stack->n;
+            while (k && stack->frames[k - 1].return_pc != next->pc)
+                k--;
+            if (k) {
+                uint64_t sp = stack->frames[k - 1].sp;
+                while (k && stack->frames[k - 1].sp == sp)
+                    k--;
+                stack->n = k;
+            }
+        } else if ((b->end == 5 || b->end == 1) && stack->n && next->pc != b->pc &&
+                   (next->flags & URD_BLOCK_ENTRY || row->steps[i + 1].clock - stack->frames[stack->n - 1].entry <= 3)) {
+            struct urd_call_frame *top = &stack->frames[stack->n - 1];
+            if (b->end == 5 && row->steps[i + 1].clock - top->entry <= 3) {
+                top->callee = next->pc;
+                top->entry = row->steps[i + 1].clock;
+            } else if (next->flags & URD_BLOCK_ENTRY) {
+                struct urd_call_frame f = *top;
+                f.callee = next->pc;
+                f.site = last_insn(b);
+                f.entry = row->steps[i + 1].clock;
+                if (!(stack->n > 8 && stack->frames[stack->n - 8].sp == top->sp))
+                    urd_calls_push(stack, f);
+                else
+                    *top = f;
+            }
+        }
+    }
+    (void)x;
+    return NULL;
+}
+
+/* ---- calls ---- */
+
+urd_err *urd_index_call_row(struct urd_index *x, sqlite3_stmt *q, urd_index_call_fn fn, void *data, bool *ret_more)
+{
+    int64_t segment = sqlite3_column_int64(q, 2), base = 0, last = 0;
+    for (uint32_t i = 0; segment >= 0 && i < x->n_segments; i++)
+        if (x->segments[i].id == segment)
+            base = x->segments[i].start;
+    uint8_t *raw;
+    size_t size;
+    URD_TRY(urd_blob_unpack(sqlite3_column_blob(q, 4), (size_t)sqlite3_column_bytes(q, 4), &raw, &size));
+    struct urd_cursor in = urd_cursor(raw, size);
+    for (int64_t n = sqlite3_column_int64(q, 3); n > 0 && in.ok && *ret_more; n--) {
+        struct urd_call c = {.callee = (uint64_t)sqlite3_column_int64(q, 1)};
+        last += urd_unzigzag(urd_cursor_varint(&in));
+        c.entry = last + base;
+        c.end = c.entry + (int64_t)urd_cursor_varint(&in);
+        c.site = urd_cursor_varint(&in);
+        c.tid = (int32_t)urd_cursor_varint(&in);
+        c.depth = (uint32_t)urd_cursor_varint(&in);
+        c.abandoned = urd_cursor_u8(&in);
+        if (in.ok)
+            *ret_more = fn(data, (uint32_t)sqlite3_column_int(q, 0), &c);
+    }
+    free(raw);
+    return NULL;
+}
+
+urd_err *urd_index_calls(struct urd_index *x, uint32_t space, uint64_t entry, urd_index_call_fn fn, void *data)
+{
+    sqlite3_stmt *q;
+    URD_TRY(prepare(x, "SELECT " URD_INDEX_CALL_COLUMNS " FROM calls WHERE space = ? AND entry = ?", &q));
+    sqlite3_bind_int64(q, 1, space);
+    sqlite3_bind_int64(q, 2, (int64_t)entry);
+    urd_err *err = NULL;
+    bool more = true;
+    while (!err && more && sqlite3_step(q) == SQLITE_ROW)
+        err = urd_index_call_row(x, q, fn, data, &more);
+    sqlite3_finalize(q);
+    return err;
+}

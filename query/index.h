@@ -1,0 +1,130 @@
+/**
+ * Reading the index.
+ *
+ * PURPOSE  Clocks and moments, pc at a clock, executions of addresses, writes to memory, stacks, calls: each by
+ *          decoding a few rows.
+ * NOT      Names, expressions, replays.
+ * OWNS     The connection and caches. One thread.
+ */
+#ifndef URD_QUERY_INDEX_H
+#define URD_QUERY_INDEX_H
+#include "indexer/calls.h"
+#include "indexer/flow.h"
+#include "indexer/writes.h"
+#include "trace/trace.h"
+#include <sqlite3.h>
+
+struct urd_index_event {
+    int64_t clock;
+    int32_t pid, tid, other, syscall;
+    uint32_t space;
+    uint8_t kind, flags;
+};
+
+struct urd_index_segment {
+    uint32_t id;
+    int64_t start, steps; /* clocks */
+    struct urd_flow_block *blocks; /* loaded when needed */
+    uint32_t n_blocks;
+};
+
+#define URD_WRITES_CACHE 32
+struct urd_writes_cache { /* decoded rows of writes; d.n is 0 where nothing is */
+    struct {
+        int64_t rowid;
+        uint64_t stamp;
+        struct urd_writes_decoded d;
+    } rows[URD_WRITES_CACHE];
+    uint64_t stamp;
+};
+
+struct urd_index {
+    sqlite3 *db;
+    struct urd_index_event *events; /* by number; [0] is unused */
+    uint64_t n_events;              /* highest number */
+    struct urd_index_segment *segments;
+    uint32_t n_segments;
+    struct urd_index_space {
+        uint32_t parent;
+        int32_t pid;
+        int64_t clock;
+        uint64_t event;
+        char *path;
+    } *spaces; /* by id; [0] is unused */
+    uint32_t n_spaces;
+    int64_t end; /* clock at the end */
+    sqlite3_stmt *by_page, *page_data;
+    struct flow_cache *flow_cache;
+    struct urd_writes_cache *writes_cache;
+};
+
+/** NULL in *ret when there is no complete index. */
+urd_err *urd_index_open(const char *directory, struct urd_index **ret) URD_MUST_USE;
+void urd_index_close(struct urd_index *x);
+
+struct urd_moment urd_index_moment(const struct urd_index *x, int64_t clock);
+/** The clock of a moment; moments beyond the end of their interval are URD_ERR_QUESTION. */
+urd_err *urd_index_clock(const struct urd_index *x, struct urd_moment m, int64_t *ret) URD_MUST_USE;
+
+/** The instruction that runs at this clock (the one that is about to, there). */
+struct urd_index_place {
+    uint64_t pc;
+    int32_t tid;
+    uint32_t space;
+    bool found;
+};
+urd_err *urd_index_place(struct urd_index *x, int64_t clock, struct urd_index_place *ret) URD_MUST_USE;
+
+/** An address of code in one address space. */
+struct urd_index_pc {
+    uint32_t space;
+    uint64_t pc;
+};
+/** Gets executions in order of clock (or descending); false stops. which: index into pcs. */
+typedef bool (*urd_execution_fn)(void *data, int64_t clock, int32_t tid, uint32_t which);
+urd_err *urd_index_executions(struct urd_index *x, const struct urd_index_pc *pcs, uint32_t n,
+                              int64_t from, int64_t to, bool descending, urd_execution_fn fn,
+                              void *data) URD_MUST_USE;
+/** Sum over the run of executions of each instruction in [start, end) of any of the spaces in which `fits` says yes. */
+typedef void (*urd_count_fn)(void *data, uint32_t space, uint64_t pc, uint64_t count);
+urd_err *urd_index_counts(struct urd_index *x, urd_count_fn fn, void *data) URD_MUST_USE;
+
+struct urd_index_write {
+    int64_t clock;
+    uint64_t address, size, event; /* event: of the kernel's writes, else 0 */
+    uint32_t space;
+    const uint8_t *value; /* valid during the callback */
+};
+typedef bool (*urd_index_write_fn)(void *data, const struct urd_index_write *w);
+/**
+ * Writes that touch [address, address + size) of a space with from <= clock < to, in order (or descending), through
+ * the spaces it was forked from. A kernel write whose parts lie in two pages comes as two.
+ */
+urd_err *urd_index_writes(struct urd_index *x, uint32_t space, uint64_t address, uint64_t size,
+                          int64_t from, int64_t to, bool descending, urd_index_write_fn fn,
+                          void *data) URD_MUST_USE;
+
+/** Bytes of memory as they were before the instruction at `clock`; known[i] false: never mapped as far as is known. */
+urd_err *urd_index_memory(struct urd_index *x, struct urd_trace *trace, uint32_t space, uint64_t address,
+                          uint64_t size, int64_t clock, uint8_t *ret, bool *ret_known) URD_MUST_USE;
+
+/** The frames at a clock, outermost first. Free ret->frames. */
+urd_err *urd_index_stack(struct urd_index *x, int64_t clock, int32_t tid, struct urd_call_stack *ret) URD_MUST_USE;
+
+typedef bool (*urd_index_call_fn)(void *data, uint32_t space, const struct urd_call *call);
+/** Calls of a callee, in no particular order. */
+urd_err *urd_index_calls(struct urd_index *x, uint32_t space, uint64_t entry, urd_index_call_fn fn,
+                         void *data) URD_MUST_USE;
+
+/** The calls of one row of the table, whose statement has URD_INDEX_CALL_COLUMNS. */
+#define URD_INDEX_CALL_COLUMNS "space, entry, segment, n, data"
+urd_err *urd_index_call_row(struct urd_index *x, sqlite3_stmt *q, urd_index_call_fn fn, void *data,
+                            bool *ret_more) URD_MUST_USE;
+/** As urd_index_writes, without what was written before the space was forked. */
+urd_err *urd_index_writes_own(struct urd_index *x, uint32_t space, uint64_t address, uint64_t size,
+                              int64_t from, int64_t to, bool descending, urd_index_write_fn fn,
+                              void *data) URD_MUST_USE;
+
+/** The space a task lived in at an event. */
+uint32_t urd_index_space_at(const struct urd_index *x, uint64_t event, int32_t tid);
+#endif

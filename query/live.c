@@ -1,0 +1,286 @@
+/* Live replays: going to a moment.
+ *
+ * A seek begins at the nearest place that is known: where the last question looked, or a parked copy. It runs natively
+ * to the moment's event and counts steps from there under translation. After a long native run a copy is parked on the
+ * way, so that the next questions in that region begin there.
+ */
+#include "query/engine.h"
+#include "base/log.h"
+#include <sys/ptrace.h>
+
+static void live_close(struct live *l)
+{
+    urd_session_close(l->session);
+    *l = (struct live){0};
+}
+
+void engine_live_close(struct urd_engine *e)
+{
+    live_close(&e->live);
+    for (unsigned i = 0; i < PARKED; i++)
+        live_close(&e->parked[i]);
+}
+
+static urd_err *copy_live(const struct live *from, struct live *ret, bool *ret_possible)
+{
+    struct urd_session *copy;
+    URD_TRY(urd_session_checkpoint(from->session, ret_possible, &copy));
+    if (!*ret_possible)
+        return NULL;
+    urd_err *err = urd_session_adopt(copy);
+    if (err) {
+        urd_session_close(copy);
+        return err;
+    }
+    copy->check_memory = from->session->check_memory;
+    *ret = (struct live){.session = copy, .at = from->at};
+    return NULL;
+}
+
+static urd_err *park(struct urd_engine *e, const struct live *l)
+{
+    struct live copy;
+    bool possible;
+    for (unsigned i = 0; i < PARKED; i++)
+        if (e->parked[i].session && urd_moment_compare(e->parked[i].at, l->at) == 0)
+            return NULL;
+    URD_TRY(copy_live(l, &copy, &possible));
+    if (!possible)
+        return NULL;
+    unsigned victim = 0;
+    for (unsigned i = 0; i < PARKED; i++)
+        if (e->parked[i].stamp < e->parked[victim].stamp)
+            victim = i;
+    live_close(&e->parked[victim]);
+    copy.stamp = ++e->stamp;
+    e->parked[victim] = copy;
+    return NULL;
+}
+
+/** A session at the best place at or before m. The engine's live one is used up when it is the best. */
+static urd_err *nearest(struct urd_engine *e, struct urd_moment m, struct live *ret)
+{
+    struct live *best = NULL;
+    for (unsigned i = 0; i < PARKED; i++) {
+        struct live *p = &e->parked[i];
+        if (p->session && urd_moment_compare(p->at, m) <= 0 &&
+            (!best || urd_moment_compare(p->at, best->at) > 0))
+            best = p;
+    }
+    if (e->live.session && urd_moment_compare(e->live.at, m) <= 0 &&
+        (!best || urd_moment_compare(e->live.at, best->at) >= 0)) {
+        *ret = e->live;
+        e->live = (struct live){0};
+        return NULL;
+    }
+    if (best) {
+        bool possible;
+        best->stamp = ++e->stamp;
+        URD_TRY(copy_live(best, ret, &possible));
+        if (possible)
+            return NULL;
+    }
+    *ret = (struct live){0};
+    return urd_session_open(e->trace, true, &ret->session);
+}
+
+static urd_err *count_steps(struct live *l, uint64_t steps)
+{
+    struct urd_runner *r;
+    enum urd_run_end end;
+    URD_TRY(urd_runner_create(l->session, URD_PROBE_COUNT, NULL, &r));
+    uint64_t left = steps;
+    urd_err *err = urd_runner_run(r, &left, &end);
+    urd_runner_destroy(r);
+    URD_TRY(err);
+    if (left)
+        return urd_err_hint(URD_ERROR(URD_ERR_QUESTION, "event %llu is followed by only %llu steps",
+                                      (unsigned long long)l->at.event,
+                                      (unsigned long long)(l->at.steps + steps - left)),
+                            "the next moment is %llu:0", (unsigned long long)l->at.event + 1);
+    l->at.steps += steps;
+    return NULL;
+}
+
+/** Natively, event by event; a copy is parked every 100 ms of the way. */
+static urd_err *run_events(struct urd_engine *e, struct live *l, uint64_t event)
+{
+    uint64_t parked = urd_now_ns();
+    struct urd_session *s = l->session;
+    while (s->event < event) {
+        if (!s->next)
+            URD_WRONG("there is no event %llu; the trace ends with event %llu", (unsigned long long)event,
+                      (unsigned long long)s->event);
+        URD_TRY(urd_session_next(s));
+        l->at = (struct urd_moment){s->event, 0};
+        if (urd_now_ns() - parked > 100000000 && s->event < event) {
+            URD_TRY(park(e, l));
+            parked = urd_now_ns();
+        }
+    }
+    return NULL;
+}
+
+static urd_err *go(struct urd_engine *e, struct live *l, struct urd_moment m)
+{
+    if (l->at.event < m.event) {
+        URD_TRY(run_events(e, l, m.event));
+        if (m.steps)
+            URD_TRY(park(e, l));
+    }
+    if (m.steps > l->at.steps) {
+        if (!urd_session_running(l->session))
+            return urd_err_hint(URD_ERROR(URD_ERR_QUESTION, "nothing runs after event %llu",
+                                          (unsigned long long)m.event),
+                                "the moment %llu:0 exists", (unsigned long long)m.event);
+        bool far = m.steps - l->at.steps > 20000000;
+        URD_TRY(count_steps(l, m.steps - l->at.steps));
+        if (far)
+            URD_TRY(park(e, l));
+    }
+    return NULL;
+}
+
+urd_err *engine_seek(struct urd_engine *e, struct urd_moment m, struct urd_session **ret)
+{
+    struct live l;
+    URD_TRY(nearest(e, m, &l));
+    urd_err *err = go(e, &l, m);
+    if (err) {
+        live_close(&l);
+        return urd_err_hop(err, __func__, __FILE__, __LINE__);
+    }
+    live_close(&e->live);
+    e->live = l;
+    *ret = l.session;
+    return NULL;
+}
+
+urd_err *engine_session_at(struct urd_engine *e, uint64_t event, struct urd_session **ret)
+{
+    struct live l;
+    URD_TRY(nearest(e, (struct urd_moment){event, 0}, &l));
+    urd_err *err = run_events(e, &l, event);
+    if (err) {
+        live_close(&l);
+        return err;
+    }
+    *ret = l.session;
+    return NULL;
+}
+
+urd_err *engine_default_moment(struct urd_engine *e, struct urd_moment *ret)
+{
+    uint64_t n = urd_trace_event_count(e->trace);
+    struct urd_trace_reader *r;
+    URD_TRY(urd_trace_read_from(e->trace, 1, &r));
+    const struct urd_event *ev = NULL;
+    urd_err *err;
+    int32_t first = 0;
+    *ret = (struct urd_moment){n, 0};
+    while (!(err = urd_trace_next(r, &ev)) && ev) {
+        if (ev->number == 1)
+            first = ev->tid;
+        if (ev->kind != URD_EVENT_EXIT || ev->tid != first)
+            continue;
+        *ret = (struct urd_moment){ev->number - 1, 0};
+        if (ev->flags & URD_EVENT_RAN && e->index)
+            ret->steps = (uint64_t)(e->index->events[ev->number].clock - e->index->events[ev->number - 1].clock);
+        break;
+    }
+    urd_trace_reader_close(r);
+    return err;
+}
+
+struct urd_task *live_task(struct urd_session *s)
+{
+    struct urd_task *t = urd_session_running(s);
+    if (!t && s->next && s->next->kind != URD_EVENT_START && s->next->kind != URD_EVENT_END)
+        t = urd_session_task(s, s->next->tid);
+    if (!t && s->recent[0].number)
+        t = urd_session_task(s, s->recent[0].tid);
+    for (uint32_t i = 0; !t && i < s->n_tasks; i++)
+        if (s->tasks[i].exists)
+            t = &s->tasks[i];
+    return t;
+}
+
+/* ---- frames ---- */
+
+static bool read_memory(void *data, uint64_t address, void *buf, size_t size)
+{
+    const struct frame_state *f = data;
+    return urd_tracee_read(f->task->process.mem, address, buf, size) == size;
+}
+
+static bool read_register(void *data, unsigned reg, uint64_t *ret)
+{
+    const struct frame_state *f = data;
+    const struct user_regs_struct *r = &f->task->regs;
+    const uint64_t values[17] = {r->rax, r->rdx, r->rcx, r->rbx, r->rsi, r->rdi, r->rbp, r->rsp, r->r8,
+                                 r->r9,  r->r10, r->r11, r->r12, r->r13, r->r14, r->r15, r->rip};
+    if (reg < 17)
+        *ret = values[reg];
+    else if (reg == URD_DW_EFLAGS)
+        *ret = r->eflags;
+    else if (reg == URD_DW_FS_BASE)
+        *ret = r->fs_base;
+    else if (reg == URD_DW_GS_BASE)
+        *ret = r->gs_base;
+    else
+        return false;
+    return true;
+}
+
+static bool read_vector(void *data, unsigned reg, void *buf, size_t size)
+{
+    struct frame_state *f = data;
+    if (!f->have_vectors && ptrace(PTRACE_GETFPREGS, f->task->process.pid, 0, &f->vectors) != 0)
+        return false;
+    f->have_vectors = true;
+    if (reg >= 33 && reg < 41 && size <= 10)
+        memcpy(buf, (char *)f->vectors.st_space + (reg - 33) * 16, size);
+    else if (reg >= 17 && reg < 33)
+        reg -= 17;
+    if (reg < 16 && size <= 16)
+        memcpy(buf, (char *)f->vectors.xmm_space + reg * 16, size);
+    else if (reg < 33 || reg >= 41)
+        return false;
+    return true;
+}
+
+urd_err *frame_open(struct urd_engine *e, struct urd_session *s, struct urd_task *t, uint64_t event,
+                    struct frame_state *ret)
+{
+    *ret = (struct frame_state){.task = t};
+    struct urd_image *image;
+    URD_TRY(engine_image(e, t->space, event, &image));
+    ret->frame = (struct urd_frame){.image = image, .pc = t->regs.rip, .data = ret, .read_memory = read_memory,
+                                    .read_register = read_register, .read_vector = read_vector,
+                                    .fs_base = t->regs.fs_base};
+    return NULL;
+}
+
+void frame_close(struct frame_state *f)
+{
+    free(f->callers);
+    f->callers = NULL;
+}
+
+const struct urd_frame *frame_at(struct frame_state *f, unsigned n)
+{
+    f->frame.data = f;
+    if (n == 0)
+        return &f->frame;
+    if (n > 4096)
+        return NULL;
+    free(f->callers);
+    f->callers = urd_xcalloc(n, sizeof *f->callers);
+    const struct urd_frame *inner = &f->frame;
+    for (unsigned i = 0; i < n; i++) {
+        if (!urd_debuginfo_unwind(inner, &f->callers[i]))
+            return NULL;
+        inner = &f->callers[i].frame;
+    }
+    return inner;
+}

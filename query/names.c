@@ -1,0 +1,368 @@
+#include "query/engine.h"
+#include "indexer/store.h"
+#include <stdio.h>
+
+struct urd_module *engine_module(struct urd_engine *e, uint32_t file)
+{
+    if (file >= urd_trace_file_count(e->trace) || e->module_failed[file])
+        return NULL;
+    if (!e->modules[file]) {
+        URD_AUTO_FREE char *path = urd_trace_file_path(e->trace, file);
+        urd_err *err = urd_debuginfo_module_open(path, urd_trace_file(e->trace, file)->path, &e->modules[file]);
+        if (err) {
+            urd_err_free(err);
+            e->module_failed[file] = true;
+            e->modules[file] = NULL;
+        }
+    }
+    return e->modules[file];
+}
+
+/** Without an index the mappings come from the trace itself. */
+static urd_err *image_from_trace(struct urd_engine *e, uint32_t space, uint64_t event, struct urd_image *image)
+{
+    struct urd_trace_reader *r;
+    URD_TRY(urd_trace_read_from(e->trace, 1, &r));
+    const struct urd_event *ev = NULL;
+    urd_err *err = NULL;
+    uint32_t n_spaces = 0;
+    struct urd_map spaces = {0};
+    while (!(err = urd_trace_next(r, &ev)) && ev && ev->number <= event) {
+        if (ev->kind == URD_EVENT_EXEC || (ev->kind == URD_EVENT_START && !(ev->flags & URD_EVENT_VFORK)))
+            *urd_map_put(&spaces, (uint32_t)ev->tid) = ++n_spaces;
+        uint64_t *in = urd_map_get(&spaces, (uint32_t)ev->tid);
+        for (uint32_t i = 0; in && *in <= space && i < ev->n_map_ops; i++) {
+            const struct urd_map_op *op = &ev->map_ops[i];
+            struct urd_module *m = op->kind == URD_MAP_MAP && op->prot & 4 && op->file
+                                       ? engine_module(e, op->file - 1) : NULL;
+            if (m)
+                urd_debuginfo_image_add(image, m, op->start, op->size, op->offset, NULL);
+        }
+    }
+    urd_map_deinit(&spaces);
+    urd_trace_reader_close(r);
+    return err;
+}
+
+static urd_err *image_from_index(struct urd_engine *e, uint32_t space, struct image_entry *entry, uint64_t event)
+{
+    sqlite3_stmt *q;
+    if (sqlite3_prepare_v2(e->index->db, "SELECT start, size, file, file_offset, from_event, to_event FROM mappings "
+                                         "WHERE space = ? AND prot & 4 AND file > 0 ORDER BY from_event", -1, &q,
+                           NULL) != SQLITE_OK)
+        return urd_store_failed(e->index->db, "cannot read the index");
+    sqlite3_bind_int64(q, 1, space);
+    while (sqlite3_step(q) == SQLITE_ROW) {
+        uint64_t from = (uint64_t)sqlite3_column_int64(q, 4), to = (uint64_t)sqlite3_column_int64(q, 5);
+        if (from > event && from < entry->to)
+            entry->to = from;
+        if (to <= event && to > entry->from)
+            entry->from = to;
+        if (from > event || to <= event)
+            continue;
+        if (from > entry->from)
+            entry->from = from;
+        if (to < entry->to)
+            entry->to = to;
+        struct urd_module *m = engine_module(e, (uint32_t)sqlite3_column_int64(q, 2) - 1);
+        if (m)
+            urd_debuginfo_image_add(entry->image, m, (uint64_t)sqlite3_column_int64(q, 0),
+                                    (uint64_t)sqlite3_column_int64(q, 1), (uint64_t)sqlite3_column_int64(q, 3), NULL);
+    }
+    sqlite3_finalize(q);
+    return NULL;
+}
+
+urd_err *engine_image(struct urd_engine *e, uint32_t space, uint64_t event, struct urd_image **ret)
+{
+    for (unsigned i = 0; i < e->n_images; i++) {
+        struct image_entry *x = &e->images[i];
+        if (x->space == space && x->from <= event && event < x->to) {
+            *ret = x->image;
+            return NULL;
+        }
+    }
+    struct image_entry entry = {space, 0, UINT64_MAX, urd_debuginfo_image_create()};
+    urd_err *err;
+    if (e->index) {
+        err = image_from_index(e, space, &entry, event);
+    } else {
+        err = image_from_trace(e, space, event, entry.image);
+        entry.from = event;
+        entry.to = event + 1;
+    }
+    if (err) {
+        urd_debuginfo_image_destroy(entry.image);
+        return err;
+    }
+    unsigned n = sizeof e->images / sizeof *e->images;
+    if (e->n_images == n) {
+        urd_debuginfo_image_destroy(e->images[0].image);
+        memmove(e->images, e->images + 1, (n - 1) * sizeof *e->images);
+        e->n_images--;
+    }
+    e->images[e->n_images++] = entry;
+    *ret = entry.image;
+    return NULL;
+}
+
+bool engine_place(struct urd_engine *e, uint32_t space, uint64_t pc, struct urd_place *ret)
+{
+    sqlite3_stmt *q;
+    bool found = false;
+    if (sqlite3_prepare_v2(e->index->db, "SELECT from_event FROM mappings WHERE space = ? AND start <= ? AND "
+                                         "start + size > ? AND prot & 4 LIMIT 1", -1, &q, NULL) != SQLITE_OK)
+        return false;
+    sqlite3_bind_int64(q, 1, space);
+    sqlite3_bind_int64(q, 2, (int64_t)pc);
+    sqlite3_bind_int64(q, 3, (int64_t)pc);
+    if (sqlite3_step(q) == SQLITE_ROW) {
+        struct urd_image *image;
+        urd_err *err = engine_image(e, space, (uint64_t)sqlite3_column_int64(q, 0), &image);
+        found = !err && urd_debuginfo_image_find(image, pc, ret);
+        urd_err_free(err);
+    }
+    sqlite3_finalize(q);
+    return found;
+}
+
+void engine_name(struct urd_engine *e, uint32_t space, uint64_t event, uint64_t pc, bool is_caller,
+                 struct place_name *ret)
+{
+    memset(ret, 0, sizeof *ret);
+    struct urd_image *image;
+    struct urd_place place;
+    urd_err *err = engine_image(e, space, event, &image);
+    if (err) {
+        urd_err_free(err);
+        return;
+    }
+    uint64_t at = pc - (is_caller ? 1 : 0);
+    if (!urd_debuginfo_image_find(image, at, &place))
+        return;
+    snprintf(ret->module, sizeof ret->module, "%s", urd_debuginfo_module_name(place.module));
+    struct urd_inlined inlined;
+    struct urd_line line;
+    const struct urd_symbol *symbol;
+    const struct urd_function *function = NULL;
+    if (urd_debuginfo_module_has_lines(place.module)) {
+        if (urd_debuginfo_inlined_at(place.module, place.address, &inlined, 1))
+            snprintf(ret->function, sizeof ret->function, "%s", inlined.name);
+        else if ((function = urd_debuginfo_function_at(place.module, place.address)) && function->qualified)
+            snprintf(ret->function, sizeof ret->function, "%s", function->qualified);
+        if (urd_debuginfo_line_at(place.module, place.address, &line) && line.line) {
+            snprintf(ret->file, sizeof ret->file, "%s", line.file);
+            ret->line = line.line;
+        }
+    }
+    if (!ret->function[0] && (symbol = urd_debuginfo_symbol_at(place.module, place.address)))
+        snprintf(ret->function, sizeof ret->function, "%s", symbol->name);
+}
+
+void json_set_place(json_t *row, const struct place_name *n)
+{
+    json_object_set_new(row, "function", n->function[0] ? json_text(n->function, strlen(n->function)) : json_null());
+    json_object_set_new(row, "file", n->file[0] ? json_text(n->file, strlen(n->file)) : json_null());
+    json_object_set_new(row, "line", n->line ? json_integer(n->line) : json_null());
+    json_object_set_new(row, "module", n->module[0] ? json_text(n->module, strlen(n->module)) : json_null());
+}
+
+static int32_t pid_of(const struct urd_engine *e, int32_t tid)
+{
+    for (uint64_t i = 1; i <= e->index->n_events; i++)
+        if (e->index->events[i].tid == tid)
+            return e->index->events[i].pid;
+    return tid;
+}
+
+urd_err *json_set_clock_place(struct urd_engine *e, json_t *row, int64_t clock)
+{
+    struct urd_index_place p;
+    URD_TRY(urd_index_place(e->index, clock, &p));
+    struct urd_moment m = urd_index_moment(e->index, clock);
+    json_object_set_new(row, "moment", json_moment(m));
+    json_object_set_new(row, "clock", json_integer(clock));
+    if (!p.found)
+        return NULL;
+    struct place_name n;
+    engine_name(e, p.space, m.event, p.pc, false, &n);
+    json_object_set_new(row, "pid", json_integer(pid_of(e, p.tid)));
+    json_object_set_new(row, "tid", json_integer(p.tid));
+    json_object_set_new(row, "pc", json_hex(p.pc));
+    json_set_place(row, &n);
+    return NULL;
+}
+
+/* ---- locations ---- */
+
+struct found_place {
+    struct urd_module *module;
+    uint64_t address;
+};
+
+struct finding {
+    struct found_place *places;
+    uint32_t n, capacity;
+    const char *nearest;
+    bool seen_file, is_function;
+    unsigned line;
+    char *function;
+};
+
+static void add_place(struct finding *f, struct urd_module *m, uint64_t address)
+{
+    for (uint32_t i = 0; i < f->n; i++)
+        if (f->places[i].module == m && f->places[i].address == address)
+            return;
+    URD_PUSH(f->places, f->n, f->capacity) = (struct found_place){m, address};
+}
+
+static void find_line(struct finding *f, struct urd_module *m, const char *file, unsigned line)
+{
+    struct urd_line_place *places;
+    size_t n;
+    urd_debuginfo_line_places(m, file, line, &places, &n);
+    for (size_t i = 0; i < n; i++) {
+        add_place(f, m, places[i].address);
+        f->line = places[i].line;
+    }
+    free(places);
+    if (!n && !f->nearest)
+        f->nearest = urd_debuginfo_nearest_source(m, file);
+}
+
+static void find_function(struct finding *f, struct urd_module *m, const char *name, bool for_arguments, bool out_of_line)
+{
+    const struct urd_function **functions;
+    size_t n;
+    urd_debuginfo_functions_named(m, name, &functions, &n);
+    for (size_t i = 0; i < n; i++) {
+        if (functions[i]->inlined && out_of_line)
+            continue;
+        bool behind = for_arguments && !functions[i]->inlined && functions[i]->after_prologue > functions[i]->entry;
+        add_place(f, m, behind ? functions[i]->after_prologue : functions[i]->entry);
+        if (!f->function)
+            f->function = strdup(functions[i]->qualified ? functions[i]->qualified : name);
+    }
+    free(functions);
+    if (!n && !f->nearest)
+        f->nearest = urd_debuginfo_nearest_function(m, name);
+}
+
+/** Addresses in modules to addresses in every space that has the module mapped. */
+static urd_err *spread(struct urd_engine *e, struct finding *f, struct location *ret)
+{
+    uint32_t capacity = 0;
+    sqlite3_stmt *q;
+    if (sqlite3_prepare_v2(e->index->db, "SELECT DISTINCT space, start, size, file, file_offset, from_event FROM "
+                                         "mappings WHERE prot & 4 AND file > 0", -1, &q, NULL) != SQLITE_OK)
+        return urd_store_failed(e->index->db, "cannot read the index");
+    while (sqlite3_step(q) == SQLITE_ROW) {
+        struct urd_module *m = engine_module(e, (uint32_t)sqlite3_column_int64(q, 3) - 1);
+        if (!m)
+            continue;
+        struct urd_image *image = urd_debuginfo_image_create();
+        uint64_t bias = 0, start = (uint64_t)sqlite3_column_int64(q, 1), size = (uint64_t)sqlite3_column_int64(q, 2);
+        urd_debuginfo_image_add(image, m, start, size, (uint64_t)sqlite3_column_int64(q, 4), &bias);
+        urd_debuginfo_image_destroy(image);
+        for (uint32_t i = 0; i < f->n; i++) {
+            uint64_t pc = f->places[i].address + bias;
+            if (f->places[i].module != m || pc < start || pc >= start + size)
+                continue;
+            uint32_t space = (uint32_t)sqlite3_column_int64(q, 0);
+            bool known = false;
+            for (uint32_t k = 0; k < ret->n && !known; k++)
+                known = ret->pcs[k].space == space && ret->pcs[k].pc == pc;
+            if (!known)
+                URD_PUSH(ret->pcs, ret->n, capacity) = (struct urd_index_pc){space, pc};
+        }
+    }
+    sqlite3_finalize(q);
+    return NULL;
+}
+
+static bool is_mapped_executable(struct urd_engine *e, uint32_t file)
+{
+    sqlite3_stmt *q;
+    bool is = false;
+    if (sqlite3_prepare_v2(e->index->db, "SELECT 1 FROM mappings WHERE file = ? AND prot & 4 LIMIT 1", -1, &q, NULL) ==
+        SQLITE_OK) {
+        sqlite3_bind_int64(q, 1, file + 1);
+        is = sqlite3_step(q) == SQLITE_ROW;
+    }
+    sqlite3_finalize(q);
+    return is;
+}
+
+urd_err *engine_location(struct urd_engine *e, const char *text, bool for_arguments, struct location *ret)
+{
+    URD_TRY(need_index(e));
+    struct finding f = {0};
+    URD_AUTO_FREE char *name = strdup(text);
+    *ret = (struct location){0};
+    char *dollar = strstr(name, "$return");
+    if (dollar && dollar[7] == 0) {
+        ret->is_return = true;
+        *dollar = 0;
+    }
+    if (name[0] == '0' && name[1] == 'x') {
+        uint64_t pc = strtoull(name, NULL, 16);
+        uint32_t capacity = 0;
+        for (uint32_t s = 1; s <= e->index->n_spaces; s++)
+            URD_PUSH(ret->pcs, ret->n, capacity) = (struct urd_index_pc){s, pc};
+        return NULL;
+    }
+    char *colon = strrchr(name, ':');
+    bool is_line = colon && colon != name && colon[-1] != ':' && colon[1] && strspn(colon + 1, "0123456789") == strlen(colon + 1);
+    if (is_line)
+        *colon = 0;
+    for (uint32_t i = 0; i < urd_trace_file_count(e->trace); i++) {
+        struct urd_module *m = is_mapped_executable(e, i) ? engine_module(e, i) : NULL;
+        if (m && is_line)
+            find_line(&f, m, name, (unsigned)strtoul(colon + 1, NULL, 10));
+        else if (m)
+            find_function(&f, m, name, for_arguments && !ret->is_return, ret->is_return || !for_arguments);
+    }
+    ret->is_function = !is_line;
+    ret->line = f.line;
+    ret->function = f.function;
+    urd_err *err = NULL;
+    if (!f.n)
+        err = urd_err_hint(
+            urd_err_at(URD_ERROR(URD_ERR_QUESTION, is_line ? "no code of this run belongs to '%s'"
+                                                           : "there is no function '%s' in this run", text), 0, f.nearest),
+            is_line ? "a location is FILE:LINE, FUNCTION, FUNCTION$return or 0xADDRESS; was it compiled with -g?"
+                    : "a location is FILE:LINE, FUNCTION, FUNCTION$return or 0xADDRESS");
+    else
+        err = spread(e, &f, ret);
+    free(f.places);
+    if (err)
+        location_deinit(ret);
+    return err;
+}
+
+void location_deinit(struct location *l)
+{
+    free(l->pcs);
+    free(l->function);
+    *l = (struct location){0};
+}
+
+const char *engine_process_name(struct urd_engine *e, int32_t tid)
+{
+    static __thread char name[256];
+    name[0] = 0;
+    sqlite3_stmt *q;
+    if (sqlite3_prepare_v2(e->index->db, "SELECT name, parent FROM tasks WHERE tid = ?", -1, &q, NULL) != SQLITE_OK)
+        return name;
+    for (int depth = 0; depth < 64 && !name[0] && tid; depth++) { /* a fork without exec has its parent's name */
+        sqlite3_bind_int64(q, 1, tid);
+        if (sqlite3_step(q) != SQLITE_ROW)
+            break;
+        snprintf(name, sizeof name, "%s", (const char *)sqlite3_column_text(q, 0));
+        tid = sqlite3_column_int(q, 1);
+        sqlite3_reset(q);
+    }
+    sqlite3_finalize(q);
+    return name;
+}

@@ -1,0 +1,219 @@
+/* blame: the writes to an expression's memory. */
+#include "query/engine.h"
+#include "record/record.h"
+#include <stdio.h>
+
+struct target {
+    uint64_t address, size;
+    uint32_t space;
+    const struct urd_type *type; /* NULL: raw bytes */
+    unsigned bit_offset, bit_size;
+    struct frame_state frame;
+    struct urd_image *image;
+};
+
+struct blaming {
+    struct answer *a;
+    struct target *t;
+    uint8_t *now; /* ascending order only: the target's bytes after the last write */
+    bool all;
+    bool have_now;
+    urd_err *err;
+};
+
+static void show_value(struct target *t, const uint8_t *bytes, json_t *row, const char *field)
+{
+    char hex_field[32];
+    snprintf(hex_field, sizeof hex_field, "%s_bytes", field);
+    json_object_set_new(row, hex_field, json_bytes(bytes, t->size));
+    struct urd_buf text = {0};
+    if (t->type) {
+        struct urd_value v = {.type = t->type, .size = t->size};
+        if (t->size > URD_VALUE_SMALL) {
+            v.heap = urd_xrealloc(NULL, t->size);
+            memcpy(v.heap, bytes, t->size);
+        } else {
+            memcpy(v.small, bytes, t->size);
+        }
+        if (t->bit_size && t->size <= 8) {
+            uint64_t word = 0;
+            memcpy(&word, bytes, t->size);
+            word = word >> t->bit_offset & ((1ull << t->bit_size) - 1);
+            memcpy(v.small, &word, 8);
+        }
+        struct urd_text_options o = {.no_strings = true};
+        urd_debuginfo_value_text(&t->frame.frame, &v, &o, &text);
+        urd_debuginfo_value_deinit(&v);
+    } else if (t->size <= 8) {
+        uint64_t word = 0;
+        memcpy(&word, bytes, t->size);
+        urd_buf_printf(&text, "0x%llx", (unsigned long long)word);
+    }
+    json_object_set_new(row, field, text.size ? json_text((char *)text.data, text.size) : json_bytes(bytes, t->size));
+    urd_buf_deinit(&text);
+}
+
+urd_err *write_row(struct urd_engine *e, const struct urd_index_write *w, json_t *row)
+{
+    const char *syscall = NULL;
+    if (w->event) {
+        const struct urd_index_event *ev = &e->index->events[w->event];
+        /* the kernel wrote when the call returned; what called is the instruction before */
+        struct place_name n;
+        sqlite3_stmt *q;
+        uint64_t pc = 0;
+        if (sqlite3_prepare_v2(e->index->db, "SELECT pc FROM events WHERE number = ?", -1, &q, NULL) == SQLITE_OK) {
+            sqlite3_bind_int64(q, 1, (int64_t)w->event);
+            if (sqlite3_step(q) == SQLITE_ROW)
+                pc = (uint64_t)sqlite3_column_int64(q, 0);
+        }
+        sqlite3_finalize(q);
+        if (ev->syscall >= 0)
+            pc -= 2;
+        syscall = ev->kind == URD_EVENT_EXEC ? "execve" : ev->kind == URD_EVENT_SIGNAL ? "signal"
+                  : ev->syscall >= 0 ? urd_record_syscall_name(ev->syscall) : urd_event_kind_name(ev->kind);
+        json_object_set_new(row, "moment", json_moment(urd_index_moment(e->index, w->clock < 0 ? 0 : w->clock)));
+        json_object_set_new(row, "clock", json_integer(w->clock));
+        json_object_set_new(row, "event", json_integer((json_int_t)w->event));
+        json_object_set_new(row, "pid", json_integer(ev->pid));
+        json_object_set_new(row, "tid", json_integer(ev->tid));
+        json_object_set_new(row, "pc", json_hex(pc));
+        engine_name(e, ev->kind == URD_EVENT_EXEC ? 0 : w->space, w->event, pc, false, &n);
+        json_set_place(row, &n);
+    } else {
+        URD_TRY(json_set_clock_place(e, row, w->clock));
+    }
+    json_object_set_new(row, "address", json_hex(w->address));
+    json_object_set_new(row, "size", json_integer((json_int_t)w->size));
+    json_object_set_new(row, "syscall", syscall ? json_string(syscall) : json_null());
+    json_object_set_new(row, "process", json_string(engine_process_name(
+                                            e, (int32_t)json_integer_value(json_object_get(row, "tid")))));
+    return NULL;
+}
+
+static void overlay(const struct target *t, uint8_t *bytes, const struct urd_index_write *w)
+{
+    for (uint64_t i = 0; i < w->size; i++)
+        if (w->address + i >= t->address && w->address + i < t->address + t->size)
+            bytes[w->address + i - t->address] = w->value[i];
+}
+
+static bool memory_before(struct blaming *b, int64_t clock, uint8_t *bytes)
+{
+    bool *known = urd_xcalloc(b->t->size, sizeof *known);
+    struct urd_engine *e = b->a->engine;
+    b->err = urd_index_memory(e->index, e->trace, b->t->space, b->t->address, b->t->size, clock, bytes, known);
+    free(known);
+    return !b->err;
+}
+
+static bool on_write(void *data, const struct urd_index_write *w)
+{
+    struct blaming *b = data;
+    struct target *t = b->t;
+    URD_AUTO_FREE uint8_t *old = urd_xrealloc(NULL, t->size), *new = urd_xrealloc(NULL, t->size);
+    /* in ascending order the value before is the one after the last write */
+    if (b->have_now)
+        memcpy(old, b->now, t->size);
+    else if (!memory_before(b, w->clock, old))
+        return false;
+    memcpy(new, old, t->size);
+    overlay(t, new, w);
+    if (b->now) {
+        memcpy(b->now, new, t->size);
+        b->have_now = true;
+    }
+    json_t *row = json_object();
+    b->err = write_row(b->a->engine, w, row);
+    if (b->err) {
+        json_decref(row);
+        return false;
+    }
+    show_value(t, old, row, "old");
+    show_value(t, new, row, "new");
+    bool full;
+    b->err = answer_row(b->a, row, &full);
+    if (!b->all || full)
+        b->a->truncated = b->all && full;
+    return !b->err && b->all && !full;
+}
+
+/** The memory that an expression names at a moment. */
+static urd_err *resolve(struct answer *a, const char *text, struct urd_moment at, struct target *t)
+{
+    struct urd_engine *e = a->engine;
+    struct urd_expr *expr;
+    URD_TRY(urd_expr_parse(text, &expr));
+    struct urd_session *s;
+    urd_err *err = engine_seek(e, at, &s);
+    struct urd_task *task = err ? NULL : live_task(s);
+    if (!err && !task)
+        err = URD_ERROR(URD_ERR_NOTHING, "no process exists at %llu:%llu", (unsigned long long)at.event,
+                        (unsigned long long)at.steps);
+    if (!err)
+        err = frame_open(e, s, task, at.event, &t->frame);
+    struct urd_value v = {0};
+    if (!err) {
+        t->frame.frame.data = &t->frame;
+        const struct urd_frame *frame = frame_at(&t->frame, (unsigned)question_number(a, "frame", 0));
+        if (!frame)
+            err = URD_ERROR(URD_ERR_QUESTION, "there is no such frame");
+        else
+            err = urd_expr_locate(expr, frame, &v);
+    }
+    urd_expr_free(expr);
+    URD_TRY(err);
+    t->space = task->space;
+    if (v.status == URD_VALUE_OPTIMISED_OUT || !v.lvalue || !urd_debuginfo_value_in_memory(&v)) {
+        const char *why = v.status == URD_VALUE_OPTIMISED_OUT ? "is optimised out at this moment"
+                          : v.lvalue ? "lives in a register at this moment, not in memory" : "is a computed value, not memory";
+        err = urd_err_hint(URD_ERROR(URD_ERR_QUESTION, "'%s' %s", text, why),
+                           "blame needs something in memory: a variable, a field, *pointer, or (type *)0xADDRESS; "
+                           "choose a moment with --at");
+        urd_debuginfo_value_deinit(&v);
+        return err;
+    }
+    t->address = v.n_pieces ? v.pieces[0].address : v.address;
+    t->size = v.size;
+    t->type = v.type;
+    t->bit_offset = v.bit_offset;
+    t->bit_size = v.bit_size;
+    urd_debuginfo_value_deinit(&v);
+    if (!t->size || t->size > 1u << 24)
+        URD_WRONG("'%s' has %llu bytes: blame a part of it", text, (unsigned long long)t->size);
+    return NULL;
+}
+
+urd_err *q_blame(struct answer *a)
+{
+    const char *text;
+    struct urd_moment at;
+    URD_TRY(need_index(a->engine));
+    URD_TRY(question_need(a, "expr", &text));
+    URD_TRY(question_moment(a, &at));
+    struct target t = {0};
+    URD_TRY(resolve(a, text, at, &t));
+    struct urd_index *x = a->engine->index;
+    struct blaming b = {.a = a, .t = &t, .all = question_flag(a, "all")};
+    const char *order = question_text(a, "order");
+    bool ascending = b.all && order && strcmp(order, "asc") == 0;
+    int64_t until = x->end + 1;
+    urd_err *err = NULL;
+    if (question_text(a, "at") && strcmp(question_text(a, "at"), "end") != 0)
+        err = urd_index_clock(x, at, &until);
+    if (ascending)
+        b.now = urd_xrealloc(NULL, t.size);
+    if (!err)
+        err = urd_index_writes(x, t.space, t.address, t.size, INT64_MIN, until, !ascending, on_write, &b);
+    if (!err)
+        err = b.err;
+    free(b.now);
+    json_object_set_new(a->summary, "address", json_hex(t.address));
+    json_object_set_new(a->summary, "size", json_integer((json_int_t)t.size));
+    if (!err && !a->rows) {
+        json_object_set_new(a->summary, "nothing", json_string(
+            "nothing wrote it before this moment: it is as its mapping began (the program's file, or zeros)"));
+    }
+    frame_close(&t.frame);
+    return err;
+}

@@ -1,0 +1,410 @@
+/* print, lines: what happened at a location, every time. */
+#include "query/format.h"
+#include "query/stops.h"
+
+struct printing {
+    struct answer *a;
+    struct urd_format *format;
+    struct urd_expr *condition;
+    const struct location *location;
+    uint64_t hits;
+    bool checked;
+    urd_err *err;
+};
+
+static json_t *row_at(struct printing *p, struct urd_task *t, struct urd_moment m)
+{
+    json_t *row = json_object();
+    struct urd_engine *e = p->a->engine;
+    json_object_set_new(row, "moment", json_moment(m));
+    json_object_set_new(row, "clock", json_integer(e->index->events[m.event].clock + (int64_t)m.steps));
+    json_object_set_new(row, "pid", json_integer(t->pid));
+    json_object_set_new(row, "tid", json_integer(t->tid));
+    return row;
+}
+
+/** At a ret, $retval is what it returns. */
+static void set_retval(struct frame_state *f, struct urd_value *value)
+{
+    struct urd_place place;
+    if (!urd_debuginfo_image_find(f->frame.image, f->frame.pc, &place))
+        return;
+    const struct urd_function *function = urd_debuginfo_function_at(place.module, place.address);
+    const struct urd_type *type = function ? urd_debuginfo_return_type(place.module, function) : NULL;
+    if (!type)
+        return;
+    urd_debuginfo_return_value(type, &f->frame, value);
+    f->frame.retval = value;
+}
+
+static bool on_print(void *data, struct urd_session *s, struct urd_task *t, struct urd_moment m, uint64_t pc)
+{
+    struct printing *p = data;
+    struct frame_state f;
+    struct urd_value retval = {0};
+    bool full = false, yes = true;
+    p->hits++;
+    p->err = frame_open(p->a->engine, s, t, m.event, &f);
+    if (p->err)
+        return false;
+    f.frame.data = &f;
+    if (p->location->is_return)
+        set_retval(&f, &retval);
+    if (p->condition)
+        p->err = urd_expr_condition(p->condition, &f.frame, &yes, NULL);
+    if (!p->err && !p->checked)
+        p->err = urd_format_check(p->format, &f.frame);
+    p->checked = true;
+    if (!p->err && yes) {
+        struct urd_buf text = {0};
+        urd_format_render(p->format, &f.frame, &text);
+        json_t *row = row_at(p, t, m);
+        json_object_set_new(row, "text", json_text(text.data ? (char *)text.data : "", text.size));
+        urd_buf_deinit(&text);
+        p->err = answer_row(p->a, row, &full);
+        p->a->truncated |= full;
+    }
+    urd_debuginfo_value_deinit(&retval);
+    frame_close(&f);
+    return !p->err && !full;
+}
+
+/** The ret instructions of the functions at these entries, as they ran. */
+static urd_err *returns_of(struct urd_engine *e, struct location *l)
+{
+    struct urd_index_pc *rets = NULL;
+    uint32_t n = 0, capacity = 0;
+    for (uint32_t k = 0; k < e->index->n_segments; k++) {
+        struct urd_index_place ignored;
+        URD_TRY(urd_index_place(e->index, e->index->segments[k].start, &ignored)); /* loads its blocks */
+        const struct urd_index_segment *g = &e->index->segments[k];
+        for (uint32_t i = 0; i < l->n; i++) {
+            struct urd_place place;
+            uint64_t low = l->pcs[i].pc, high = low;
+            if (!engine_place(e, l->pcs[i].space, low, &place))
+                continue;
+            const struct urd_function *f = urd_debuginfo_function_at(place.module, place.address);
+            const struct urd_symbol *y = urd_debuginfo_symbol_at(place.module, place.address);
+            high = f ? f->end + place.bias : y ? y->address + y->size + place.bias : low;
+            for (uint32_t d = 0; d < g->n_blocks; d++) {
+                const struct urd_flow_block *b = &g->blocks[d];
+                uint64_t pc = b->pc;
+                for (unsigned j = 0; j + 1 < b->n_insns; j++)
+                    pc += b->lengths[j];
+                if (b->end != URD_END_RET || pc < low || pc >= high)
+                    continue;
+                bool known = false;
+                for (uint32_t j = 0; j < n && !known; j++)
+                    known = rets[j].space == l->pcs[i].space && rets[j].pc == pc;
+                if (!known)
+                    URD_PUSH(rets, n, capacity) = (struct urd_index_pc){l->pcs[i].space, pc};
+            }
+        }
+    }
+    free(l->pcs);
+    l->pcs = rets;
+    l->n = n;
+    return NULL;
+}
+
+static urd_err *parse_condition(const char *text, struct urd_expr **ret)
+{
+    *ret = NULL;
+    return text ? urd_expr_parse(text, ret) : NULL;
+}
+
+urd_err *q_print(struct answer *a)
+{
+    const char *location, *text;
+    URD_TRY(need_index(a->engine));
+    URD_TRY(question_need(a, "location", &location));
+    URD_TRY(question_need(a, "text", &text));
+    struct printing p = {.a = a};
+    struct location l;
+    URD_TRY(urd_format_parse(text, &p.format));
+    urd_err *err = parse_condition(question_text(a, "if"), &p.condition);
+    if (err) {
+        urd_format_free(p.format);
+        return err;
+    }
+    err = engine_location(a->engine, location, true, &l);
+    if (!err) {
+        p.location = &l;
+        if (l.is_return)
+            err = returns_of(a->engine, &l);
+        if (!err)
+            err = stops_run(a->engine, l.pcs, l.n, INT64_MIN, INT64_MAX, on_print, &p);
+        if (!err)
+            err = p.err;
+        else
+            urd_err_free(p.err);
+        if (l.line)
+            json_object_set_new(a->summary, "line", json_integer(l.line));
+        location_deinit(&l);
+    }
+    json_object_set_new(a->summary, "hits", json_integer((json_int_t)p.hits));
+    urd_format_free(p.format);
+    if (p.condition)
+        urd_expr_free(p.condition);
+    return err;
+}
+
+/* ---- lines ---- */
+
+struct lining {
+    struct answer *a;
+    uint64_t hits;
+    urd_err *err;
+};
+
+static bool on_line(void *data, int64_t clock, int32_t tid, uint32_t which)
+{
+    struct lining *l = data;
+    bool full = false;
+    json_t *row = json_object();
+    l->hits++;
+    l->err = json_set_clock_place(l->a->engine, row, clock);
+    if (l->err)
+        json_decref(row);
+    else
+        l->err = answer_row(l->a, row, &full);
+    l->a->truncated |= full;
+    return !l->err && !full;
+}
+
+urd_err *q_lines(struct answer *a)
+{
+    const char *text;
+    URD_TRY(question_need(a, "location", &text));
+    struct location l;
+    URD_TRY(engine_location(a->engine, text, false, &l));
+    struct lining lining = {.a = a};
+    urd_err *err = l.is_return ? returns_of(a->engine, &l) : NULL;
+    if (!err)
+        err = urd_index_executions(a->engine->index, l.pcs, l.n, INT64_MIN, INT64_MAX, false, on_line, &lining);
+    json_object_set_new(a->summary, "hits", json_integer((json_int_t)lining.hits));
+    if (l.line)
+        json_object_set_new(a->summary, "line", json_integer(l.line));
+    location_deinit(&l);
+    if (!err)
+        err = lining.err;
+    return err;
+}
+
+/* ---- calls ---- */
+
+struct call_row {
+    struct urd_call call;
+    uint32_t space;
+    json_t *args;   /* once evaluated */
+    json_t *result; /* text */
+    json_t *result_value;
+};
+
+struct calling {
+    struct answer *a;
+    struct call_row *calls; /* by entry */
+    uint32_t n, capacity;
+    urd_err *err;
+};
+
+static bool on_call(void *data, uint32_t space, const struct urd_call *call)
+{
+    struct calling *c = data;
+    URD_PUSH(c->calls, c->n, c->capacity) = (struct call_row){*call, space, NULL, NULL, NULL};
+    return true;
+}
+
+static int by_entry(const void *a, const void *b)
+{
+    const struct call_row *x = a, *y = b;
+    if (x->call.entry != y->call.entry)
+        return x->call.entry < y->call.entry ? -1 : 1;
+    return 0;
+}
+
+static struct call_row *call_ending_at(struct calling *c, int64_t clock, int32_t tid)
+{
+    for (uint32_t i = c->n; i-- > 0;) /* the innermost that is open there */
+        if (c->calls[i].call.entry <= clock && c->calls[i].call.end == clock + 1 && c->calls[i].call.tid == tid)
+            return &c->calls[i];
+    return NULL;
+}
+
+/** The newest call that began at or before clock and has no arguments yet. */
+static struct call_row *call_begun_at(struct calling *c, int64_t clock, int32_t tid)
+{
+    uint32_t low = 0, high = c->n;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (c->calls[middle].call.entry <= clock)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (uint32_t i = low; i-- > 0;)
+        if (c->calls[i].call.tid == tid)
+            return c->calls[i].args ? NULL : &c->calls[i];
+    return NULL;
+}
+
+static json_t *value_json(const struct urd_frame *frame, struct urd_value *v)
+{
+    struct urd_buf text = {0};
+    urd_debuginfo_value_text(frame, v, NULL, &text);
+    json_t *j = json_text(text.data ? (char *)text.data : "", text.size);
+    urd_buf_deinit(&text);
+    return j;
+}
+
+static json_t *arguments(struct frame_state *f)
+{
+    json_t *args = json_array();
+    struct urd_place place;
+    if (urd_debuginfo_image_find(f->frame.image, f->frame.pc, &place)) {
+        const struct urd_function *function = urd_debuginfo_function_at(place.module, place.address);
+        if (function && function->die) {
+            const struct urd_variable **parameters;
+            size_t n;
+            urd_debuginfo_parameters_of(place.module, function, &parameters, &n);
+            for (size_t i = 0; i < n; i++) {
+                struct urd_value v = {0};
+                urd_debuginfo_variable_read(parameters[i], &f->frame, place.bias, &v);
+                json_array_append_new(args, json_pack("{s:s, s:o}", "name", parameters[i]->name ? parameters[i]->name : "",
+                                                      "value", value_json(&f->frame, &v)));
+                urd_debuginfo_value_deinit(&v);
+            }
+            free(parameters);
+            return args;
+        }
+    }
+    static const struct {
+        const char *name;
+        unsigned reg;
+    } registers[] = {{"rdi", URD_DW_RDI}, {"rsi", URD_DW_RSI}, {"rdx", URD_DW_RDX},
+                     {"rcx", URD_DW_RCX}, {"r8", URD_DW_R8}, {"r9", URD_DW_R9}};
+    for (unsigned i = 0; i < 6; i++) {
+        uint64_t v = 0;
+        f->frame.read_register(f, registers[i].reg, &v);
+        json_array_append_new(args, json_pack("{s:s, s:o}", "name", registers[i].name, "value", json_hex(v)));
+    }
+    return args;
+}
+
+static bool on_call_stop(void *data, struct urd_session *s, struct urd_task *t, struct urd_moment m, uint64_t pc)
+{
+    struct calling *c = data;
+    int64_t clock = c->a->engine->index->events[m.event].clock + (int64_t)m.steps;
+    struct call_row *ending = call_ending_at(c, clock, t->tid);
+    struct call_row *begun = ending ? NULL : call_begun_at(c, clock, t->tid);
+    if (!ending && !begun)
+        return true;
+    struct frame_state f;
+    c->err = frame_open(c->a->engine, s, t, m.event, &f);
+    if (c->err)
+        return false;
+    f.frame.data = &f;
+    if (begun)
+        begun->args = arguments(&f);
+    if (ending && !ending->args) /* a function of one instruction */
+        ending->args = arguments(&f);
+    if (ending) {
+        struct urd_value v = {0};
+        struct urd_place place;
+        const struct urd_function *function = NULL;
+        set_retval(&f, &v);
+        if (f.frame.retval) {
+            ending->result = value_json(&f.frame, &v);
+        } else {
+            if (urd_debuginfo_image_find(f.frame.image, f.frame.pc, &place))
+                function = urd_debuginfo_function_at(place.module, place.address);
+            ending->result = function && function->die ? json_string("void") : json_hex(t->regs.rax);
+        }
+        urd_debuginfo_value_deinit(&v);
+    }
+    frame_close(&f);
+    return true;
+}
+
+static urd_err *give_call(struct calling *c, struct call_row *r, const char *function, bool *ret_full)
+{
+    struct urd_engine *e = c->a->engine;
+    json_t *row = json_object();
+    struct place_name caller;
+    struct urd_moment m = urd_index_moment(e->index, r->call.entry);
+    engine_name(e, r->space, m.event, r->call.site, false, &caller);
+    json_object_set_new(row, "moment", json_moment(m));
+    json_object_set_new(row, "clock", json_integer(r->call.entry));
+    json_object_set_new(row, "pid", json_integer(e->index->spaces[r->space].pid));
+    json_object_set_new(row, "tid", json_integer(r->call.tid));
+    json_object_set_new(row, "function", json_string(function));
+    json_object_set_new(row, "args", r->args ? r->args : json_array());
+    json_object_set_new(row, "returned", r->result ? r->result : json_null());
+    json_object_set_new(row, "return_moment",
+                        r->call.abandoned ? json_null() : json_moment(urd_index_moment(e->index, r->call.end)));
+    json_object_set_new(row, "steps", json_integer(r->call.end - r->call.entry));
+    json_object_set_new(row, "depth", json_integer(r->call.depth));
+    json_object_set_new(row, "caller", caller.function[0] ? json_string(caller.function) : json_null());
+    json_object_set_new(row, "file", caller.file[0] ? json_string(caller.file) : json_null());
+    json_object_set_new(row, "line", caller.line ? json_integer(caller.line) : json_null());
+    r->args = r->result = NULL;
+    return answer_row(c->a, row, ret_full);
+}
+
+static urd_err *evaluate_calls(struct calling *c, const char *name, const struct location *entries)
+{
+    struct urd_engine *e = c->a->engine;
+    struct location args, rets = {0};
+    if (!c->n)
+        return NULL;
+    URD_TRY(engine_location(e, name, true, &args));
+    uint32_t capacity = 0;
+    for (uint32_t i = 0; i < entries->n; i++)
+        URD_PUSH(rets.pcs, rets.n, capacity) = entries->pcs[i];
+    urd_err *err = returns_of(e, &rets);
+    uint32_t n = args.n + rets.n;
+    struct urd_index_pc *all = urd_xcalloc(n, sizeof *all);
+    memcpy(all, args.pcs, args.n * sizeof *all);
+    if (rets.n)
+        memcpy(all + args.n, rets.pcs, rets.n * sizeof *all);
+    int64_t last = 0;
+    for (uint32_t i = 0; i < c->n; i++)
+        last = c->calls[i].call.end > last ? c->calls[i].call.end : last;
+    if (!err)
+        err = stops_run(e, all, n, c->calls[0].call.entry, last + 1, on_call_stop, c);
+    free(all);
+    location_deinit(&args);
+    location_deinit(&rets);
+    if (!err)
+        err = c->err;
+    return err;
+}
+
+urd_err *q_calls(struct answer *a)
+{
+    const char *name;
+    URD_TRY(question_need(a, "function", &name));
+    struct location l;
+    URD_TRY(engine_location(a->engine, name, false, &l));
+    struct calling c = {.a = a};
+    urd_err *err = NULL;
+    for (uint32_t i = 0; i < l.n && !err; i++)
+        err = urd_index_calls(a->engine->index, l.pcs[i].space, l.pcs[i].pc, on_call, &c);
+    qsort(c.calls, c.n, sizeof *c.calls, by_entry);
+    json_object_set_new(a->summary, "calls", json_integer(c.n));
+    if (a->limit && c.n > a->limit) {
+        c.n = (uint32_t)a->limit;
+        a->truncated = true;
+    }
+    if (!err && !question_flag(a, "fast"))
+        err = evaluate_calls(&c, name, &l);
+    for (uint32_t i = 0; i < c.n && !err; i++)
+        err = give_call(&c, &c.calls[i], l.function ? l.function : name, NULL);
+    for (uint32_t i = 0; i < c.n; i++) {
+        json_decref(c.calls[i].args);
+        json_decref(c.calls[i].result);
+    }
+    free(c.calls);
+    location_deinit(&l);
+    return err;
+}
