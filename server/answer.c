@@ -20,7 +20,8 @@ void urd_answer_job_destroy(struct urd_answer_job *job)
 
 static bool is_clock(const char *key)
 {
-    static const char *const names[] = {"clock", "clock_end", "start_clock", "end_clock", "time_ns", "return_clock"};
+    static const char *const names[] = {"clock",     "clock_end", "start_clock",
+                                        "end_clock", "time_ns",   "return_clock"};
     for (size_t i = 0; key && i < sizeof names / sizeof *names; i++)
         if (strcmp(key, names[i]) == 0)
             return true;
@@ -41,16 +42,14 @@ static json_t *plain(const char *key, json_t *v)
         json_t *copy = json_array();
         size_t i;
         json_t *item;
-        json_array_foreach(v, i, item)
-            json_array_append_new(copy, plain(NULL, item));
+        json_array_foreach(v, i, item) json_array_append_new(copy, plain(NULL, item));
         return copy;
     }
     if (json_is_object(v)) {
         json_t *copy = json_object();
         const char *k;
         json_t *item;
-        json_object_foreach(v, k, item)
-            json_object_set_new_nocheck(copy, k, plain(k, item));
+        json_object_foreach(v, k, item) json_object_set_new_nocheck(copy, k, plain(k, item));
         return copy;
     }
     return json_incref(v);
@@ -68,7 +67,8 @@ json_t *urd_answer_error(const urd_err *err)
     json_t *e = json_pack("{s:s?,s:s?,s:s?,s:s}", "message", err->message, "what_to_do", err->hint,
                           "suggest", err->suggest, "kind", kinds[kind]);
     if (!e) /* recorded bytes that are not UTF-8 got into the text */
-        e = json_pack("{s:s,s:s}", "message", "an error whose text is not UTF-8", "kind", kinds[kind]);
+        e = json_pack("{s:s,s:s}", "message", "an error whose text is not UTF-8", "kind",
+                      kinds[kind]);
     json_object_set_new(e, "offset", err->offset >= 0 ? json_integer(err->offset) : json_null());
     return e;
 }

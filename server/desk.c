@@ -4,7 +4,7 @@
 #include <pthread.h>
 #include <time.h>
 
-#define MAX_WAITING  256
+#define MAX_WAITING   256
 #define CLOSE_GRACE_S 5
 
 struct job {
@@ -133,7 +133,8 @@ void urd_desk_close(struct urd_desk *d)
         pthread_mutex_unlock(&c->lock);
     }
     for (int i = 0; i < URD_LANES; i++)
-        if (d->counters[i].started && pthread_timedjoin_np(d->counters[i].thread, NULL, &until) != 0)
+        if (d->counters[i].started &&
+            pthread_timedjoin_np(d->counters[i].thread, NULL, &until) != 0)
             all = false;
     if (!all)
         return; /* its thread still uses the desk; the process is about to end */

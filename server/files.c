@@ -16,9 +16,12 @@ static const char *type_of(const char *name)
     static const struct {
         const char *ending, *type;
     } types[] = {
-        {".html", "text/html; charset=utf-8"},  {".js", "text/javascript; charset=utf-8"},
-        {".css", "text/css; charset=utf-8"},    {".svg", "image/svg+xml"},
-        {".png", "image/png"},                  {".txt", "text/plain; charset=utf-8"},
+        {".html", "text/html; charset=utf-8"},
+        {".js", "text/javascript; charset=utf-8"},
+        {".css", "text/css; charset=utf-8"},
+        {".svg", "image/svg+xml"},
+        {".png", "image/png"},
+        {".txt", "text/plain; charset=utf-8"},
         {".json", "application/json"},
     };
     const char *dot = strrchr(name, '.');
@@ -64,7 +67,8 @@ static urd_err *read_dir(int dir_fd, const char *path, int depth, struct urd_fil
     while ((e = readdir(d))) {
         if (e->d_name[0] == '.')
             continue;
-        URD_AUTO_CLOSE int fd = openat(dirfd(d), e->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        URD_AUTO_CLOSE int fd =
+            openat(dirfd(d), e->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
         struct stat st;
         if (fd < 0 || fstat(fd, &st) != 0)
             continue; /* a symbolic link, or not ours to read */
@@ -85,8 +89,9 @@ urd_err *urd_files_read(const char *directory, struct urd_files *ret)
 {
     int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-        return urd_err_hint(URD_ERROR(URD_ERR_FAILED, "the UI is not in %s: %s", directory, strerror(errno)),
-                            "it is the folder ui-static of urd");
+        return urd_err_hint(
+            URD_ERROR(URD_ERR_FAILED, "the UI is not in %s: %s", directory, strerror(errno)),
+            "it is the folder ui-static of urd");
     struct urd_files f = {0};
     urd_err *err = read_dir(fd, "", 0, &f);
     if (!err && !urd_files_find(&f, "/index.html"))

@@ -1,17 +1,16 @@
 /**
  * The files of the UI, read once.
  *
- * PURPOSE  A fixed table from path to bytes: a request can name what is in the table and nothing else, so there is
- *          no path to escape by.
- * NOT      Sources of the subject: those are answers of the engine.
- * OWNS     The bytes.
+ * PURPOSE  A fixed table from path to bytes: a request can name what is in the table and nothing
+ * else, so there is no path to escape by. NOT      Sources of the subject: those are answers of the
+ * engine. OWNS     The bytes.
  */
 #ifndef URD_SERVER_FILES_H
 #define URD_SERVER_FILES_H
 #include "base/err.h"
 
 struct urd_file {
-    char *path;       /* "/lib/url.js" */
+    char *path; /* "/lib/url.js" */
     char *bytes;
     size_t size;
     const char *type; /* Content-Type */

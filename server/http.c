@@ -46,7 +46,8 @@ static time_t now_s(void)
 
 static int fd_of(struct MHD_Connection *c)
 {
-    const union MHD_ConnectionInfo *i = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
+    const union MHD_ConnectionInfo *i =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
     return i ? i->connect_fd : -1;
 }
 
@@ -129,7 +130,8 @@ static enum MHD_Result reply_json(struct MHD_Connection *c, unsigned status, jso
     json_decref(value);
     if (!text)
         return MHD_NO;
-    return reply(c, status, MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE),
+    return reply(c, status,
+                 MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE),
                  "application/json", false);
 }
 
@@ -170,15 +172,17 @@ static enum MHD_Result reply_answer(struct urd_http *h, struct MHD_Connection *c
     *r = (struct reader){urd_stream_create(), fd_of(c)};
     enum urd_desk_lane lane = moment_all ? URD_LANE_QUICK : urd_question_lane(question);
     struct urd_answer_job *job = urd_answer_job_create(question, r->stream);
-    urd_err *err = urd_desk_submit(h->desk, lane, moment_all ? urd_answer_moment_all : urd_answer_run, job);
+    urd_err *err =
+        urd_desk_submit(h->desk, lane, moment_all ? urd_answer_moment_all : urd_answer_run, job);
     if (err) {
         urd_answer_job_destroy(job);
         reader_done(r);
         return refuse(c, MHD_HTTP_SERVICE_UNAVAILABLE, err);
     }
-    return reply(c, MHD_HTTP_OK,
-                 MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16384, read_answer, r, reader_done),
-                 "application/x-ndjson", false);
+    return reply(
+        c, MHD_HTTP_OK,
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16384, read_answer, r, reader_done),
+        "application/x-ndjson", false);
 }
 
 static enum MHD_Result reply_file(struct urd_http *h, struct MHD_Connection *c, const char *url)
@@ -188,7 +192,8 @@ static enum MHD_Result reply_file(struct urd_http *h, struct MHD_Connection *c, 
         return refuse(c, MHD_HTTP_NOT_FOUND, URD_ERROR(URD_ERR_QUESTION, "there is no such page"));
     const char *seen = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "If-None-Match");
     bool same = seen && strcmp(seen, f->etag) == 0;
-    struct MHD_Response *r = MHD_create_response_from_buffer(same ? 0 : f->size, f->bytes, MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *r =
+        MHD_create_response_from_buffer(same ? 0 : f->size, f->bytes, MHD_RESPMEM_PERSISTENT);
     MHD_add_response_header(r, "ETag", f->etag);
     return reply(c, same ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK, r, f->type, true);
 }
@@ -200,7 +205,8 @@ struct count {
     int n;
 };
 
-static enum MHD_Result count_header(void *cls, enum MHD_ValueKind kind, const char *key, const char *value)
+static enum MHD_Result count_header(void *cls, enum MHD_ValueKind kind, const char *key,
+                                    const char *value)
 {
     struct count *c = cls;
     c->n += strcasecmp(key, c->name) == 0;
@@ -234,7 +240,8 @@ static urd_err *check(struct urd_http *h, struct MHD_Connection *c, const struct
                             "post to " API "ask");
     *ret_status = MHD_HTTP_BAD_REQUEST;
     if (r->bad_target)
-        return URD_ERROR(URD_ERR_QUESTION, "the address has a NUL or control character, or is too long");
+        return URD_ERROR(URD_ERR_QUESTION,
+                         "the address has a NUL or control character, or is too long");
     const char *type = header(c, "Content-Type");
     *ret_status = MHD_HTTP_UNSUPPORTED_MEDIA_TYPE;
     if (post && (!type || strncasecmp(type, "application/json", 16) != 0))
@@ -243,7 +250,8 @@ static urd_err *check(struct urd_http *h, struct MHD_Connection *c, const struct
     const char *length = header(c, "Content-Length");
     *ret_status = MHD_HTTP_CONTENT_TOO_LARGE;
     if (r->too_large || (length && strtoull(length, NULL, 10) > URD_HTTP_MAX_BODY))
-        return URD_ERROR(URD_ERR_QUESTION, "a question is at most %u bytes long", URD_HTTP_MAX_BODY);
+        return URD_ERROR(URD_ERR_QUESTION, "a question is at most %u bytes long",
+                         URD_HTTP_MAX_BODY);
     return NULL;
 }
 
@@ -252,8 +260,8 @@ struct parameters {
     urd_err *err;
 };
 
-static enum MHD_Result take_parameter(void *cls, enum MHD_ValueKind kind, const char *key, size_t key_size,
-                                      const char *value, size_t size)
+static enum MHD_Result take_parameter(void *cls, enum MHD_ValueKind kind, const char *key,
+                                      size_t key_size, const char *value, size_t size)
 {
     struct parameters *p = cls;
     p->err = urd_question_parameter(p->question, key, key_size, value, size);
@@ -267,7 +275,8 @@ static enum MHD_Result route_api(struct urd_http *h, struct MHD_Connection *c, c
     bool ask = strcmp(name, "ask") == 0, moment_all = strcmp(name, "moment-all") == 0;
     const char *suggest;
     if (!ask && !moment_all && !urd_question_known(name, &suggest)) {
-        urd_err *err = urd_err_at(URD_ERROR(URD_ERR_QUESTION, "there is no such question"), 0, suggest);
+        urd_err *err =
+            urd_err_at(URD_ERROR(URD_ERR_QUESTION, "there is no such question"), 0, suggest);
         return refuse(c, MHD_HTTP_NOT_FOUND, urd_err_hint(err, "GET " API " lists them"));
     }
     struct parameters p = {.question = json_object()};
@@ -284,7 +293,8 @@ static enum MHD_Result route_api(struct urd_http *h, struct MHD_Connection *c, c
     return reply_answer(h, c, p.question, moment_all);
 }
 
-static enum MHD_Result route_post(struct urd_http *h, struct MHD_Connection *c, const struct request *r)
+static enum MHD_Result route_post(struct urd_http *h, struct MHD_Connection *c,
+                                  const struct request *r)
 {
     json_t *question;
     urd_err *err = urd_question_body((const char *)r->body.data, r->body.size, &question);
@@ -315,8 +325,9 @@ enum MHD_Result urd_http_handle(void *cls, struct MHD_Connection *c, const char 
     }
     set_slot(h, fd_of(c), fd_of(c), true);
     if (r->too_large)
-        return refuse(c, MHD_HTTP_CONTENT_TOO_LARGE,
-                      URD_ERROR(URD_ERR_QUESTION, "a question is at most %u bytes long", URD_HTTP_MAX_BODY));
+        return refuse(
+            c, MHD_HTTP_CONTENT_TOO_LARGE,
+            URD_ERROR(URD_ERR_QUESTION, "a question is at most %u bytes long", URD_HTTP_MAX_BODY));
     if (strcmp(method, "POST") == 0)
         return route_post(h, c, r);
     if (strncmp(url, API, strlen(API)) == 0)

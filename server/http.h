@@ -17,11 +17,12 @@
 #define URD_HTTP_MAX_BODY        (1u << 20)
 #define URD_HTTP_HEADER_S        10 /* a request must have arrived within this time */
 
-/** A connection that is not in the middle of an answer, so that those that send nothing can be closed. */
+/** A connection that is not in the middle of an answer, so that those that send nothing can be
+ * closed. */
 struct urd_http_slot {
-    int fd;            /* -1: free */
+    int fd; /* -1: free */
     bool answering;
-    time_t since;      /* CLOCK_MONOTONIC seconds: connected, or answered */
+    time_t since; /* CLOCK_MONOTONIC seconds: connected, or answered */
 };
 
 struct urd_http {

@@ -1,17 +1,20 @@
 /*
- * All that a move of the UI needs, in one request: the place, the stack, the source with what ran, the values.
+ * All that a move of the UI needs, in one request: the place, the stack, the source with what ran,
+ * the values.
  *
  * Each part is a line, in the order in which a person looks for it:
  *   {"part":{"name":"place","summary":{...}}}
  *   {"part":{"name":"stack","rows":[...],"summary":{...}}}
  *   {"part":{"name":"lines","summary":{...,"lines":N},"text":[...],"counts":[...],"in_call":[LINE...]}}
- *   {"part":{"name":"code","rows":[...],"summary":{...}}}      instead of or after "lines": there is no source
- *   {"part":{"name":"vars","rows":[...],"summary":{...}}}      registers when the frame has no variables
+ *   {"part":{"name":"code","rows":[...],"summary":{...}}}      instead of or after "lines": there
+ * is no source
+ *   {"part":{"name":"vars","rows":[...],"summary":{...}}}      registers when the frame has no
+ * variables
  *   {"part":{"name":"children EXPR","rows":[...],"summary":{...}}}  for each line of `expand`
  *   {"summary":{"at":...,"frame":N}}
- * A part that fails has "error" and the others go on; without a place there is nothing to go on with.
- * `have` names the path whose text and counts the page holds already: they are then left out, since they do not
- * depend on the moment, and a move within a large file stays small.
+ * A part that fails has "error" and the others go on; without a place there is nothing to go on
+ * with. `have` names the path whose text and counts the page holds already: they are then left out,
+ * since they do not depend on the moment, and a move within a large file stays small.
  */
 #include "server/answer.h"
 #include "base/buf.h"
@@ -59,7 +62,8 @@ static json_t *at_moment(const struct asked *a, json_t *fields)
     return fields;
 }
 
-/** Ask and collect. On failure of the question *ret_part has "error"; an error returned is the stream's. */
+/** Ask and collect. On failure of the question *ret_part has "error"; an error returned is the
+ * stream's. */
 static urd_err *ask_part(struct asked *a, const char *name, json_t *question, json_t **ret_part)
 {
     if (urd_stream_abandoned(a->stream)) {
@@ -94,7 +98,8 @@ static void lines_to_columns(json_t *part, bool have)
     json_t *text = json_array(), *counts = json_array(), *in_call = json_array();
     size_t i;
     json_t *row;
-    json_array_foreach(rows, i, row) {
+    json_array_foreach(rows, i, row)
+    {
         json_t *count = json_object_get(row, "count"), *line = json_object_get(row, "text");
         json_array_append_new(text, line ? json_incref(line) : json_string(""));
         json_array_append_new(counts, count ? json_incref(count) : json_null());
@@ -121,7 +126,8 @@ static urd_err *send_lines(struct asked *a)
     bool found = false;
     if (file) {
         json_t *part;
-        URD_TRY(ask_part(a, "lines", at_moment(a, json_pack("{s:s,s:s}", "q", "source", "file", file)), &part));
+        URD_TRY(ask_part(a, "lines",
+                         at_moment(a, json_pack("{s:s,s:s}", "q", "source", "file", file)), &part));
         json_t *summary = json_object_get(part, "summary");
         if (summary) {
             const char *path = text_of(summary, "path"), *have = text_of(a->question, "have");
@@ -142,9 +148,11 @@ static urd_err *add_registers(struct asked *a, json_t *rows)
     json_t *part, *row;
     size_t i;
     URD_TRY(ask_part(a, "reg", at_moment(a, json_pack("{s:s}", "q", "reg")), &part));
-    json_array_foreach(json_object_get(part, "rows"), i, row) {
+    json_array_foreach(json_object_get(part, "rows"), i, row)
+    {
         const char *name = text_of(row, "name");
-        json_t *fields = json_pack("{s:s,s:s,s:s,s:b}", "type", "", "status", "ok", "kind", "register", "has_children", 0);
+        json_t *fields = json_pack("{s:s,s:s,s:s,s:b}", "type", "", "status", "ok", "kind",
+                                   "register", "has_children", 0);
         json_object_set_new(fields, "expr", json_sprintf("$%s", name ? name : ""));
         json_object_update_missing(row, fields);
         json_decref(fields);
@@ -177,7 +185,8 @@ static urd_err *send_children(struct asked *a)
         size_t size = strcspn(at, "\n");
         URD_AUTO_FREE char *expr = strndup(at, size);
         URD_AUTO_FREE char *name = urd_xprintf("children %s", expr);
-        URD_TRY(send_part(a, name, at_moment(a, json_pack("{s:s,s:s}", "q", "children", "expr", expr))));
+        URD_TRY(send_part(a, name,
+                          at_moment(a, json_pack("{s:s,s:s}", "q", "children", "expr", expr))));
         at += size + (at[size] == '\n');
     }
     return NULL;
@@ -212,8 +221,9 @@ static urd_err *send_all(struct asked *a)
     if (wanted(a, "vars"))
         URD_TRY(send_values(a));
     URD_TRY(send_children(a));
-    return urd_answer_line(a->stream, "summary",
-                           json_pack("{s:s,s:O*}", "at", a->at, "frame", json_object_get(a->question, "frame")));
+    return urd_answer_line(
+        a->stream, "summary",
+        json_pack("{s:s,s:O*}", "at", a->at, "frame", json_object_get(a->question, "frame")));
 }
 
 void urd_answer_moment_all(void *data, struct urd_engine *engine, urd_err *err)

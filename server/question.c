@@ -54,7 +54,8 @@ static json_t *typed(const char *key, const char *value, size_t size)
         if (*value && !*end && !errno)
             return json_integer(n);
         /* "from" of events and outputs may be a moment */
-        return strcmp(key, "from") == 0 || strcmp(key, "to") == 0 ? json_stringn(value, size) : NULL;
+        return strcmp(key, "from") == 0 || strcmp(key, "to") == 0 ? json_stringn(value, size)
+                                                                  : NULL;
     }
     return json_stringn(value, size);
 }
@@ -159,8 +160,8 @@ json_t *urd_question_list(void)
         json_array_append_new(list, json_pack("{s:s,s:s,s:o}", "q", questions[i].name, "path", path,
                                               "fields", names));
     }
-    json_array_append_new(list, json_pack("{s:s,s:s,s:[s]}", "q", "any", "path", "/api/v1/ask",
-                                          "fields", "q"));
+    json_array_append_new(
+        list, json_pack("{s:s,s:s,s:[s]}", "q", "any", "path", "/api/v1/ask", "fields", "q"));
     json_array_append_new(list, json_pack("{s:s,s:s,s:[s,s,s,s,s,s]}", "q", "moment-all", "path",
                                           "/api/v1/moment-all", "fields", "at", "frame", "with",
                                           "file", "have", "expand"));

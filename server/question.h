@@ -1,5 +1,6 @@
 /**
- * Questions as they arrive: URL parameters or a JSON body, made into the object that query/ask.h takes.
+ * Questions as they arrive: URL parameters or a JSON body, made into the object that query/ask.h
+ * takes.
  *
  * PURPOSE  Types of fields, unknown endpoints, limits.
  * NOT      The meaning of a question: the engine judges that.
@@ -10,7 +11,8 @@
 #include "server/desk.h"
 #include <jansson.h>
 
-/** Add one URL parameter. Fails when it is given twice, holds NUL or bad UTF-8, or is not of the field's type. */
+/** Add one URL parameter. Fails when it is given twice, holds NUL or bad UTF-8, or is not of the
+ * field's type. */
 urd_err *urd_question_parameter(json_t *question, const char *key, size_t key_size,
                                 const char *value, size_t size) URD_MUST_USE;
 /** A POSTed body. */

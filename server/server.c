@@ -1,8 +1,8 @@
 /*
- * The map: urd_server_run opens the trace (desk.c), reads the UI (files.c), listens on 127.0.0.1 and waits for a
- * signal. Requests arrive in http.c, each connection on its own thread; guard.c judges them; question.c makes
- * objects of them; answer.c and moment_all.c run on an engine's thread and write through a stream (stream.c)
- * that the connection's thread reads.
+ * The map: urd_server_run opens the trace (desk.c), reads the UI (files.c), listens on 127.0.0.1
+ * and waits for a signal. Requests arrive in http.c, each connection on its own thread; guard.c
+ * judges them; question.c makes objects of them; answer.c and moment_all.c run on an engine's
+ * thread and write through a stream (stream.c) that the connection's thread reads.
  */
 #include "server/server.h"
 #include "base/buf.h"
@@ -31,9 +31,10 @@ static urd_err *listen_on(int port, int *ret_fd, int *ret_port)
     socklen_t size = sizeof a;
     if (bind(fd, (struct sockaddr *)&a, sizeof a) != 0 || listen(fd, 64) != 0) {
         if (errno == EADDRINUSE)
-            return urd_err_hint(URD_ERROR(URD_ERR_FAILED, "port %d of 127.0.0.1 is in use", port),
-                                "another urd serve may run: stop it, or choose another port with --port N "
-                                "(0 picks a free one)");
+            return urd_err_hint(
+                URD_ERROR(URD_ERR_FAILED, "port %d of 127.0.0.1 is in use", port),
+                "another urd serve may run: stop it, or choose another port with --port N "
+                "(0 picks a free one)");
         if (errno == EACCES)
             return urd_err_hint(URD_ERROR(URD_ERR_FAILED, "port %d is not ours to use", port),
                                 "choose one above 1023 with --port N");
@@ -68,12 +69,13 @@ static void wait_for_signal(struct urd_http *h)
 static struct MHD_Daemon *start(struct urd_http *h, int fd)
 {
     return MHD_start_daemon(
-        MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL, 0, NULL, NULL,
-        urd_http_handle, h, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)URD_HTTP_MAX_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_TIMEOUT_S,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)65536, MHD_OPTION_URI_LOG_CALLBACK, urd_http_begin, h,
-        MHD_OPTION_NOTIFY_COMPLETED, urd_http_completed, h, MHD_OPTION_NOTIFY_CONNECTION,
-        urd_http_connection, h, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+        MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL, 0, NULL,
+        NULL, urd_http_handle, h, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)URD_HTTP_MAX_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)CONNECTION_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)65536,
+        MHD_OPTION_URI_LOG_CALLBACK, urd_http_begin, h, MHD_OPTION_NOTIFY_COMPLETED,
+        urd_http_completed, h, MHD_OPTION_NOTIFY_CONNECTION, urd_http_connection, h,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
 }
 
 static urd_err *serve(const struct urd_server_options *o, struct urd_http *h, int fd)

@@ -14,10 +14,12 @@ struct urd_server_options {
     int port;                    /* 0: pick a free one */
     const char *trace_directory; /* given to urd_query_open */
     const char *ui_directory;    /* ui-static; its files are read once, at the start */
-    /** How many engines may be open at once, each on a thread of its own: with 2, long questions (print, calls,
-     *  sql) do not hold up moves. 0 is 1. The second is opened when it is first needed. */
+    /** How many engines may be open at once, each on a thread of its own: with 2, long questions
+     * (print, calls, sql) do not hold up moves. 0 is 1. The second is opened when it is first
+     * needed. */
     int engines;
-    /** Called once when requests are accepted; url is like "http://127.0.0.1:8080/". May be NULL. */
+    /** Called once when requests are accepted; url is like "http://127.0.0.1:8080/". May be NULL.
+     */
     void (*listening)(void *data, const char *url);
     void *data;
 };

@@ -134,7 +134,8 @@ urd_err *urd_stream_write(struct urd_stream *s, const void *data, size_t size)
 static bool peer_gone(int fd)
 {
     struct pollfd p = {.fd = fd, .events = POLLRDHUP};
-    return fd >= 0 && poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL));
+    return fd >= 0 && poll(&p, 1, 0) > 0 &&
+           (p.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL));
 }
 
 ssize_t urd_stream_read(struct urd_stream *s, char *to, size_t max, int fd)

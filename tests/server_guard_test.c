@@ -16,17 +16,38 @@ static void expect(const char *what, const char *input, bool got, bool wanted)
 
 int main(void)
 {
-    static const struct { const char *text; bool ok; } hosts[] = {
-        {"127.0.0.1:8080", true}, {"localhost:8080", true}, {"LOCALHOST:8080", true}, {NULL, false}, {"", false},
-        {"127.0.0.1", false}, {"127.0.0.1:80", false}, {"127.0.0.1:8080.evil.example", false},
-        {"evil.example:8080", false}, {"localhost.evil.example:8080", false}, {"[::1]:8080", false},
-        {"127.0.0.1:08080", false}, {"127.0.0.1:8080 ", false}, {"0.0.0.0:8080", false},
+    static const struct {
+        const char *text;
+        bool ok;
+    } hosts[] = {
+        {"127.0.0.1:8080", true},
+        {"localhost:8080", true},
+        {"LOCALHOST:8080", true},
+        {NULL, false},
+        {"", false},
+        {"127.0.0.1", false},
+        {"127.0.0.1:80", false},
+        {"127.0.0.1:8080.evil.example", false},
+        {"evil.example:8080", false},
+        {"localhost.evil.example:8080", false},
+        {"[::1]:8080", false},
+        {"127.0.0.1:08080", false},
+        {"127.0.0.1:8080 ", false},
+        {"0.0.0.0:8080", false},
     };
     for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++)
         expect("host", hosts[i].text, urd_guard_host(hosts[i].text, 8080), hosts[i].ok);
-    static const struct { const char *text; bool ok; } origins[] = {
-        {NULL, true}, {"http://127.0.0.1:8080", true}, {"null", false}, {"http://evil.example", false},
-        {"https://127.0.0.1:8080", false}, {"http://127.0.0.1:8081", false}, {"http://127.0.0.1:8080/", false},
+    static const struct {
+        const char *text;
+        bool ok;
+    } origins[] = {
+        {NULL, true},
+        {"http://127.0.0.1:8080", true},
+        {"null", false},
+        {"http://evil.example", false},
+        {"https://127.0.0.1:8080", false},
+        {"http://127.0.0.1:8081", false},
+        {"http://127.0.0.1:8080/", false},
     };
     for (size_t i = 0; i < sizeof origins / sizeof *origins; i++)
         expect("origin", origins[i].text, urd_guard_origin(origins[i].text, 8080), origins[i].ok);
@@ -34,9 +55,20 @@ int main(void)
     expect("site", "same-site", urd_guard_fetch_site("same-site"), false);
     expect("site", "same-origin", urd_guard_fetch_site("same-origin"), true);
     expect("site", NULL, urd_guard_fetch_site(NULL), true);
-    static const struct { const char *text; bool ok; } paths[] = {
-        {"/", true}, {"/lib/url.js", true}, {"/..", false}, {"/lib/../../etc/passwd", false}, {"//etc/passwd", false},
-        {"/lib\\..\\x", false}, {"relative", false}, {"/%2e%2e/x", false}, {"/a\nb", false}, {"/\xc3\xa4", false},
+    static const struct {
+        const char *text;
+        bool ok;
+    } paths[] = {
+        {"/", true},
+        {"/lib/url.js", true},
+        {"/..", false},
+        {"/lib/../../etc/passwd", false},
+        {"//etc/passwd", false},
+        {"/lib\\..\\x", false},
+        {"relative", false},
+        {"/%2e%2e/x", false},
+        {"/a\nb", false},
+        {"/\xc3\xa4", false},
     };
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
         expect("path", paths[i].text, urd_guard_path(paths[i].text), paths[i].ok);

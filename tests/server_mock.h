@@ -1,9 +1,9 @@
 /**
  * A run that never was: the isqrt example, made up line by line, for tests of server and UI.
  *
- * PURPOSE  Every moment, frame, value, write, output and event of a small run, so that the mock engine's answers
- *          agree with each other as the real engine's do.
- * NOT      A replay. Six to nine instructions a line are claimed; nobody executes them.
+ * PURPOSE  Every moment, frame, value, write, output and event of a small run, so that the mock
+ * engine's answers agree with each other as the real engine's do. NOT      A replay. Six to nine
+ * instructions a line are claimed; nobody executes them.
  */
 #ifndef URD_TESTS_SERVER_MOCK_H
 #define URD_TESTS_SERVER_MOCK_H
@@ -11,7 +11,15 @@
 #include <stdint.h>
 
 enum { MOCK_DEPTH = 4, MOCK_LOCALS = 3, MOCK_CACHE = 67, MOCK_LINE_STEPS = 7 };
-enum mock_function { MOCK_MAIN, MOCK_FILL, MOCK_ISQRT, MOCK_STORE, MOCK_CHECK, MOCK_LOOKUP, MOCK_FUNCTIONS };
+enum mock_function {
+    MOCK_MAIN,
+    MOCK_FILL,
+    MOCK_ISQRT,
+    MOCK_STORE,
+    MOCK_CHECK,
+    MOCK_LOOKUP,
+    MOCK_FUNCTIONS
+};
 
 struct mock_frame {
     enum mock_function function;

@@ -38,7 +38,8 @@ struct object {
 urd_err *urd_query_open(const char *directory, struct urd_engine **ret)
 {
     if (strncmp(directory, "mock:", 5) != 0)
-        return urd_err_hint(URD_ERROR(URD_ERR_FAILED, "there is no trace in %s", directory), "this is the mock");
+        return urd_err_hint(URD_ERROR(URD_ERR_FAILED, "there is no trace in %s", directory),
+                            "this is the mock");
     struct urd_engine *e = urd_xcalloc(1, sizeof *e);
     mock_run_init(&e->run);
     e->hostile = strstr(directory, "hostile");
@@ -101,7 +102,10 @@ static const char *function_name(const struct ask *a, enum mock_function f)
 static const char *local_name(const struct ask *a, enum mock_function f, int slot)
 {
     const char *name = mock_local_names[f][slot];
-    return a->e->hostile && name && strcmp(name, "n") == 0 ? "<img src=x onerror=alert(2)>\xe2\x80\xae" "evil" : name;
+    return a->e->hostile && name && strcmp(name, "n") == 0
+               ? "<img src=x onerror=alert(2)>\xe2\x80\xae"
+                 "evil"
+               : name;
 }
 
 static json_t *file_name(const struct ask *a)
@@ -131,12 +135,15 @@ static urd_err *find_moment(struct ask *a, int *ret, int *steps)
     int used = 0;
     bool by_clock = at[0] == '@';
     if (by_clock ? sscanf(at, "@%" SCNu64 "%n", &event, &used) != 1 || at[used]
-                 : sscanf(at, "%" SCNu64 "%n:%" SCNu64 "%n", &event, &used, &step, &used) < 1 || at[used])
-        return urd_err_hint(urd_err_at(URD_ERROR(URD_ERR_QUESTION, "'%s' is not a moment", at), 0, NULL),
-                            "a moment is EVENT:STEPS, for example 12:7");
+                 : sscanf(at, "%" SCNu64 "%n:%" SCNu64 "%n", &event, &used, &step, &used) < 1 ||
+                       at[used])
+        return urd_err_hint(
+            urd_err_at(URD_ERROR(URD_ERR_QUESTION, "'%s' is not a moment", at), 0, NULL),
+            "a moment is EVENT:STEPS, for example 12:7");
     for (int i = 0; i < r->n_moments; i++) {
         struct mock_moment *m = &r->moments[i];
-        if (by_clock ? m->clock > event : m->event > event || (m->event == event && m->steps > step))
+        if (by_clock ? m->clock > event
+                     : m->event > event || (m->event == event && m->steps > step))
             break;
         *ret = i;
     }
@@ -160,7 +167,8 @@ static json_t *pc_of(const struct mock_frame *f, int steps)
 static urd_err *need_index(struct ask *a)
 {
     if (a->e->noindex)
-        return urd_err_hint(URD_ERROR(URD_ERR_FAILED, "the trace is not indexed yet"), "run: urd index");
+        return urd_err_hint(URD_ERROR(URD_ERR_FAILED, "the trace is not indexed yet"),
+                            "run: urd index");
     return NULL;
 }
 
@@ -216,19 +224,25 @@ static urd_err *resolve(struct ask *a, const struct mock_moment *m, const struct
         return NULL;
     }
     const char *dot = strchr(text, '.');
-    return urd_err_hint(urd_err_at(URD_ERROR(URD_ERR_QUESTION, "there is no '%s' here", dot ? dot + 1 : text),
-                                   dot ? dot + 1 - text : 0, text[0] == 'c' && !dot ? "cache" : dot ? "value" : NULL),
-                        "names of the frame and globals can be used");
+    return urd_err_hint(
+        urd_err_at(URD_ERROR(URD_ERR_QUESTION, "there is no '%s' here", dot ? dot + 1 : text),
+                   dot ? dot + 1 - text : 0,
+                   text[0] == 'c' && !dot ? "cache"
+                   : dot                  ? "value"
+                                          : NULL),
+        "names of the frame and globals can be used");
 }
 
 static json_t *value_text(const struct object *o, const struct mock_moment *m)
 {
     char text[128];
     if (o->is_cache)
-        snprintf(text, sizeof text, "{value = {%d, %d, %d, ...}, hits = %d, misses = %d, name = \"roots\"}",
+        snprintf(text, sizeof text,
+                 "{value = {%d, %d, %d, ...}, hits = %d, misses = %d, name = \"roots\"}",
                  m->cache[0], m->cache[1], m->cache[2], m->cache[64], m->cache[65]);
     else if (o->is_array)
-        snprintf(text, sizeof text, "{%d, %d, %d, %d, ...}", m->cache[0], m->cache[1], m->cache[2], m->cache[3]);
+        snprintf(text, sizeof text, "{%d, %d, %d, %d, ...}", m->cache[0], m->cache[1], m->cache[2],
+                 m->cache[3]);
     else if (o->is_name)
         snprintf(text, sizeof text, "0x402010 \"roots\"");
     else
@@ -238,16 +252,19 @@ static json_t *value_text(const struct object *o, const struct mock_moment *m)
 
 static const char *type_text(const struct object *o)
 {
-    return o->is_cache ? "struct cache" : o->is_array ? "int [64]" : o->is_name ? "const char *" : "int";
+    return o->is_cache   ? "struct cache"
+           : o->is_array ? "int [64]"
+           : o->is_name  ? "const char *"
+                         : "int";
 }
 
-static json_t *value_row(const char *name, const char *expr, const char *kind, const struct object *o,
-                         const struct mock_moment *m, bool changed)
+static json_t *value_row(const char *name, const char *expr, const char *kind,
+                         const struct object *o, const struct mock_moment *m, bool changed)
 {
-    return json_pack("{s:s,s:s,s:o,s:s,s:s,s:o,s:i,s:b,s:b,s:s,s:n}", "name", name, "type", type_text(o), "value",
-                     value_text(o, m), "status", "ok", "kind", kind, "address", hex(o->address), "size",
-                     o->size, "changed", changed, "has_children", o->is_cache || o->is_array, "expr", expr,
-                     "reason");
+    return json_pack("{s:s,s:s,s:o,s:s,s:s,s:o,s:i,s:b,s:b,s:s,s:n}", "name", name, "type",
+                     type_text(o), "value", value_text(o, m), "status", "ok", "kind", kind,
+                     "address", hex(o->address), "size", o->size, "changed", changed,
+                     "has_children", o->is_cache || o->is_array, "expr", expr, "reason");
 }
 
 /* ---- questions ---- */
@@ -256,7 +273,8 @@ static urd_err *ask_info(struct ask *a)
 {
     struct mock_run *r = &a->e->run;
     struct mock_moment *last = &r->moments[r->n_moments - 1];
-    json_object_set_new(a->summary, "name", json_string(a->e->hostile ? "<b>isqrt</b>-7" : "isqrt-7"));
+    json_object_set_new(a->summary, "name",
+                        json_string(a->e->hostile ? "<b>isqrt</b>-7" : "isqrt-7"));
     json_object_set_new(a->summary, "argv", json_pack("[s,s]", "./isqrt", "40"));
     json_object_set_new(a->summary, "cwd", json_string("/home/ada/isqrt"));
     json_object_set_new(a->summary, "core", json_integer(1));
@@ -266,8 +284,9 @@ static urd_err *ask_info(struct ask *a)
     json_object_set_new(a->summary, "end", moment_of(last, 0));
     json_object_set_new(a->summary, "clock_end", json_integer((json_int_t)last->clock));
     json_object_set_new(a->summary, "finding",
-                        json_pack("{s:s,s:s,s:o}", "kind", "signal", "text", "SIGABRT: assertion failed in check, isqrt.c:51",
-                                  "at", moment_of(last, 0)));
+                        json_pack("{s:s,s:s,s:o}", "kind", "signal", "text",
+                                  "SIGABRT: assertion failed in check, isqrt.c:51", "at",
+                                  moment_of(last, 0)));
     json_object_set_new(a->summary, "torn", json_false());
     return NULL;
 }
@@ -276,11 +295,13 @@ static json_t *event_row(struct ask *a, const struct mock_event *e)
 {
     char at[32];
     snprintf(at, sizeof at, "%" PRIu64 ":0", e->number);
-    json_t *row = json_pack("{s:I,s:s,s:i,s:i,s:s?,s:I,s:s,s:I,s:s,s:I}", "number", (json_int_t)e->number, "kind",
-                            e->kind, "pid", 4711, "tid", 4711, "syscall", e->syscall, "result",
-                            (json_int_t)e->result, "moment", at, "time_ns", (json_int_t)(e->clock * 3), "text",
-                            e->text, "clock", (json_int_t)e->clock);
-    json_object_set_new(row, "signal", strcmp(e->kind, "signal") == 0 ? json_string(e->text) : json_null());
+    json_t *row =
+        json_pack("{s:I,s:s,s:i,s:i,s:s?,s:I,s:s,s:I,s:s,s:I}", "number", (json_int_t)e->number,
+                  "kind", e->kind, "pid", 4711, "tid", 4711, "syscall", e->syscall, "result",
+                  (json_int_t)e->result, "moment", at, "time_ns", (json_int_t)(e->clock * 3),
+                  "text", e->text, "clock", (json_int_t)e->clock);
+    json_object_set_new(row, "signal",
+                        strcmp(e->kind, "signal") == 0 ? json_string(e->text) : json_null());
     return row;
 }
 
@@ -305,12 +326,14 @@ static urd_err *ask_outputs(struct ask *a)
             const struct mock_event *e = &a->e->run.events[i];
             if (!e->fd)
                 continue;
-            const char *text = a->e->hostile ? "<script>alert(3)</script>\x1b[31m\xe2\x80\xae\n" : e->output;
+            const char *text =
+                a->e->hostile ? "<script>alert(3)</script>\x1b[31m\xe2\x80\xae\n" : e->output;
             char at[32];
             snprintf(at, sizeof at, "%" PRIu64 ":0", e->number);
             URD_TRY(give(a, json_pack("{s:s,s:I,s:i,s:i,s:i,s:s,s:i,s:I}", "moment", at, "clock",
-                                      (json_int_t)e->clock, "fd", e->fd, "pid", 4711, "tid", 4711, "text", text,
-                                      "size", (int)strlen(text), "event", (json_int_t)e->number)));
+                                      (json_int_t)e->clock, "fd", e->fd, "pid", 4711, "tid", 4711,
+                                      "text", text, "size", (int)strlen(text), "event",
+                                      (json_int_t)e->number)));
         }
     return NULL;
 }
@@ -318,9 +341,10 @@ static urd_err *ask_outputs(struct ask *a)
 static urd_err *ask_tasks(struct ask *a)
 {
     struct mock_moment *last = moment_at(a, 1 << 30);
-    return give(a, json_pack("{s:i,s:i,s:n,s:s,s:o,s:o,s:i,s:I,s:s}", "pid", 4711, "tid", 4711, "parent", "name",
-                             "isqrt", "start", moment_of(moment_at(a, 0), 0), "end", moment_of(last, 0),
-                             "start_clock", 1, "end_clock", (json_int_t)last->clock, "status", "killed by SIGABRT"));
+    return give(a, json_pack("{s:i,s:i,s:n,s:s,s:o,s:o,s:i,s:I,s:s}", "pid", 4711, "tid", 4711,
+                             "parent", "name", "isqrt", "start", moment_of(moment_at(a, 0), 0),
+                             "end", moment_of(last, 0), "start_clock", 1, "end_clock",
+                             (json_int_t)last->clock, "status", "killed by SIGABRT"));
 }
 
 static urd_err *ask_moment(struct ask *a)
@@ -335,11 +359,14 @@ static urd_err *ask_moment(struct ask *a)
     json_object_set_new(s, "tid", json_integer(4711));
     json_object_set_new(s, "pid", json_integer(4711));
     json_object_set_new(s, "pc", pc_of(f, steps));
-    json_object_set_new(s, "function", a->e->nodebug ? json_null() : json_string(function_name(a, f->function)));
+    json_object_set_new(s, "function",
+                        a->e->nodebug ? json_null() : json_string(function_name(a, f->function)));
     json_object_set_new(s, "file", file_name(a));
     json_object_set_new(s, "line", a->e->nodebug ? json_null() : json_integer(f->line));
     json_object_set_new(s, "module", json_string("isqrt"));
-    json_object_set_new(s, "percent", json_real(100.0 * (double)(m->clock + (uint64_t)steps) / (double)last->clock));
+    json_object_set_new(
+        s, "percent",
+        json_real(100.0 * (double)(m->clock + (uint64_t)steps) / (double)last->clock));
     json_object_set_new(s, "event", json_integer((json_int_t)m->event));
     return NULL;
 }
@@ -393,11 +420,13 @@ static urd_err *ask_stack(struct ask *a)
         struct urd_buf args = {0};
         const struct mock_frame *entry = &moment_at(a, f->call + 1)->frames[i];
         for (int k = 0; k < mock_arguments[f->function]; k++)
-            urd_buf_printf(&args, "%s%s=%d", k ? ", " : "", local_name(a, f->function, k), entry->locals[k]);
+            urd_buf_printf(&args, "%s%s=%d", k ? ", " : "", local_name(a, f->function, k),
+                           entry->locals[k]);
         urd_buf_u8(&args, 0);
-        json_t *row = json_pack("{s:i,s:s,s:o,s:i,s:o,s:s}", "depth", m->depth - 1 - i, "function",
-                                function_name(a, f->function), "file", file_name(a), "line", f->line, "pc",
-                                pc_of(f, i == m->depth - 1 ? steps : 0), "args", (char *)args.data);
+        json_t *row =
+            json_pack("{s:i,s:s,s:o,s:i,s:o,s:s}", "depth", m->depth - 1 - i, "function",
+                      function_name(a, f->function), "file", file_name(a), "line", f->line, "pc",
+                      pc_of(f, i == m->depth - 1 ? steps : 0), "args", (char *)args.data);
         json_object_set_new(row, "moment", i ? moment_of(moment_at(a, f->call), 0) : json_null());
         urd_buf_deinit(&args);
         URD_TRY(give(a, row));
@@ -417,7 +446,8 @@ static json_t *last_write(struct ask *a, const struct object *o, int before)
         if (w->address + 4 <= o->address || w->address >= o->address + (uint64_t)o->size)
             continue;
         json_decref(found);
-        found = json_pack("{s:o,s:s,s:o,s:i}", "moment", moment_of(m, 5), "function", function_name(a, f->function), "file", file_name(a), "line", f->line);
+        found = json_pack("{s:o,s:s,s:o,s:i}", "moment", moment_of(m, 5), "function",
+                          function_name(a, f->function), "file", file_name(a), "line", f->line);
     }
     return found;
 }
@@ -435,18 +465,21 @@ static urd_err *ask_values(struct ask *a)
         const char *name = local_name(a, f->function, i);
         struct object o = {mock_local_address(depth, i), 4, f->locals[i], 0};
         bool changed = before->depth == m->depth && before->frames[depth].locals[i] != f->locals[i];
-        json_t *row = value_row(name, name, i < mock_arguments[f->function] ? "argument" : "local", &o, m, changed);
+        json_t *row = value_row(name, name, i < mock_arguments[f->function] ? "argument" : "local",
+                                &o, m, changed);
         if (changed)
             json_object_set_new(row, "last", last_write(a, &o, index));
         URD_TRY(give(a, row));
     }
     if (f->function == MOCK_STORE) {
-        URD_TRY(give(a, json_pack("{s:s,s:s,s:n,s:s,s:s,s:s,s:b,s:b,s:s}", "name", "key", "type", "long", "value",
-                                  "status", "optimised_out", "reason", "its register is used for something else here", "kind", "local",
+        URD_TRY(give(a, json_pack("{s:s,s:s,s:n,s:s,s:s,s:s,s:b,s:b,s:s}", "name", "key", "type",
+                                  "long", "value", "status", "optimised_out", "reason",
+                                  "its register is used for something else here", "kind", "local",
                                   "changed", 0, "has_children", 0, "expr", "key")));
-        URD_TRY(give(a, json_pack("{s:s,s:s,s:n,s:s,s:s,s:s,s:b,s:b,s:s}", "name", "buf", "type", "char *", "value",
-                                  "status", "not_recorded", "reason", "the page is not mapped yet", "kind", "local",
-                                  "changed", 0, "has_children", 0, "expr", "buf")));
+        URD_TRY(give(a, json_pack("{s:s,s:s,s:n,s:s,s:s,s:s,s:b,s:b,s:s}", "name", "buf", "type",
+                                  "char *", "value", "status", "not_recorded", "reason",
+                                  "the page is not mapped yet", "kind", "local", "changed", 0,
+                                  "has_children", 0, "expr", "buf")));
     }
     struct object cache = {mock_cache_address, 272, 0, .is_cache = true};
     bool changed = memcmp(before->cache, m->cache, sizeof m->cache) != 0;
@@ -461,7 +494,8 @@ static urd_err *ask_reg(struct ask *a)
     int index, steps;
     URD_TRY(find_moment(a, &index, &steps));
     for (unsigned i = 0; i < 8; i++)
-        URD_TRY(give(a, json_pack("{s:s,s:o}", "name", names[i], "value", hex(0x7ffe0000u + (uint64_t)index * i))));
+        URD_TRY(give(a, json_pack("{s:s,s:o}", "name", names[i], "value",
+                                  hex(0x7ffe0000u + (uint64_t)index * i))));
     return NULL;
 }
 
@@ -477,11 +511,13 @@ static urd_err *ask_children(struct ask *a)
     for (int i = 0; i < (o.is_cache ? 4 : o.is_array ? 64 : 0); i++) {
         char name[16], full[64];
         snprintf(name, sizeof name, "[%d]", i);
-        snprintf(full, sizeof full, o.is_cache ? "%s.%s" : "%s%s", expr, o.is_cache ? members[i] : name);
+        snprintf(full, sizeof full, o.is_cache ? "%s.%s" : "%s%s", expr,
+                 o.is_cache ? members[i] : name);
         struct object c, old;
         URD_TRY(resolve(a, m, frame_of(a, m), full, &c));
         URD_TRY(resolve(a, before, &before->frames[before->depth - 1], full, &old));
-        URD_TRY(give(a, value_row(o.is_cache ? members[i] : name, full, "member", &c, m, c.value != old.value)));
+        URD_TRY(give(a, value_row(o.is_cache ? members[i] : name, full, "member", &c, m,
+                                  c.value != old.value)));
     }
     return NULL;
 }
@@ -507,10 +543,12 @@ static urd_err *give_write(struct ask *a, const struct mock_write *w, int shift)
     snprintf(old, sizeof old, "%d", w->old + shift);
     snprintf(new_, sizeof new_, "%d", w->new_ + shift);
     snprintf(at, sizeof at, "%" PRIu64 ":%" PRIu64, m->event, m->steps + 5);
-    return give(a, json_pack("{s:s,s:I,s:i,s:i,s:o,s:i,s:s,s:s,s:o,s:s,s:o,s:i,s:s?,s:s}", "moment", at, "clock",
-                             (json_int_t)m->clock + 5, "pid", 4711, "tid", 4711, "address", hex(w->address), "size", 4,
-                             "old", old, "new", new_, "pc", pc_of(f, 5), "function", function_name(a, f->function),
-                             "file", file_name(a), "line", f->line, "syscall", w->syscall, "process", "isqrt"));
+    return give(a, json_pack("{s:s,s:I,s:i,s:i,s:o,s:i,s:s,s:s,s:o,s:s,s:o,s:i,s:s?,s:s}", "moment",
+                             at, "clock", (json_int_t)m->clock + 5, "pid", 4711, "tid", 4711,
+                             "address", hex(w->address), "size", 4, "old", old, "new", new_, "pc",
+                             pc_of(f, 5), "function", function_name(a, f->function), "file",
+                             file_name(a), "line", f->line, "syscall", w->syscall, "process",
+                             "isqrt"));
 }
 
 static urd_err *ask_blame(struct ask *a)
@@ -523,14 +561,17 @@ static urd_err *ask_blame(struct ask *a)
     URD_TRY(resolve(a, m, frame_of(a, m), field(a, "expr") ? field(a, "expr") : "", &o));
     if (o.is_constant)
         return urd_err_at(URD_ERROR(URD_ERR_QUESTION, "a constant is not in memory"), 0, NULL);
-    bool all = json_is_true(json_object_get(a->q, "all")), after = json_is_true(json_object_get(a->q, "after"));
+    bool all = json_is_true(json_object_get(a->q, "all")),
+         after = json_is_true(json_object_get(a->q, "after"));
     json_int_t limit = number(a, "limit", 1 << 30);
     const struct mock_write *last = NULL;
     for (int i = 0; i < a->e->run.n_writes && limit > 0; i++) {
         const struct mock_write *w = &a->e->run.writes[i];
         if (w->address + 4 <= o.address || w->address >= o.address + (uint64_t)o.size)
             continue;
-        for (int k = 0; all && (after || w->moment < index) && k < (a->e->huge ? 60000 : 1) && limit > 0; k++, limit--)
+        for (int k = 0;
+             all && (after || w->moment < index) && k < (a->e->huge ? 60000 : 1) && limit > 0;
+             k++, limit--)
             URD_TRY(give_write(a, w, k));
         if (w->moment < index)
             last = w;
@@ -555,8 +596,11 @@ static urd_err *find_place(struct ask *a, const char *text, struct place *ret)
     const char *colon = strrchr(text, ':');
     if (colon || isdigit((unsigned char)*text)) {
         if (colon && strncmp(text, FILE_NAME, (size_t)(colon - text)) != 0)
-            return urd_err_hint(urd_err_at(URD_ERROR(URD_ERR_QUESTION, "there is no source file %.*s", (int)(colon - text), text),
-                                           0, FILE_NAME), "urd knows isqrt.c");
+            return urd_err_hint(
+                urd_err_at(URD_ERROR(URD_ERR_QUESTION, "there is no source file %.*s",
+                                     (int)(colon - text), text),
+                           0, FILE_NAME),
+                "urd knows isqrt.c");
         ret->line = atoi(colon ? colon + 1 : text);
         return NULL;
     }
@@ -566,8 +610,9 @@ static urd_err *find_place(struct ask *a, const char *text, struct place *ret)
         if (strlen(mock_function_names[f]) == n && strncmp(mock_function_names[f], text, n) == 0)
             ret->function = f;
     if (ret->function < 0)
-        return urd_err_hint(urd_err_at(URD_ERROR(URD_ERR_QUESTION, "there is no function %s", text), 0, "store"),
-                            "a location is file.c:LINE, a function, or function$return");
+        return urd_err_hint(
+            urd_err_at(URD_ERROR(URD_ERR_QUESTION, "there is no function %s", text), 0, "store"),
+            "a location is file.c:LINE, a function, or function$return");
     return NULL;
 }
 
@@ -621,13 +666,15 @@ static urd_err *holds(struct ask *a, struct mock_moment *m, const char *conditio
     if (!condition || !*condition)
         return NULL;
     if (sscanf(condition, " %63[^<>=! ] %2[<>=!] %63s", left, op, right) != 3)
-        return urd_err_at(URD_ERROR(URD_ERR_QUESTION, "'%s' is not a condition", condition), 0, "n == 3");
+        return urd_err_at(URD_ERROR(URD_ERR_QUESTION, "'%s' is not a condition", condition), 0,
+                          "n == 3");
     struct object l, r;
     URD_TRY(resolve(a, m, &m->frames[m->depth - 1], left, &l));
     URD_TRY(resolve(a, m, &m->frames[m->depth - 1], right, &r));
-    *ret = op[0] == '<' ? (op[1] ? l.value <= r.value : l.value < r.value)
+    *ret = op[0] == '<'   ? (op[1] ? l.value <= r.value : l.value < r.value)
            : op[0] == '>' ? (op[1] ? l.value >= r.value : l.value > r.value)
-           : op[0] == '!' ? l.value != r.value : l.value == r.value;
+           : op[0] == '!' ? l.value != r.value
+                          : l.value == r.value;
     return NULL;
 }
 
@@ -649,8 +696,9 @@ static urd_err *ask_print(struct ask *a)
             URD_CLEANUP(urd_buf_deinit) struct urd_buf text = {0};
             URD_TRY(expand(a, m, field(a, "text") ? field(a, "text") : "", &text));
             urd_buf_u8(&text, 0);
-            URD_TRY(give(a, json_pack("{s:o,s:I,s:i,s:i,s:s}", "moment", moment_of(m, 0), "clock", (json_int_t)m->clock,
-                                      "pid", 4711, "tid", 4711, "text", (char *)text.data)));
+            URD_TRY(give(a, json_pack("{s:o,s:I,s:i,s:i,s:s}", "moment", moment_of(m, 0), "clock",
+                                      (json_int_t)m->clock, "pid", 4711, "tid", 4711, "text",
+                                      (char *)text.data)));
             hits++;
             limit--;
         }
@@ -669,9 +717,10 @@ static urd_err *ask_lines(struct ask *a)
         const struct mock_frame *f = &m->frames[m->depth - 1];
         if (!is_there(a, i, &p))
             continue;
-        URD_TRY(give(a, json_pack("{s:o,s:I,s:i,s:i,s:o,s:s,s:s,s:i}", "moment", moment_of(m, 0), "clock",
-                                  (json_int_t)m->clock, "pid", 4711, "tid", 4711, "pc", pc_of(f, 0), "function",
-                                  function_name(a, f->function), "file", FILE_NAME, "line", f->line)));
+        URD_TRY(give(a, json_pack("{s:o,s:I,s:i,s:i,s:o,s:s,s:s,s:i}", "moment", moment_of(m, 0),
+                                  "clock", (json_int_t)m->clock, "pid", 4711, "tid", 4711, "pc",
+                                  pc_of(f, 0), "function", function_name(a, f->function), "file",
+                                  FILE_NAME, "line", f->line)));
         hits++;
     }
     json_object_set_new(a->summary, "hits", json_integer(hits));
@@ -694,17 +743,24 @@ static urd_err *ask_calls(struct ask *a)
         for (int k = 0; k < mock_arguments[f->function]; k++) {
             char value[16];
             snprintf(value, sizeof value, "%d", f->locals[k]);
-            json_array_append_new(args, json_pack("{s:s,s:s}", "name", local_name(a, f->function, k), "value", value));
+            json_array_append_new(args, json_pack("{s:s,s:s}", "name",
+                                                  local_name(a, f->function, k), "value", value));
         }
         char returned[16];
         snprintf(returned, sizeof returned, "%d", c->returned);
-        json_t *row = json_pack("{s:o,s:I,s:i,s:i,s:s,s:o,s:s,s:s,s:i}", "moment", moment_of(m, 0), "clock", (json_int_t)m->clock,
-                                "pid", 4711, "tid", 4711, "function", function_name(a, f->function), "args", args,
-                                "caller", m->depth > 1 ? function_name(a, m->frames[m->depth - 2].function) : "_start",
-                                "file", FILE_NAME, "line", m->depth > 1 ? m->frames[m->depth - 2].line : 0);
+        json_t *row =
+            json_pack("{s:o,s:I,s:i,s:i,s:s,s:o,s:s,s:s,s:i}", "moment", moment_of(m, 0), "clock",
+                      (json_int_t)m->clock, "pid", 4711, "tid", 4711, "function",
+                      function_name(a, f->function), "args", args, "caller",
+                      m->depth > 1 ? function_name(a, m->frames[m->depth - 2].function) : "_start",
+                      "file", FILE_NAME, "line", m->depth > 1 ? m->frames[m->depth - 2].line : 0);
         json_object_set_new(row, "returned", c->has_result ? json_string(returned) : json_null());
-        json_object_set_new(row, "return_moment", c->to >= 0 ? moment_of(moment_at(a, c->to), 6) : json_null());
-        json_object_set_new(row, "steps", c->to >= 0 ? json_integer((json_int_t)(moment_at(a, c->to)->clock - m->clock + 7)) : json_null());
+        json_object_set_new(row, "return_moment",
+                            c->to >= 0 ? moment_of(moment_at(a, c->to), 6) : json_null());
+        json_object_set_new(
+            row, "steps",
+            c->to >= 0 ? json_integer((json_int_t)(moment_at(a, c->to)->clock - m->clock + 7))
+                       : json_null());
         URD_TRY(give(a, row));
     }
     return NULL;
@@ -735,8 +791,12 @@ static urd_err *ask_source(struct ask *a)
     int repeat = a->e->huge ? 1600 : 1, n = 1;
     for (int k = 0; found && k < repeat; k++)
         for (int i = 0; mock_source[i]; i++, n++) {
-            json_t *row = json_pack("{s:i,s:s,s:b}", "line", n, "text", mock_source[i], "in_call", !k && in_call[i + 1]);
-            json_object_set_new(row, "count", !a->e->noindex && has_code[i + 1] ? json_integer(counts[i + 1] * (json_int_t)(k ? 1000003 : 1)) : json_null());
+            json_t *row = json_pack("{s:i,s:s,s:b}", "line", n, "text", mock_source[i], "in_call",
+                                    !k && in_call[i + 1]);
+            json_object_set_new(row, "count",
+                                !a->e->noindex && has_code[i + 1]
+                                    ? json_integer(counts[i + 1] * (json_int_t)(k ? 1000003 : 1))
+                                    : json_null());
             URD_TRY(give(a, row));
         }
     json_object_set_new(a->summary, "file", json_string(file));
@@ -754,12 +814,19 @@ static urd_err *ask_disassemble(struct ask *a)
     URD_TRY(find_moment(a, &index, &steps));
     struct mock_moment *m = moment_at(a, index);
     const struct mock_frame *f = frame_of(a, m);
-    static const char *const text[] = {"push %rbp", "mov %rsp,%rbp", "mov %edi,-0x14(%rbp)", "mov -0x14(%rbp),%eax",
-                                       "cltq", "mov %edx,0x404060(,%rax,4)", "pop %rbp", "ret"};
+    static const char *const text[] = {"push %rbp",
+                                       "mov %rsp,%rbp",
+                                       "mov %edi,-0x14(%rbp)",
+                                       "mov -0x14(%rbp),%eax",
+                                       "cltq",
+                                       "mov %edx,0x404060(,%rax,4)",
+                                       "pop %rbp",
+                                       "ret"};
     for (int i = -20; i < 60; i++) {
         uint64_t pc = 0x401000 + (uint64_t)f->line * 32 + (uint64_t)(int64_t)(i * 4);
-        URD_TRY(give(a, json_pack("{s:o,s:s,s:s,s:s,s:b,s:i}", "pc", hex(pc), "bytes", "48 89 e5", "text",
-                                  text[(i + 24) % 8], "function", "store", "current", i == steps, "count", i + 21)));
+        URD_TRY(give(a, json_pack("{s:o,s:s,s:s,s:s,s:b,s:i}", "pc", hex(pc), "bytes", "48 89 e5",
+                                  "text", text[(i + 24) % 8], "function", "store", "current",
+                                  i == steps, "count", i + 21)));
     }
     return NULL;
 }
@@ -776,18 +843,23 @@ static urd_err *ask_timeline(struct ask *a)
         snprintf(at, sizeof at, "%" PRIu64 ":0", e->number);
         if ((json_int_t)e->clock < from || (json_int_t)e->clock > to)
             continue;
-        json_array_append_new(events, json_pack("{s:I,s:s,s:s,s:s,s:i}", "clock", (json_int_t)e->clock, "moment", at,
-                                                "kind", e->kind, "text", e->text, "count", 1));
+        json_array_append_new(events, json_pack("{s:I,s:s,s:s,s:s,s:i}", "clock",
+                                                (json_int_t)e->clock, "moment", at, "kind", e->kind,
+                                                "text", e->text, "count", 1));
         if (e->fd)
-            json_array_append_new(outputs, json_pack("{s:I,s:s,s:i,s:s,s:i}", "clock", (json_int_t)e->clock, "moment", at,
-                                                     "fd", e->fd, "text", a->e->hostile ? "<script>alert(4)</script>" : e->output, "count", 1));
+            json_array_append_new(outputs,
+                                  json_pack("{s:I,s:s,s:i,s:s,s:i}", "clock", (json_int_t)e->clock,
+                                            "moment", at, "fd", e->fd, "text",
+                                            a->e->hostile ? "<script>alert(4)</script>" : e->output,
+                                            "count", 1));
     }
     for (json_int_t i = 0; i < n && !a->e->noindex; i++)
         json_array_append_new(buckets, json_integer(20 + (i * 37) % 60 + (i / 9 % 2) * 20));
     json_object_set_new(a->summary, "from", json_integer(from));
     json_object_set_new(a->summary, "to", json_integer(to));
-    json_object_set_new(a->summary, "tasks", json_pack("[{s:i,s:i,s:s,s:[[I,I]]}]", "pid", 4711, "tid", 4711, "name",
-                                                       "isqrt", "spans", (json_int_t)1, (json_int_t)last->clock));
+    json_object_set_new(a->summary, "tasks",
+                        json_pack("[{s:i,s:i,s:s,s:[[I,I]]}]", "pid", 4711, "tid", 4711, "name",
+                                  "isqrt", "spans", (json_int_t)1, (json_int_t)last->clock));
     json_object_set_new(a->summary, "outputs", outputs);
     json_object_set_new(a->summary, "events", events);
     json_object_set_new(a->summary, "buckets", buckets);
@@ -798,10 +870,12 @@ static urd_err *ask_sql(struct ask *a)
 {
     const char *sql = field(a, "sql");
     if (!sql || strncasecmp(sql, "select", 6) != 0)
-        return urd_err_at(URD_ERROR(URD_ERR_QUESTION, "near \"%s\": syntax error", sql ? sql : ""), 0, "SELECT");
+        return urd_err_at(URD_ERROR(URD_ERR_QUESTION, "near \"%s\": syntax error", sql ? sql : ""),
+                          0, "SELECT");
     for (int i = 0; i < a->e->run.n_events; i++)
-        URD_TRY(give(a, json_pack("{s:I,s:I,s:s}", "number", (json_int_t)a->e->run.events[i].number, "clock",
-                                  (json_int_t)a->e->run.events[i].clock, "kind", a->e->run.events[i].kind)));
+        URD_TRY(give(a, json_pack("{s:I,s:I,s:s}", "number", (json_int_t)a->e->run.events[i].number,
+                                  "clock", (json_int_t)a->e->run.events[i].clock, "kind",
+                                  a->e->run.events[i].kind)));
     json_object_set_new(a->summary, "columns", json_pack("[s,s,s]", "number", "clock", "kind"));
     return NULL;
 }
@@ -811,30 +885,52 @@ static urd_err *ask_search(struct ask *a)
     const char *text = field(a, "text") ? field(a, "text") : "";
     for (int f = 0; f < MOCK_FUNCTIONS; f++)
         if (strstr(mock_function_names[f], text))
-            URD_TRY(give(a, json_pack("{s:s,s:s,s:s,s:i}", "kind", "function", "name", function_name(a, f), "file", FILE_NAME, "line", 13 + 8 * f)));
+            URD_TRY(give(a, json_pack("{s:s,s:s,s:s,s:i}", "kind", "function", "name",
+                                      function_name(a, f), "file", FILE_NAME, "line", 13 + 8 * f)));
     if (strstr("cache", text))
-        URD_TRY(give(a, json_pack("{s:s,s:s,s:s,s:i}", "kind", "global", "name", "cache", "file", FILE_NAME, "line", 11)));
+        URD_TRY(give(a, json_pack("{s:s,s:s,s:s,s:i}", "kind", "global", "name", "cache", "file",
+                                  FILE_NAME, "line", 11)));
     if (strstr(FILE_NAME, text))
-        URD_TRY(give(a, json_pack("{s:s,s:s,s:s,s:i}", "kind", "file", "name", FILE_NAME, "file", FILE_NAME, "line", 1)));
+        URD_TRY(give(a, json_pack("{s:s,s:s,s:s,s:i}", "kind", "file", "name", FILE_NAME, "file",
+                                  FILE_NAME, "line", 1)));
     return NULL;
 }
 
 static urd_err *ask_files(struct ask *a)
 {
-    return give(a, json_pack("{s:s,s:s,s:b}", "file", FILE_NAME, "path", "/home/ada/isqrt/" FILE_NAME, "executed", 1));
+    return give(a, json_pack("{s:s,s:s,s:b}", "file", FILE_NAME, "path",
+                             "/home/ada/isqrt/" FILE_NAME, "executed", 1));
 }
 
-urd_err *urd_query_ask(struct urd_engine *e, const json_t *question, urd_row_fn row, void *data, json_t **ret_summary)
+urd_err *urd_query_ask(struct urd_engine *e, const json_t *question, urd_row_fn row, void *data,
+                       json_t **ret_summary)
 {
     static const struct {
         const char *name;
         urd_err *(*ask)(struct ask *);
     } questions[] = {
-        {"info", ask_info}, {"events", ask_events}, {"syscalls", ask_events}, {"outputs", ask_outputs}, {"tasks", ask_tasks},
-        {"moment", ask_moment}, {"move", ask_move}, {"stack", ask_stack}, {"values", ask_values}, {"children", ask_children},
-        {"eval", ask_eval}, {"blame", ask_blame}, {"print", ask_print}, {"lines", ask_lines}, {"calls", ask_calls},
-        {"source", ask_source}, {"disassemble", ask_disassemble}, {"timeline", ask_timeline}, {"sql", ask_sql},
-        {"search", ask_search}, {"files", ask_files}, {"reg", ask_reg},
+        {"info", ask_info},
+        {"events", ask_events},
+        {"syscalls", ask_events},
+        {"outputs", ask_outputs},
+        {"tasks", ask_tasks},
+        {"moment", ask_moment},
+        {"move", ask_move},
+        {"stack", ask_stack},
+        {"values", ask_values},
+        {"children", ask_children},
+        {"eval", ask_eval},
+        {"blame", ask_blame},
+        {"print", ask_print},
+        {"lines", ask_lines},
+        {"calls", ask_calls},
+        {"source", ask_source},
+        {"disassemble", ask_disassemble},
+        {"timeline", ask_timeline},
+        {"sql", ask_sql},
+        {"search", ask_search},
+        {"files", ask_files},
+        {"reg", ask_reg},
     };
     const char *q = json_string_value(json_object_get(question, "q"));
     if (e->slow)
@@ -849,9 +945,11 @@ urd_err *urd_query_ask(struct urd_engine *e, const json_t *question, urd_row_fn 
                 json_decref(a.summary);
                 return urd_err_hop(err, __func__, __FILE__, __LINE__);
             }
-            json_object_set_new(a.summary, "complete", json_pack("{s:s,s:b}", "covers", "all of the run", "truncated", 0));
+            json_object_set_new(a.summary, "complete",
+                                json_pack("{s:s,s:b}", "covers", "all of the run", "truncated", 0));
             *ret_summary = a.summary;
             return NULL;
         }
-    return urd_err_at(URD_ERROR(URD_ERR_QUESTION, "there is no question '%s'", q ? q : ""), 0, "info");
+    return urd_err_at(URD_ERROR(URD_ERR_QUESTION, "there is no question '%s'", q ? q : ""), 0,
+                      "info");
 }

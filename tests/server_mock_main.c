@@ -1,4 +1,5 @@
-/* server_mock --port N --ui DIR [TRACE]: the HTTP server over the mock engine. TRACE chooses its manners. */
+/* server_mock --port N --ui DIR [TRACE]: the HTTP server over the mock engine. TRACE chooses its
+ * manners. */
 #include "server/server.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,8 +13,10 @@ static void listening(void *data, const char *url)
 
 int main(int argc, char **argv)
 {
-    struct urd_server_options o = {.trace_directory = "mock:isqrt", .ui_directory = "ui-static",
-                                   .engines = 2, .listening = listening};
+    struct urd_server_options o = {.trace_directory = "mock:isqrt",
+                                   .ui_directory = "ui-static",
+                                   .engines = 2,
+                                   .listening = listening};
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--port") == 0 && i + 1 < argc)
             o.port = atoi(argv[++i]);

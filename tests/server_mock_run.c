@@ -3,7 +3,8 @@
 #include <stdio.h>
 
 const char *const mock_function_names[] = {"main", "fill", "isqrt", "store", "check", "lookup"};
-const char *const mock_local_names[][MOCK_LOCALS] = {{0}, {"upto", "n"}, {"n", "r"}, {"n", "r"}, {"upto", "n", "got"}, {"n"}};
+const char *const mock_local_names[][MOCK_LOCALS] = {{0},        {"upto", "n"},        {"n", "r"},
+                                                     {"n", "r"}, {"upto", "n", "got"}, {"n"}};
 const int mock_arguments[] = {0, 1, 1, 2, 1, 1};
 const uint64_t mock_cache_address = 0x404060;
 
@@ -114,26 +115,30 @@ static void enter(struct machine *m, enum mock_function f, int a, int b)
     struct mock_frame frame = {.function = f, .call = m->r->n_moments - 1, .locals = {a, b}};
     m->now.frames[m->now.depth++] = frame;
     m->top = &m->now.frames[m->now.depth - 1];
-    URD_PUSH(m->r->calls, m->r->n_calls, m->r->c_calls) = (struct mock_call){m->r->n_moments, -1, 0, false};
+    URD_PUSH(m->r->calls, m->r->n_calls, m->r->c_calls) =
+        (struct mock_call){m->r->n_moments, -1, 0, false};
 }
 
 static void leave(struct machine *m, bool has_result, int result)
 {
     for (int i = m->r->n_calls - 1; i >= 0; i--)
         if (m->r->calls[i].to < 0) {
-            m->r->calls[i] = (struct mock_call){m->r->calls[i].from, m->r->n_moments - 1, result, has_result};
+            m->r->calls[i] =
+                (struct mock_call){m->r->calls[i].from, m->r->n_moments - 1, result, has_result};
             break;
         }
     m->now.depth--;
     m->top = &m->now.frames[m->now.depth - 1];
 }
 
-static struct mock_event *event(struct machine *m, const char *kind, const char *call, int64_t result, const char *text)
+static struct mock_event *event(struct machine *m, const char *kind, const char *call,
+                                int64_t result, const char *text)
 {
     m->now.event++;
     m->now.steps = 0;
     m->now.clock += 1;
-    struct mock_event e = {m->now.event, m->now.clock, m->r->n_moments, kind, call, text, result, "", 0};
+    struct mock_event e = {
+        m->now.event, m->now.clock, m->r->n_moments, kind, call, text, result, "", 0};
     URD_PUSH(m->r->events, m->r->n_events, m->r->c_events) = e;
     return &m->r->events[m->r->n_events - 1];
 }
@@ -225,7 +230,8 @@ void mock_run_init(struct mock_run *r)
 {
     *r = (struct mock_run){0};
     struct machine m = {.r = r};
-    static const char *const calls[] = {"execve", "brk", "mmap", "openat", "read", "mmap", "close", "arch_prctl"};
+    static const char *const calls[] = {"execve", "brk",  "mmap",  "openat",
+                                        "read",   "mmap", "close", "arch_prctl"};
     for (int i = 0; i < 8; i++) {
         event(&m, i ? "syscall" : "exec", calls[i], i == 3 ? 3 : 0, calls[i]);
         m.now.clock += 400;
@@ -239,7 +245,9 @@ void mock_run_init(struct mock_run *r)
     fill(&m, 40);
     line(&m, 59);
     if (!check(&m, 40)) {
-        print(&m, 2, "isqrt: isqrt.c:51: check: Assertion `got * got <= n && (got + 1) * (got + 1) > n' failed.\n");
+        print(&m, 2,
+              "isqrt: isqrt.c:51: check: Assertion `got * got <= n && (got + 1) * (got + 1) > n' "
+              "failed.\n");
         event(&m, "signal", NULL, 6, "SIGABRT");
     }
     line(&m, 51);

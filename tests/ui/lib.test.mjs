@@ -40,6 +40,13 @@ test("a state survives its URL, and equal states have equal URLs", () => {
   assert.equal(url.toUrl(url.start), "/");
 });
 
+test("a question opens its own tab, and the URL says nothing of it", () => {
+  const state = url.fromUrl("?ask=calls+f");
+  assert.equal(state.view, "calls");
+  assert.equal(url.toUrl(state), "/?ask=calls+f");
+  assert.equal(url.fromUrl("?ask=calls+f&view=output").view, "output");
+});
+
 test("nonsense in a URL is left out", () => {
   const state = url.fromUrl("?at=javascript:alert(1)&frame=-3&range=9~2&view=nope");
   assert.deepEqual(state, { ...url.start });

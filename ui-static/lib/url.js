@@ -1,7 +1,12 @@
 // The state of the page and its URL. Equal states have equal URLs: parameters in one order, defaults left out.
+import { parseAsk } from "./ask.js";
 import { isAt } from "./moments.js";
 
 export const views = ["history", "prints", "calls", "lines", "output", "events", "sql"];
+
+// The tab in which a question is answered; without a question, what the run printed.
+export const viewOf = Object.freeze({ blame: "history", print: "prints", calls: "calls", lines: "lines", sql: "sql" });
+const ownView = (state) => viewOf[state.ask ? parseAsk(state.ask).kind : ""] ?? "output";
 
 export const start = Object.freeze({
   at: null, // a moment, or null: where the run failed, or its end
@@ -23,7 +28,7 @@ export function fromUrl(search) {
   state.src = p.get("src") || null;
   const range = /^(\d{1,15})~(\d{1,15})$/.exec(p.get("range") ?? "");
   if (range && Number(range[1]) < Number(range[2])) state.range = [Number(range[1]), Number(range[2])];
-  if (views.includes(p.get("view"))) state.view = p.get("view");
+  state.view = views.includes(p.get("view")) ? p.get("view") : ownView(state);
   return state;
 }
 
@@ -35,7 +40,7 @@ export function toUrl(state) {
   for (const lane of [...state.lanes].sort()) p.append("lane", lane);
   if (state.src) p.set("src", state.src);
   if (state.range) p.set("range", state.range.map(Math.round).join("~"));
-  if (state.view !== start.view) p.set("view", state.view);
+  if (state.view !== ownView(state)) p.set("view", state.view);
   const text = p.toString().replaceAll("%3A", ":").replaceAll("%7E", "~").replaceAll("%2C", ",").replaceAll("%40", "@");
   return text ? `/?${text}` : "/";
 }
