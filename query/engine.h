@@ -120,6 +120,8 @@ struct frame_state {
     struct urd_task *task;
     struct urd_caller *callers; /* unwound ones, outwards */
     unsigned n_callers;
+    const char *program;        /* path of what the process execed, NULL when unknown */
+    struct urd_frame global;    /* for names of globals when no frame of the program is there */
     struct user_fpregs_struct vectors;
     bool have_vectors;
 };
@@ -128,6 +130,9 @@ urd_err *frame_open(struct urd_engine *e, struct urd_session *s, struct urd_task
 void frame_close(struct frame_state *f);
 /** The n-th frame outwards, 0 the innermost; NULL when it cannot be unwound so far. */
 const struct urd_frame *frame_at(struct frame_state *f, unsigned n);
+
+/** The innermost frame of the program itself; without one, a frame that names its globals. */
+const struct urd_frame *frame_default(struct frame_state *f);
 
 /* questions */
 typedef urd_err *(*question_fn)(struct answer *a);

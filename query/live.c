@@ -255,6 +255,10 @@ urd_err *frame_open(struct urd_engine *e, struct urd_session *s, struct urd_task
     *ret = (struct frame_state){.task = t};
     struct urd_image *image;
     URD_TRY(engine_image(e, t->space, event, &image));
+    for (uint32_t space = t->space; e->index && space && space <= e->index->n_spaces && !ret->program;
+         space = e->index->spaces[space].parent)
+        if (e->index->spaces[space].path[0])
+            ret->program = e->index->spaces[space].path;
     ret->frame = (struct urd_frame){.image = image, .pc = t->regs.rip, .data = ret, .read_memory = read_memory,
                                     .read_register = read_register, .read_vector = read_vector,
                                     .fs_base = t->regs.fs_base};
@@ -281,6 +285,45 @@ const struct urd_frame *frame_at(struct frame_state *f, unsigned n)
         if (!urd_debuginfo_unwind(inner, &f->callers[i]))
             return NULL;
         inner = &f->callers[i].frame;
+    }
+    return inner;
+}
+
+/** Is this module the program that the process runs, rather than one of its libraries? */
+static bool is_program(const struct frame_state *f, const struct urd_module *m)
+{
+    return f->program ? strcmp(urd_debuginfo_module_path(m), f->program) == 0 : urd_debuginfo_module_is_executable(m);
+}
+
+static bool is_user_frame(const struct frame_state *f, const struct urd_frame *frame)
+{
+    struct urd_place place;
+    return urd_debuginfo_image_find(frame->image, frame->pc - (frame->is_caller ? 1 : 0), &place) &&
+           is_program(f, place.module) && urd_debuginfo_module_has_lines(place.module);
+}
+
+const struct urd_frame *frame_default(struct frame_state *f)
+{
+    for (unsigned n = 0; n < 40; n++) {
+        const struct urd_frame *frame = frame_at(f, n);
+        if (!frame)
+            break;
+        if (is_user_frame(f, frame))
+            return frame;
+    }
+    const struct urd_frame *inner = frame_at(f, 0);
+    for (size_t i = 0; i < urd_debuginfo_image_count(inner->image); i++) {
+        struct urd_place place = urd_debuginfo_image_module(inner->image, i);
+        if (!is_program(f, place.module))
+            continue;
+        /* main has returned, or not begun: its globals can still be named */
+        const struct urd_symbol *main_symbol = urd_debuginfo_symbol_named(place.module, "main");
+        if (!main_symbol)
+            continue;
+        f->global = *inner;
+        f->global.pc = main_symbol->address + place.bias;
+        f->global.no_registers = true;
+        return &f->global;
     }
     return inner;
 }

@@ -155,7 +155,8 @@ static urd_err *resolve(struct answer *a, const char *text, struct urd_moment at
     struct urd_value v = {0};
     if (!err) {
         t->frame.frame.data = &t->frame;
-        const struct urd_frame *frame = frame_at(&t->frame, (unsigned)question_number(a, "frame", 0));
+        int64_t number = question_number(a, "frame", -1);
+        const struct urd_frame *frame = number < 0 ? frame_default(&t->frame) : frame_at(&t->frame, (unsigned)number);
         if (!frame)
             err = URD_ERROR(URD_ERR_QUESTION, "there is no such frame");
         else

@@ -39,11 +39,11 @@ urd_err *q_moment(struct answer *a)
 
 /** One row of the stack, its arguments as they are now in that frame when they can be had. */
 static json_t *frame_row(struct urd_engine *e, struct frame_state *f, unsigned depth, uint32_t space,
-                         uint64_t event, uint64_t pc, int64_t entry)
+                         uint64_t event, uint64_t pc, bool is_caller, int64_t entry)
 {
     struct place_name n;
     json_t *row = json_object();
-    engine_name(e, space, event, pc, depth > 0, &n);
+    engine_name(e, space, event, pc, is_caller, &n);
     json_object_set_new(row, "depth", json_integer(depth));
     json_set_place(row, &n);
     json_object_set_new(row, "pc", json_hex(pc));
@@ -80,7 +80,7 @@ static urd_err *unwound_stack(struct answer *a, struct frame_state *f, struct ur
         const struct urd_frame *frame = frame_at(f, d);
         if (!frame)
             break;
-        URD_TRY(answer_row(a, frame_row(a->engine, f, d, t->space, m.event, frame->pc, -1), &full));
+        URD_TRY(answer_row(a, frame_row(a->engine, f, d, t->space, m.event, frame->pc, d > 0, -1), &full));
     }
     return NULL;
 }
@@ -107,14 +107,23 @@ urd_err *q_stack(struct answer *a)
     if (!err)
         err = urd_index_stack(e->index, clock, t->tid, &stack);
     uint64_t pc = t->regs.rip;
-    bool full = false;
+    bool full = false, tail = false; /* tail: the frame was left by a jump to the next inner function */
     unsigned depth = 0;
     for (uint32_t i = stack.n + 1; i-- > 0 && !err && !full;) {
         const struct urd_call_frame *frame = i ? &stack.frames[i - 1] : NULL;
-        err = answer_row(a, frame_row(e, &f, depth, t->space, m.event, pc, frame ? frame->entry : -1), &full);
-        depth++;
-        if (frame)
-            pc = frame->return_pc;
+        struct place_name n;
+        engine_name(e, t->space, m.event, pc, depth > 0 && !tail, &n);
+        size_t length = strlen(n.function); /* how a call was bound is not the program's */
+        bool linker = depth && (strncmp(n.function, "_dl_runtime_resolve", 19) == 0 || (tail && !length) ||
+                                (length > 4 && strcmp(n.function + length - 4, "@plt") == 0));
+        if (!linker) {
+            err = answer_row(a, frame_row(e, &f, depth, t->space, m.event, pc, depth > 0 && !tail, frame ? frame->entry : -1), &full);
+            depth++;
+        }
+        if (!frame)
+            break;
+        tail = i > 1 && stack.frames[i - 2].sp == frame->sp;
+        pc = tail ? frame->site : frame->return_pc;
     }
     a->truncated = full;
     free(stack.frames);
@@ -208,13 +217,15 @@ static int64_t line_start(struct urd_engine *e, int64_t clock)
     return clock - 1;
 }
 
-static urd_err *open_frame(struct answer *a, struct urd_moment *m, struct frame_state *f, const struct urd_frame **ret)
+/** The frame that the question names; otherwise the innermost one, or that of the program itself. */
+static urd_err *open_frame(struct answer *a, bool innermost, struct urd_moment *m, struct frame_state *f, const struct urd_frame **ret)
 {
     struct urd_session *s;
     struct urd_task *t;
     URD_TRY(at_moment(a, m, &s, &t));
     URD_TRY(frame_open(a->engine, s, t, m->event, f));
-    *ret = frame_at(f, (unsigned)question_number(a, "frame", 0));
+    int64_t number = question_number(a, "frame", innermost ? 0 : -1);
+    *ret = number < 0 ? frame_default(f) : frame_at(f, (unsigned)number);
     if (*ret)
         return NULL;
     frame_close(f);
@@ -227,7 +238,7 @@ urd_err *q_values(struct answer *a)
     struct urd_moment m;
     struct frame_state f;
     const struct urd_frame *frame;
-    URD_TRY(open_frame(a, &m, &f, &frame));
+    URD_TRY(open_frame(a, false, &m, &f, &frame));
     struct urd_place place;
     int64_t clock = 0, since = 0;
     urd_err *err = NULL;
@@ -277,7 +288,7 @@ urd_err *q_eval(struct answer *a)
     const struct urd_frame *frame;
     const char *text;
     URD_TRY(question_need(a, "expr", &text));
-    URD_TRY(open_frame(a, &m, &f, &frame));
+    URD_TRY(open_frame(a, false, &m, &f, &frame));
     struct urd_value v = {0};
     urd_err *err = evaluate(a, frame, text, &v);
     if (!err) {
@@ -298,7 +309,7 @@ urd_err *q_children(struct answer *a)
     const struct urd_frame *frame;
     const char *text;
     URD_TRY(question_need(a, "expr", &text));
-    URD_TRY(open_frame(a, &m, &f, &frame));
+    URD_TRY(open_frame(a, false, &m, &f, &frame));
     struct urd_value v = {0};
     urd_err *err = evaluate(a, frame, text, &v);
     if (!err) {
@@ -325,7 +336,7 @@ urd_err *q_mem(struct answer *a)
     const struct urd_frame *frame;
     const char *where;
     URD_TRY(question_need(a, "address", &where));
-    URD_TRY(open_frame(a, &m, &f, &frame));
+    URD_TRY(open_frame(a, false, &m, &f, &frame));
     uint64_t size = (uint64_t)question_number(a, "size", 64), address = 0;
     struct urd_value v = {0};
     urd_err *err = evaluate(a, frame, where, &v);
@@ -374,7 +385,7 @@ urd_err *q_reg(struct answer *a)
     struct urd_moment m;
     struct frame_state f;
     const struct urd_frame *frame;
-    URD_TRY(open_frame(a, &m, &f, &frame));
+    URD_TRY(open_frame(a, true, &m, &f, &frame));
     urd_err *err = NULL;
     for (unsigned i = 0; i < sizeof registers / sizeof *registers && !err; i++) {
         uint64_t v;
@@ -398,7 +409,7 @@ urd_err *q_disassemble(struct answer *a)
     struct urd_moment m;
     struct frame_state f;
     const struct urd_frame *frame;
-    URD_TRY(open_frame(a, &m, &f, &frame));
+    URD_TRY(open_frame(a, true, &m, &f, &frame));
     uint64_t pc = frame->pc, start = pc;
     const char *from = question_text(a, "pc");
     if (from)

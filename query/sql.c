@@ -687,7 +687,7 @@ static int cursor_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *ret)
 }
 
 static sqlite3_module module = {
-    .xConnect = table_connect, .xBestIndex = table_best_index, .xDisconnect = table_disconnect,
+    .xCreate = table_connect, .xConnect = table_connect, .xBestIndex = table_best_index, .xDisconnect = table_disconnect,
     .xDestroy = table_disconnect, .xOpen = cursor_open, .xClose = cursor_close, .xFilter = cursor_filter,
     .xNext = cursor_next, .xEof = cursor_eof, .xColumn = cursor_column, .xRowid = cursor_rowid};
 
