@@ -1,0 +1,353 @@
+/*
+ * The single-step oracle of the index.
+ *
+ *   urd_test_index_oracle TRACE INDEX...
+ *
+ * Replays TRACE natively, one instruction at a time, works out from the manual what each one writes, and
+ * compares with what each INDEX says: every step's address, every write's clock, address, size and value, none missing,
+ * none extra; the kernel's writes; events' clocks; calls that returned.
+ */
+#include "tests/oracle_run.h"
+#include <stdio.h>
+
+/* ---- runs ---- */
+
+void run_deinit(struct run *r)
+{
+    free(r->pcs);
+    free(r->intervals);
+    free(r->writes);
+    free(r->calls);
+    free(r->event_clocks);
+    urd_buf_deinit(&r->values);
+    *r = (struct run){0};
+}
+
+void run_add_write(struct run *r, struct run_write w, const void *value)
+{
+    const uint8_t *bytes = value;
+    for (uint64_t left = w.size; left;) {
+        uint64_t n = 4096 - (w.address & 4095) < left ? 4096 - (w.address & 4095) : left;
+        w.size = (uint32_t)n;
+        w.value = r->values.size;
+        w.order = (uint32_t)r->n_writes;
+        urd_buf_put(&r->values, bytes, n);
+        URD_PUSH(r->writes, r->n_writes, r->cap_writes) = w;
+        bytes += n;
+        w.address += n;
+        left -= n;
+    }
+}
+
+void run_add_interval(struct run *r, int32_t tid, uint32_t space)
+{
+    struct run_interval *last = r->n_intervals ? &r->intervals[r->n_intervals - 1] : NULL;
+    if (last && last->first == r->n_steps)
+        r->n_intervals--; /* nothing ran in it */
+    else if (last && last->tid == tid && last->space == space)
+        return;
+    last = r->n_intervals ? &r->intervals[r->n_intervals - 1] : NULL;
+    if (last && last->tid == tid && last->space == space)
+        return;
+    URD_PUSH(r->intervals, r->n_intervals, r->cap_intervals) = (struct run_interval){r->n_steps, tid, space};
+}
+
+/* ---- comparing ---- */
+
+static int problems;
+static const struct run *now;
+
+static const char *instruction_at(uint64_t clock)
+{
+    static char text[64];
+    snprintf(text, sizeof text, "clock %llu pc %#llx", (unsigned long long)clock,
+             clock < now->n_steps ? (unsigned long long)now->pcs[clock] : 0ull);
+    return text;
+}
+
+#define PROBLEM(...)                                                                               \
+    do {                                                                                           \
+        if (++problems <= 20) {                                                                    \
+            printf("  " __VA_ARGS__);                                                              \
+            printf("\n");                                                                          \
+        }                                                                                          \
+    } while (0)
+
+static void hex(const uint8_t *p, uint32_t size, char ret[70])
+{
+    uint32_t n = size < 32 ? size : 32;
+    for (uint32_t i = 0; i < n; i++)
+        snprintf(ret + i * 2, 3, "%02x", p[i]);
+    ret[n * 2] = 0;
+}
+
+static void print_write(const char *who, const struct run *r, const struct run_write *w)
+{
+    char value[70];
+    hex(r->values.data + w->value, w->size, value);
+    PROBLEM("%s event %llu: only %s has a write of %u bytes at %#llx in space %u: %s", instruction_at(w->clock),
+            (unsigned long long)w->event, who, w->size, (unsigned long long)w->address, w->space, value);
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const struct run_write *x = a, *y = b;
+#define BY(field)                                                                                  \
+    if (x->field != y->field)                                                                      \
+        return x->field < y->field ? -1 : 1
+    BY(clock);
+    BY(event);
+    BY(space);
+    BY(address);
+    BY(order);
+#undef BY
+    return 0;
+}
+
+static bool same_write(const struct run *a, const struct run_write *x, const struct run *b, const struct run_write *y)
+{
+    return x->clock == y->clock && x->event == y->event && x->space == y->space && x->address == y->address &&
+           x->size == y->size && memcmp(a->values.data + x->value, b->values.data + y->value, x->size) == 0;
+}
+
+static bool same_moment(const struct run_write *x, const struct run_write *y)
+{
+    return x->clock == y->clock && x->event == y->event && x->space == y->space;
+}
+
+static uint64_t group_end(const struct run *r, uint64_t i)
+{
+    uint64_t end = i;
+    while (end < r->n_writes && same_moment(&r->writes[i], &r->writes[end]))
+        end++;
+    return end;
+}
+
+/** Bytes of a group, later writes over earlier ones: address -> value + 1 (0: not written). */
+static int by_order(const void *a, const void *b)
+{
+    const struct run_write *x = a, *y = b;
+    return x->order < y->order ? -1 : x->order > y->order;
+}
+
+struct byte {
+    uint64_t address;
+    uint8_t value;
+    uint64_t order;
+};
+
+static int by_address(const void *a, const void *b)
+{
+    const struct byte *x = a, *y = b;
+    if (x->address != y->address)
+        return x->address < y->address ? -1 : 1;
+    return x->order < y->order ? -1 : x->order > y->order;
+}
+
+static struct byte *group_bytes(const struct run *r, uint64_t from, uint64_t to, uint64_t *ret_n)
+{
+    uint64_t n = 0, at = 0;
+    for (uint64_t i = from; i < to; i++)
+        n += r->writes[i].size;
+    struct byte *b = urd_xcalloc(n + 1, sizeof *b);
+    struct run_write *w = urd_xcalloc(to - from + 1, sizeof *w);
+    memcpy(w, r->writes + from, (to - from) * sizeof *w);
+    qsort(w, to - from, sizeof *w, by_order);
+    for (uint64_t i = 0; i < to - from; i++)
+        for (uint32_t k = 0; k < w[i].size; k++, at++)
+            b[at] = (struct byte){w[i].address + k, r->values.data[w[i].value + k], at};
+    free(w);
+    qsort(b, n, sizeof *b, by_address);
+    uint64_t kept = 0;
+    for (uint64_t i = 0; i < n; i++) {
+        if (kept && b[kept - 1].address == b[i].address)
+            b[kept - 1] = b[i];
+        else
+            b[kept++] = b[i];
+    }
+    *ret_n = kept;
+    return b;
+}
+
+/** The fields for the last x87 instruction: known to differ under translation (translate/README.md). */
+static bool is_x87_pointer(const struct run_write *anchor, uint64_t address)
+{
+    return anchor->x87_image && address >= anchor->address + 6 && address < anchor->address + 28;
+}
+
+static void compare_bytes(const struct run *a, uint64_t a0, uint64_t a1, const struct run *b, uint64_t b0, uint64_t b1)
+{
+    const struct run_write *anchor = &a->writes[a0];
+    bool area = anchor->rule == ORACLE_AREA;
+    for (uint64_t i = a0; area && i < a1; i++)
+        if (!a->writes[i].size)
+            anchor = &a->writes[i];
+    uint64_t na, nb, i = 0, k = 0;
+    struct byte *x = group_bytes(a, a0, a1, &na), *y = group_bytes(b, b0, b1, &nb);
+    while (i < na || k < nb) {
+        if (k == nb || (i < na && x[i].address < y[k].address)) {
+            if (!is_x87_pointer(anchor, x[i].address))
+                PROBLEM("%s: the index lacks the byte written at %#llx", instruction_at(anchor->clock),
+                        (unsigned long long)x[i].address);
+            i++;
+        } else if (i == na || y[k].address < x[i].address) {
+            if (!area)
+                PROBLEM("%s: the index has a byte at %#llx that was not written", instruction_at(anchor->clock),
+                        (unsigned long long)y[k].address);
+            k++;
+        } else {
+            if (x[i].value != y[k].value && !is_x87_pointer(anchor, x[i].address))
+                PROBLEM("%s: the byte at %#llx is %02x, the index says %02x", instruction_at(anchor->clock),
+                        (unsigned long long)x[i].address, x[i].value, y[k].value);
+            i++;
+            k++;
+        }
+    }
+    free(x);
+    free(y);
+}
+
+static void compare_exactly(const struct run *a, uint64_t a0, uint64_t a1, const struct run *b, uint64_t b0, uint64_t b1)
+{
+    if (a1 - a0 == b1 - b0) {
+        bool same = true;
+        for (uint64_t i = 0; i < a1 - a0; i++)
+            same &= same_write(a, &a->writes[a0 + i], b, &b->writes[b0 + i]);
+        if (same)
+            return;
+    }
+    if (a0 < a1 && a->writes[a0].x87_image) {
+        compare_bytes(a, a0, a1, b, b0, b1);
+        return;
+    }
+    for (uint64_t i = a0; i < a1; i++)
+        print_write("the oracle", a, &a->writes[i]);
+    for (uint64_t i = b0; i < b1; i++)
+        print_write("the index", b, &b->writes[i]);
+}
+
+static int before(const struct run_write *x, const struct run_write *y)
+{
+    struct run_write a = *x, b = *y;
+    a.address = b.address = a.order = b.order = 0;
+    return by_place(&a, &b);
+}
+
+static void compare_writes(struct run *a, struct run *b)
+{
+    if (b->n_writes)
+        qsort(b->writes, b->n_writes, sizeof *b->writes, by_place);
+    uint64_t i = 0, k = 0;
+    while (i < a->n_writes || k < b->n_writes) {
+        uint64_t a1 = i < a->n_writes ? group_end(a, i) : i, b1 = k < b->n_writes ? group_end(b, k) : k;
+        int order = i == a1 ? 1 : k == b1 ? -1 : before(&a->writes[i], &b->writes[k]);
+        if (order < 0)
+            b1 = k;
+        else if (order > 0)
+            a1 = i;
+        if (i < a1 && a->writes[i].rule != ORACLE_EXACT)
+            compare_bytes(a, i, a1, b, k, b1);
+        else
+            compare_exactly(a, i, a1, b, k, b1);
+        i = a1;
+        k = b1;
+    }
+}
+
+static void compare_steps(const struct run *a, const struct run *b)
+{
+    if (a->n_steps != b->n_steps)
+        PROBLEM("%llu steps, the index has %llu", (unsigned long long)a->n_steps, (unsigned long long)b->n_steps);
+    for (uint64_t i = 0; i < a->n_steps && i < b->n_steps; i++)
+        if (a->pcs[i] != b->pcs[i]) {
+            PROBLEM("clock %llu: pc %#llx, the index says %#llx", (unsigned long long)i, (unsigned long long)a->pcs[i],
+                    (unsigned long long)b->pcs[i]);
+            break;
+        }
+    for (uint64_t i = 0; i < a->n_intervals || i < b->n_intervals; i++)
+        if (i >= a->n_intervals || i >= b->n_intervals || a->intervals[i].first != b->intervals[i].first ||
+            a->intervals[i].tid != b->intervals[i].tid || a->intervals[i].space != b->intervals[i].space) {
+            const struct run_interval none = {0}, *x = i < a->n_intervals ? &a->intervals[i] : &none,
+                                      *y = i < b->n_intervals ? &b->intervals[i] : &none;
+            PROBLEM("run %llu: task %d in space %u from clock %llu; the index says %d, %u, %llu", (unsigned long long)i,
+                    x->tid, x->space, (unsigned long long)x->first, y->tid, y->space, (unsigned long long)y->first);
+            break;
+        }
+    if (a->n_events != b->n_events)
+        PROBLEM("%llu events, the index has %llu", (unsigned long long)a->n_events, (unsigned long long)b->n_events);
+    for (uint64_t i = 0; i < a->n_events && i < b->n_events; i++)
+        if (a->event_clocks[i] != b->event_clocks[i]) {
+            PROBLEM("event %llu is at clock %llu, the index says %llu", (unsigned long long)i,
+                    (unsigned long long)a->event_clocks[i], (unsigned long long)b->event_clocks[i]);
+            break;
+        }
+}
+
+static int by_end(const void *a, const void *b)
+{
+    const struct run_call *x = a, *y = b;
+    if (x->end != y->end)
+        return x->end < y->end ? -1 : 1;
+    if (x->tid != y->tid)
+        return x->tid < y->tid ? -1 : 1;
+    return x->site < y->site ? -1 : x->site > y->site;
+}
+
+/** Every call that returned is in the index; the index has others too (tail calls). */
+static void compare_calls(struct run *a, struct run *b)
+{
+    if (b->n_calls)
+        qsort(b->calls, b->n_calls, sizeof *b->calls, by_end);
+    for (uint64_t i = 0; i < a->n_calls; i++)
+        if (!b->n_calls || !bsearch(&a->calls[i], b->calls, b->n_calls, sizeof *b->calls, by_end))
+            PROBLEM("the call at %#llx that ended at clock %llu is not in the index",
+                    (unsigned long long)a->calls[i].site, (unsigned long long)a->calls[i].end);
+}
+
+static int report(urd_err *err)
+{
+    char *text = urd_err_text(err, true);
+    printf("  %s\n", text);
+    free(text);
+    urd_err_free(err);
+    return 1;
+}
+
+int main(int argc, char **argv)
+{
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (argc < 3) {
+        fprintf(stderr, "usage: urd_test_index_oracle TRACE INDEX...\n");
+        return 2;
+    }
+    struct urd_trace *trace;
+    struct run stepped = {0};
+    urd_err *err = urd_trace_open(argv[1], &trace);
+    if (!err)
+        err = run_by_stepping(trace, &stepped);
+    if (err)
+        return report(err);
+    now = &stepped;
+    if (stepped.n_writes)
+        qsort(stepped.writes, stepped.n_writes, sizeof *stepped.writes, by_place);
+    printf("%s: %llu steps, %llu writes, %llu events, %llu calls\n", argv[1], (unsigned long long)stepped.n_steps,
+           (unsigned long long)stepped.n_writes, (unsigned long long)stepped.n_events - 1,
+           (unsigned long long)stepped.n_calls);
+    int bad = 0;
+    for (int i = 2; i < argc; i++) {
+        struct run indexed = {0};
+        problems = 0;
+        err = run_from_index(argv[i], &indexed);
+        if (err)
+            problems += report(err);
+        compare_steps(&stepped, &indexed);
+        compare_writes(&stepped, &indexed);
+        compare_calls(&stepped, &indexed);
+        printf("%s: %d problems\n", argv[i], problems);
+        bad += problems != 0;
+        run_deinit(&indexed);
+    }
+    run_deinit(&stepped);
+    urd_trace_close(trace);
+    return bad != 0;
+}

@@ -1,0 +1,236 @@
+#include "tests/oracle_run.h"
+#include "indexer/flow.h"
+#include "indexer/writes.h"
+#include <sqlite3.h>
+#include <stdio.h>
+
+static urd_err *prepare(sqlite3 *db, const char *sql, sqlite3_stmt **ret)
+{
+    if (sqlite3_prepare_v2(db, sql, -1, ret, NULL) != SQLITE_OK)
+        URD_FAIL("%s: %s", sql, sqlite3_errmsg(db));
+    return NULL;
+}
+
+static uint64_t number(sqlite3_stmt *q, int column)
+{
+    return (uint64_t)sqlite3_column_int64(q, column);
+}
+
+/* ---- flow ---- */
+
+struct segment {
+    uint64_t id, start_clock, steps, n_writes;
+    struct urd_flow_block *blocks;
+    uint32_t n_blocks;
+    uint64_t *counts;
+};
+
+static urd_err *expand_block(struct run *r, const struct urd_flow_block *b, uint32_t partial)
+{
+    uint64_t pc = b->pc;
+    uint32_t n = partial == UINT32_MAX ? b->n_insns : partial;
+    if (n > b->n_insns)
+        URD_FAIL("a block of %u instructions ran for %u", b->n_insns, n);
+    for (uint32_t i = 0; i < n; i++) {
+        URD_PUSH(r->pcs, r->n_steps, r->cap_steps) = pc;
+        pc += b->lengths[i];
+    }
+    return NULL;
+}
+
+static urd_err *check_cover(sqlite3_stmt *q, const struct segment *g, const uint32_t *seen)
+{
+    URD_AUTO_FREE uint32_t *counts = urd_xcalloc(g->n_blocks + 1, sizeof *counts);
+    URD_TRY(urd_flow_cover(sqlite3_column_blob(q, 4), (size_t)sqlite3_column_bytes(q, 4), g->n_blocks, counts));
+    for (uint32_t i = 0; i < g->n_blocks; i++) {
+        if (counts[i] != seen[i])
+            URD_FAIL("cover of segment %llu says that the block at %#llx ran %u times, flow says %u",
+                     (unsigned long long)g->id, (unsigned long long)g->blocks[i].pc, counts[i], seen[i]);
+        g->counts[i] += seen[i];
+    }
+    return NULL;
+}
+
+static urd_err *read_flow_row(struct run *r, sqlite3_stmt *q, const struct segment *g)
+{
+    uint64_t first = number(q, 0) + g->start_clock, steps = number(q, 1);
+    if (first != r->n_steps)
+        URD_FAIL("a row of flow begins at clock %llu, the one before ended at %llu", (unsigned long long)first,
+                 (unsigned long long)r->n_steps);
+    run_add_interval(r, (int32_t)number(q, 2), (uint32_t)number(q, 3));
+    struct urd_flow_decoder d;
+    uint32_t n_blocks = (uint32_t)number(q, 6), dense, partial, n = 0;
+    URD_AUTO_FREE uint32_t *seen = urd_xcalloc(g->n_blocks + 1, sizeof *seen);
+    URD_TRY(urd_flow_decoder_init(&d, sqlite3_column_blob(q, 5), (size_t)sqlite3_column_bytes(q, 5), n_blocks,
+                                  g->n_blocks));
+    urd_err *err = NULL;
+    for (; !err && urd_flow_next(&d, &dense, &partial); n++) {
+        seen[dense]++;
+        err = expand_block(r, &g->blocks[dense], partial);
+    }
+    urd_flow_decoder_deinit(&d);
+    URD_TRY(err);
+    if (n != n_blocks || r->n_steps != first + steps)
+        URD_FAIL("a row of flow says %u blocks, %llu steps, and has %u, %llu", n_blocks, (unsigned long long)steps, n,
+                 (unsigned long long)(r->n_steps - first));
+    return check_cover(q, g, seen);
+}
+
+static urd_err *read_flow(struct run *r, sqlite3 *db, struct segment *g)
+{
+    sqlite3_stmt *q;
+    URD_TRY(prepare(db, "SELECT first, steps, tid, space, cover, data, blocks FROM flow WHERE segment = ?"
+                        " ORDER BY chunk", &q));
+    sqlite3_bind_int64(q, 1, (int64_t)g->id);
+    urd_err *err = NULL;
+    while (!err && sqlite3_step(q) == SQLITE_ROW)
+        err = read_flow_row(r, q, g);
+    sqlite3_finalize(q);
+    URD_TRY(err);
+    for (uint32_t i = 0; i < g->n_blocks; i++)
+        if (g->counts[i] != g->blocks[i].count)
+            URD_FAIL("the dictionary of segment %llu says that the block at %#llx ran %llu times, flow says %llu",
+                     (unsigned long long)g->id, (unsigned long long)g->blocks[i].pc,
+                     (unsigned long long)g->blocks[i].count, (unsigned long long)g->counts[i]);
+    return NULL;
+}
+
+/* ---- writes ---- */
+
+static urd_err *check_words(const uint8_t *words, int size, const struct urd_writes_decoded *d)
+{
+    uint8_t seen[64] = {0};
+    for (uint32_t i = 0; i < d->n; i++)
+        for (uint32_t w = d->writes[i].offset / 8; w <= (d->writes[i].offset + d->writes[i].size - 1) / 8; w++)
+            seen[w / 8] |= (uint8_t)(1 << w % 8);
+    if (size != 64 || memcmp(seen, words, 64) != 0)
+        URD_FAIL("a row's words are not those that it writes");
+    return NULL;
+}
+
+static urd_err *read_write_row(struct run *r, sqlite3_stmt *q, const struct segment *g, uint64_t *last_page,
+                               uint64_t *last)
+{
+    struct urd_writes_decoded d;
+    uint64_t space = number(q, 0), page = number(q, 1), key = space << 40 | page;
+    URD_TRY(urd_writes_decode(sqlite3_column_blob(q, 5), (size_t)sqlite3_column_bytes(q, 5), number(q, 2),
+                              (uint32_t)number(q, 3), &d));
+    urd_err *err = check_words(sqlite3_column_blob(q, 4), sqlite3_column_bytes(q, 4), &d);
+    for (uint32_t i = 0; !err && i < d.n; i++) {
+        struct urd_write *w = &d.writes[i];
+        uint64_t order = w->clock << 1 | !w->event; /* the kernel's at clock(E) come before the next instruction's */
+        if (key == *last_page && order < *last)
+            err = URD_ERROR(URD_ERR_FAILED, "writes to page %#llx are out of order at clock %llu",
+                            (unsigned long long)page, (unsigned long long)(w->clock + g->start_clock));
+        *last_page = key;
+        *last = order;
+        run_add_write(r, (struct run_write){.clock = w->clock + g->start_clock, .address = page << 12 | w->offset,
+                                            .event = w->event, .space = (uint32_t)space, .size = w->size},
+                      w->value);
+    }
+    urd_writes_decoded_deinit(&d);
+    return err;
+}
+
+static urd_err *read_writes(struct run *r, sqlite3 *db, const struct segment *g)
+{
+    sqlite3_stmt *q;
+    uint64_t before = r->n_writes, last_page = 0, last = 0;
+    URD_TRY(prepare(db, "SELECT space, page, first, n, words, data FROM writes WHERE segment = ?"
+                        " ORDER BY space, page, rowid", &q));
+    sqlite3_bind_int64(q, 1, (int64_t)g->id);
+    urd_err *err = NULL;
+    while (!err && sqlite3_step(q) == SQLITE_ROW)
+        err = read_write_row(r, q, g, &last_page, &last);
+    sqlite3_finalize(q);
+    URD_TRY(err);
+    if (r->n_writes - before != g->n_writes)
+        URD_FAIL("segment %llu says %llu writes and has %llu", (unsigned long long)g->id,
+                 (unsigned long long)g->n_writes, (unsigned long long)(r->n_writes - before));
+    return NULL;
+}
+
+/* ---- calls, events ---- */
+
+static urd_err *read_calls(struct run *r, sqlite3 *db, int64_t segment, uint64_t start_clock)
+{
+    sqlite3_stmt *q;
+    URD_TRY(prepare(db, "SELECT n, data FROM calls WHERE segment = ?", &q));
+    sqlite3_bind_int64(q, 1, segment);
+    urd_err *err = NULL;
+    while (!err && sqlite3_step(q) == SQLITE_ROW) {
+        uint8_t *raw;
+        size_t size;
+        err = urd_blob_unpack(sqlite3_column_blob(q, 1), (size_t)sqlite3_column_bytes(q, 1), &raw, &size);
+        if (err)
+            break;
+        struct urd_cursor in = urd_cursor(raw, size);
+        int64_t entry = 0;
+        for (uint64_t n = number(q, 0); n && in.ok; n--) {
+            entry += urd_unzigzag(urd_cursor_varint(&in));
+            uint64_t steps = urd_cursor_varint(&in), site = urd_cursor_varint(&in);
+            int32_t tid = (int32_t)urd_cursor_varint(&in);
+            urd_cursor_varint(&in); /* depth */
+            if (!urd_cursor_u8(&in))
+                URD_PUSH(r->calls, r->n_calls, r->cap_calls) =
+                    (struct run_call){site, (uint64_t)entry + steps + start_clock, tid};
+        }
+        free(raw);
+        if (!in.ok)
+            err = URD_ERROR(URD_ERR_FAILED, "a row of calls is damaged");
+    }
+    sqlite3_finalize(q);
+    return err;
+}
+
+static urd_err *read_events(struct run *r, sqlite3 *db)
+{
+    sqlite3_stmt *q;
+    URD_TRY(prepare(db, "SELECT number, clock FROM events ORDER BY number", &q));
+    URD_PUSH(r->event_clocks, r->n_events, r->cap_events) = 0;
+    while (sqlite3_step(q) == SQLITE_ROW)
+        URD_PUSH(r->event_clocks, r->n_events, r->cap_events) = number(q, 1);
+    sqlite3_finalize(q);
+    return NULL;
+}
+
+static urd_err *read_segment(struct run *r, sqlite3 *db, sqlite3_stmt *q)
+{
+    struct segment g = {.id = number(q, 0), .start_clock = number(q, 1), .steps = number(q, 2),
+                        .n_writes = number(q, 3)};
+    if (g.start_clock != r->n_steps)
+        URD_FAIL("segment %llu begins at clock %llu, flow ended at %llu", (unsigned long long)g.id,
+                 (unsigned long long)g.start_clock, (unsigned long long)r->n_steps);
+    URD_TRY(urd_flow_dictionary_decode(sqlite3_column_blob(q, 4), (size_t)sqlite3_column_bytes(q, 4), &g.blocks,
+                                       &g.n_blocks));
+    URD_AUTO_FREE struct urd_flow_block *blocks = g.blocks;
+    URD_AUTO_FREE uint64_t *counts = g.counts = urd_xcalloc(g.n_blocks + 1, sizeof *counts);
+    (void)blocks;
+    URD_TRY(read_flow(r, db, &g));
+    if (r->n_steps != g.start_clock + g.steps)
+        URD_FAIL("segment %llu says %llu steps, flow has %llu", (unsigned long long)g.id,
+                 (unsigned long long)g.steps, (unsigned long long)(r->n_steps - g.start_clock));
+    URD_TRY(read_writes(r, db, &g));
+    return read_calls(r, db, (int64_t)g.id, g.start_clock);
+}
+
+static void close_db(sqlite3 **db)
+{
+    sqlite3_close(*db);
+}
+
+urd_err *run_from_index(const char *path, struct run *r)
+{
+    URD_CLEANUP(close_db) sqlite3 *db = NULL;
+    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK)
+        URD_FAIL("cannot open %s", path);
+    sqlite3_stmt *q;
+    URD_TRY(prepare(db, "SELECT id, start_clock, steps, n_writes, blocks FROM segments ORDER BY id", &q));
+    urd_err *err = NULL;
+    while (!err && sqlite3_step(q) == SQLITE_ROW)
+        err = read_segment(r, db, q);
+    sqlite3_finalize(q);
+    URD_TRY(err);
+    URD_TRY(read_calls(r, db, -1, 0));
+    return read_events(r, db);
+}
