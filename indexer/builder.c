@@ -591,6 +591,24 @@ static void start_child(struct urd_builder *b, const struct urd_event *e)
     }
 }
 
+/** Of what exec leaves behind only the arguments, environment and auxiliary vector are written by it. */
+static void add_kernel_write(struct urd_builder *b, const struct urd_event *e, uint32_t space,
+                             const struct urd_mem_write *w)
+{
+    uint64_t skip = 0, event = e->number, sp = e->after.rsp;
+    if (e->kind == URD_EVENT_EXEC) {
+        bool stack = false;
+        for (uint32_t i = 0; i < e->n_map_ops && !stack; i++)
+            stack = e->map_ops[i].grows_down && w->address >= e->map_ops[i].start &&
+                    w->address < e->map_ops[i].start + e->map_ops[i].size;
+        if (!stack)
+            event = URD_WRITE_INITIAL;
+        else if (w->address < sp)
+            skip = sp - w->address < w->size ? sp - w->address : w->size;
+    }
+    urd_writes_add(b->writes, space, (uint64_t)b->clock, w->address + skip, w->size - skip, w->data + skip, event);
+}
+
 void urd_builder_event(struct urd_builder *b, const struct urd_session *s, const struct urd_event *e)
 {
     urd_buf_varint(&b->event_steps, (uint64_t)(b->clock - b->last_event_clock));
@@ -621,8 +639,7 @@ void urd_builder_event(struct urd_builder *b, const struct urd_session *s, const
     if (!space && e->kind == URD_EVENT_START)
         space = urd_session_task((struct urd_session *)s, e->other_tid)->space;
     for (uint32_t i = 0; space && i < e->n_writes; i++)
-        urd_writes_add(b->writes, space, (uint64_t)b->clock, e->writes[i].address, e->writes[i].size,
-                       e->writes[i].data, e->number);
+        add_kernel_write(b, e, space, &e->writes[i]);
     struct task_state *ts = b->current;
     if (ts && ts->tid == e->tid)
         ts->pending = e->kind == URD_EVENT_SIGNAL ? URD_END_FALL : ts->pending;

@@ -21,6 +21,8 @@
 #include "base/map.h"
 
 #define URD_WRITES_CHUNK 16384
+/** In place of an event: what exec put there as part of the program's image. Memory's first content, no write. */
+#define URD_WRITE_INITIAL (1ull << 62)
 
 struct urd_page_row {
     uint32_t space;

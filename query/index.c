@@ -231,6 +231,14 @@ static urd_err *load_blocks(struct urd_index *x, struct urd_index_segment *s)
     return err;
 }
 
+urd_err *urd_index_blocks(struct urd_index *x, uint32_t i, const struct urd_flow_block **ret, uint32_t *ret_n)
+{
+    URD_TRY(load_blocks(x, &x->segments[i]));
+    *ret = x->segments[i].blocks;
+    *ret_n = x->segments[i].n_blocks;
+    return NULL;
+}
+
 /** One row of flow, decoded. */
 struct flow_row {
     struct urd_index_segment *segment;
@@ -388,6 +396,11 @@ static uint32_t find_wanted(const struct urd_index_segment *s, uint32_t space, c
 {
     uint32_t found = 0, capacity = 0;
     *list = NULL;
+    bool any = false; /* most rows are of other spaces */
+    for (uint32_t i = 0; i < n && !any; i++)
+        any = pcs[i].space == space;
+    if (!any)
+        return 0;
     for (uint32_t d = 0; d < s->n_blocks; d++) {
         const struct urd_flow_block *b = &s->blocks[d];
         for (uint32_t i = 0; i < n; i++) {

@@ -75,6 +75,10 @@ struct urd_index_place {
 };
 urd_err *urd_index_place(struct urd_index *x, int64_t clock, struct urd_index_place *ret) URD_MUST_USE;
 
+/** The blocks that ran in the i-th segment. Borrowed. */
+urd_err *urd_index_blocks(struct urd_index *x, uint32_t i, const struct urd_flow_block **ret,
+                          uint32_t *ret_n) URD_MUST_USE;
+
 /** An address of code in one address space. */
 struct urd_index_pc {
     uint32_t space;

@@ -111,6 +111,8 @@ static bool on_write(void *data, const struct urd_index_write *w)
 {
     struct blaming *b = data;
     struct target *t = b->t;
+    if (w->event == URD_WRITE_INITIAL)
+        return true;
     URD_AUTO_FREE uint8_t *old = urd_xrealloc(NULL, t->size), *new = urd_xrealloc(NULL, t->size);
     /* in ascending order the value before is the one after the last write */
     if (b->have_now)

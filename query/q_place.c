@@ -165,6 +165,8 @@ struct last_write {
 
 static bool on_last_write(void *data, const struct urd_index_write *w)
 {
+    if (w->event == URD_WRITE_INITIAL)
+        return true;
     ((struct last_write *)data)->clock = w->clock;
     return false;
 }

@@ -69,38 +69,56 @@ static bool on_print(void *data, struct urd_session *s, struct urd_task *t, stru
     return !p->err && !full;
 }
 
-/** The ret instructions of the functions at these entries, as they ran. */
+struct extent {
+    uint32_t space;
+    uint64_t low, high;
+};
+
+static uint32_t extents_of(struct urd_engine *e, const struct location *l, struct extent *ret)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < l->n; i++) {
+        struct urd_place place;
+        if (!engine_place(e, l->pcs[i].space, l->pcs[i].pc, &place))
+            continue;
+        const struct urd_function *f = urd_debuginfo_function_at(place.module, place.address);
+        const struct urd_symbol *y = urd_debuginfo_symbol_at(place.module, place.address);
+        uint64_t high = f ? f->end + place.bias : y ? y->address + y->size + place.bias : l->pcs[i].pc;
+        ret[n++] = (struct extent){l->pcs[i].space, l->pcs[i].pc, high};
+    }
+    return n;
+}
+
+/** Entries become the ret instructions of their functions, as far as they ran. */
 static urd_err *returns_of(struct urd_engine *e, struct location *l)
 {
     struct urd_index_pc *rets = NULL;
     uint32_t n = 0, capacity = 0;
+    URD_AUTO_FREE struct extent *extents = urd_xcalloc(l->n + 1, sizeof *extents);
+    uint32_t n_extents = extents_of(e, l, extents);
+    struct urd_map known = {0};
     for (uint32_t k = 0; k < e->index->n_segments; k++) {
-        struct urd_index_place ignored;
-        URD_TRY(urd_index_place(e->index, e->index->segments[k].start, &ignored)); /* loads its blocks */
-        const struct urd_index_segment *g = &e->index->segments[k];
-        for (uint32_t i = 0; i < l->n; i++) {
-            struct urd_place place;
-            uint64_t low = l->pcs[i].pc, high = low;
-            if (!engine_place(e, l->pcs[i].space, low, &place))
+        const struct urd_flow_block *blocks;
+        uint32_t n_blocks;
+        URD_TRY(urd_index_blocks(e->index, k, &blocks, &n_blocks));
+        for (uint32_t d = 0; d < n_blocks; d++) {
+            const struct urd_flow_block *b = &blocks[d];
+            uint64_t pc = b->pc;
+            if (b->end != URD_END_RET)
                 continue;
-            const struct urd_function *f = urd_debuginfo_function_at(place.module, place.address);
-            const struct urd_symbol *y = urd_debuginfo_symbol_at(place.module, place.address);
-            high = f ? f->end + place.bias : y ? y->address + y->size + place.bias : low;
-            for (uint32_t d = 0; d < g->n_blocks; d++) {
-                const struct urd_flow_block *b = &g->blocks[d];
-                uint64_t pc = b->pc;
-                for (unsigned j = 0; j + 1 < b->n_insns; j++)
-                    pc += b->lengths[j];
-                if (b->end != URD_END_RET || pc < low || pc >= high)
+            for (unsigned j = 0; j + 1 < b->n_insns; j++)
+                pc += b->lengths[j];
+            for (uint32_t i = 0; i < n_extents; i++) {
+                if (pc < extents[i].low || pc >= extents[i].high)
                     continue;
-                bool known = false;
-                for (uint32_t j = 0; j < n && !known; j++)
-                    known = rets[j].space == l->pcs[i].space && rets[j].pc == pc;
-                if (!known)
-                    URD_PUSH(rets, n, capacity) = (struct urd_index_pc){l->pcs[i].space, pc};
+                uint64_t *seen = urd_map_put(&known, pc ^ (uint64_t)extents[i].space << 48);
+                if (!*seen)
+                    URD_PUSH(rets, n, capacity) = (struct urd_index_pc){extents[i].space, pc};
+                *seen = 1;
             }
         }
     }
+    urd_map_deinit(&known);
     free(l->pcs);
     l->pcs = rets;
     l->n = n;

@@ -69,6 +69,9 @@ struct cursor {
         struct urd_call call;
     } *calls;
     uint32_t n_calls, cap_calls, at_call;
+    bool named; /* name is that of named_callee */
+    uint32_t named_space;
+    uint64_t named_callee;
     struct urd_index_pc *entries;
     uint32_t n_entries, at_entry;
     /* lines */
@@ -238,6 +241,8 @@ static bool fill_batch(void *data, const struct urd_index_write *w)
     /* a batch ends between two clocks, so that the next one can begin at a clock */
     if (s->n >= s->want && s->batch[s->n - 1].w.clock != w->clock)
         return false;
+    if (w->event == URD_WRITE_INITIAL)
+        return true;
     struct write_copy copy;
     copy_write(&copy, w);
     URD_PUSH(s->batch, s->n, s->capacity) = copy;
@@ -480,15 +485,21 @@ static urd_err *call_column(struct cursor *c, sqlite3_context *ctx, int column)
 {
     const struct call_entry *k = &c->calls[c->at_call];
     struct place_name n;
-    uint64_t event = urd_index_moment(c->engine->index, k->call.entry).event;
+    uint64_t event = column == C_FUNCTION || (column >= C_CALLER && column <= C_LINE)
+                         ? urd_index_moment(c->engine->index, k->call.entry).event : 0;
     switch (column) {
     case C_CLOCK: sqlite3_result_int64(ctx, k->call.entry); break;
     case C_MOMENT: give_moment(c, ctx, k->call.entry); break;
     case C_PID: sqlite3_result_int(ctx, c->engine->index->spaces[k->space].pid); break;
     case C_TID: sqlite3_result_int(ctx, k->call.tid); break;
     case C_FUNCTION:
-        engine_name(c->engine, k->space, event, k->call.callee, false, &n);
-        give_text(ctx, n.function);
+        if (!c->named || c->named_space != k->space || c->named_callee != k->call.callee) {
+            engine_name(c->engine, k->space, event, k->call.callee, false, &c->name); /* rows come by callee */
+            c->named = true;
+            c->named_space = k->space;
+            c->named_callee = k->call.callee;
+        }
+        give_text(ctx, c->name.function);
         break;
     case C_PC: sqlite3_result_int64(ctx, (int64_t)k->call.callee); break;
     case C_CALLER: case C_FILE: case C_LINE:
