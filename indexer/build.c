@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "indexer/builder.h"
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -467,6 +468,8 @@ urd_err *urd_index_build(struct urd_trace *trace, const struct urd_index_options
 {
     uint64_t started = urd_now_ns();
     double cpu = cpu_seconds();
+    mallopt(M_MMAP_THRESHOLD, 1 << 30); /* each segment needs the same large buffers: keep them */
+    mallopt(M_TRIM_THRESHOLD, INT32_MAX);
     struct urd_index_summary summary = {0};
     URD_CLEANUP(close_store) struct urd_store *store = NULL;
     URD_TRY(urd_store_open(urd_trace_directory(trace), &store));

@@ -441,6 +441,11 @@ static inline const uint8_t *do_slot(struct urd_builder *b, struct urd_task *t, 
     switch (slot->kind) {
     case URD_SLOT_WRITE:
         memcpy(&address, p, 8);
+        if (__builtin_expect(slot->size <= 8 && (slot->size & (slot->size - 1)) == 0, 1)) {
+            urd_writes_add_small(b->writes, t->space, (uint64_t)clock, address,
+                                 (unsigned)__builtin_ctz(slot->size), p + 8);
+            return p + 16;
+        }
         urd_writes_add(b->writes, t->space, (uint64_t)clock, address, slot->size, p + 8, 0);
         return p + 8 + padded(slot->size);
     case URD_SLOT_COND:

@@ -1,40 +1,29 @@
 #include "indexer/writes.h"
 #include <zstd.h>
 
-struct page {
-    uint64_t key; /* space << 36 | page number, + 1; 0: free */
-    uint64_t first, last;
-    uint32_t n, capacity;
-    uint32_t *clocks; /* differences; longer ones begin a new row */
-    uint16_t *places;
-    struct urd_buf values, extras;
-};
-
-#define CACHE 1024
-
-struct urd_writes {
+struct urd_writes_rest {
     urd_page_row_fn row;
     void *data;
     urd_err *err;
-    struct urd_map index; /* key -> index into pages */
-    struct page **pages;
+    struct urd_map index; /* key -> index into pages + 1 */
+    struct urd_writes_page **pages;
     size_t n_pages, cap_pages;
-    struct page *cache[CACHE];
-    uint64_t count, memory;
     ZSTD_CCtx *zstd;
-    struct urd_buf raw, packed;
+    struct urd_buf raw, packed, clocks, places, lengths, values;
 };
+
+static struct urd_writes_page no_page;
 
 struct urd_writes *urd_writes_create(urd_page_row_fn row, void *data)
 {
     struct urd_writes *w = urd_xcalloc(1, sizeof *w);
-    static struct page none;
-    for (unsigned i = 0; i < CACHE; i++)
-        w->cache[i] = &none;
-    w->row = row;
-    w->data = data;
-    w->zstd = ZSTD_createCCtx();
-    ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_compressionLevel, 1);
+    for (unsigned i = 0; i < URD_WRITES_CACHE_PAGES; i++)
+        w->cache[i] = &no_page;
+    w->rest = urd_xcalloc(1, sizeof *w->rest);
+    w->rest->row = row;
+    w->rest->data = data;
+    w->rest->zstd = ZSTD_createCCtx();
+    ZSTD_CCtx_setParameter(w->rest->zstd, ZSTD_c_compressionLevel, -1);
     return w;
 }
 
@@ -42,19 +31,21 @@ void urd_writes_destroy(struct urd_writes *w)
 {
     if (!w)
         return;
-    for (size_t i = 0; i < w->n_pages; i++) {
-        free(w->pages[i]->clocks);
-        free(w->pages[i]->places);
-        urd_buf_deinit(&w->pages[i]->values);
-        urd_buf_deinit(&w->pages[i]->extras);
-        free(w->pages[i]);
+    struct urd_writes_rest *r = w->rest;
+    for (size_t i = 0; i < r->n_pages; i++) {
+        free(r->pages[i]->entries);
+        urd_buf_deinit(&r->pages[i]->large);
+        urd_buf_deinit(&r->pages[i]->extras);
+        free(r->pages[i]);
     }
-    free(w->pages);
-    urd_map_deinit(&w->index);
-    urd_buf_deinit(&w->raw);
-    urd_buf_deinit(&w->packed);
-    ZSTD_freeCCtx(w->zstd);
-    urd_err_free(w->err);
+    free(r->pages);
+    urd_map_deinit(&r->index);
+    struct urd_buf *const buffers[] = {&r->raw, &r->packed, &r->clocks, &r->places, &r->lengths, &r->values};
+    for (unsigned i = 0; i < sizeof buffers / sizeof *buffers; i++)
+        urd_buf_deinit(buffers[i]);
+    ZSTD_freeCCtx(r->zstd);
+    urd_err_free(r->err);
+    free(r);
     free(w);
 }
 
@@ -91,155 +82,176 @@ static void exchange(uint8_t *was, const uint8_t *value, uint32_t size, uint8_t 
     }
 }
 
-static void encode_page(struct urd_writes *w, struct page *p, uint8_t words[64])
+static void mark_words(uint8_t words[64], unsigned offset, uint32_t size)
 {
-    static __thread uint8_t shadow[4096 + 64];
-    static __thread struct urd_buf clocks, lengths, values;
-    clocks.size = lengths.size = values.size = 0;
-    memset(shadow, 0, sizeof shadow);
-    memset(words, 0, 64);
-    const uint8_t *v = p->values.data;
-    struct urd_cursor extras = urd_cursor(p->extras.data, p->extras.size);
-    urd_buf_reserve(&clocks, p->n * 5 + 16);
-    urd_buf_reserve(&lengths, p->n + 16);
-    urd_buf_reserve(&values, p->values.size + 16);
-    for (uint32_t i = 0; i < p->n; i++) {
-        unsigned offset = p->places[i] & 0xfff, code = p->places[i] >> 12;
-        uint32_t size;
-        urd_buf_varint(&clocks, p->clocks[i]);
-        if (code < 4) {
-            size = code_sizes[code];
-            uint64_t now = 0, was;
-            memcpy(&now, v, 8);
-            memcpy(&was, shadow + offset, 8);
-            uint64_t mask = size == 8 ? ~0ull : (1ull << size * 8) - 1;
-            uint64_t x = (now ^ was) & mask;
-            was ^= x;
-            memcpy(shadow + offset, &was, 8);
-            unsigned length = x ? (unsigned)(71 - __builtin_clzll(x)) / 8 : 0;
-            lengths.data[lengths.size++] = (uint8_t)length;
-            memcpy(values.data + values.size, &x, 8);
-            values.size += length;
-        } else {
-            if (code < 7) {
-                size = code_sizes[code];
-            } else {
-                size = (uint32_t)urd_cursor_varint(&extras);
-                if (code == 8)
-                    urd_cursor_varint(&extras);
-            }
-            exchange(shadow + offset, v, size, values.data + values.size);
-            values.size += size;
-        }
-        v += size;
-        for (unsigned word = offset / 8; word <= (offset + size - 1) / 8; word++)
-            words[word / 8] |= (uint8_t)(1 << word % 8);
-    }
-    struct urd_buf places = {(uint8_t *)p->places, p->n * 2, 0};
-    w->raw.size = 0;
-    put_column(&w->raw, &clocks);
-    put_column(&w->raw, &places);
-    put_column(&w->raw, &lengths);
-    put_column(&w->raw, &p->extras);
-    put_column(&w->raw, &values);
+    for (unsigned word = offset / 8; word <= (offset + size - 1) / 8; word++)
+        words[word / 8] |= (uint8_t)(1 << word % 8);
 }
 
-static void flush_page(struct urd_writes *w, struct page *p)
+/** A write of more than 8 bytes or by the kernel, into the columns. Gives its size. */
+static uint32_t encode_large(struct urd_writes_rest *r, const struct urd_writes_page *p,
+                             const struct urd_writes_entry *e, uint8_t *shadow, struct urd_cursor *extras)
+{
+    unsigned offset = e->place & 0xfff, code = e->place >> 12;
+    uint32_t size;
+    if (code < 7) {
+        size = code_sizes[code];
+    } else {
+        size = (uint32_t)urd_cursor_varint(extras);
+        if (code == 8)
+            urd_cursor_varint(extras);
+    }
+    urd_buf_reserve(&r->values, size + 16);
+    exchange(shadow + offset, p->large.data + e->value, size, r->values.data + r->values.size);
+    r->values.size += size;
+    return size;
+}
+
+static void encode_page(struct urd_writes_rest *r, struct urd_writes_page *p, uint8_t words[64])
+{
+    uint8_t shadow[4096 + 64] = {0};
+    memset(words, 0, 64);
+    struct urd_cursor extras = urd_cursor(p->extras.data, p->extras.size);
+    r->clocks.size = r->places.size = r->lengths.size = r->values.size = 0;
+    urd_buf_reserve(&r->clocks, p->n * 5ull + 16);
+    urd_buf_reserve(&r->places, p->n * 2ull);
+    urd_buf_reserve(&r->lengths, p->n + 16ull);
+    urd_buf_reserve(&r->values, p->n * 8ull + 64);
+    uint8_t *clocks = r->clocks.data, *lengths = r->lengths.data;
+    uint16_t *places = (uint16_t *)r->places.data;
+    uint64_t seen[8] = {0}; /* words, 64 at a time */
+    for (uint32_t i = 0; i < p->n; i++) {
+        const struct urd_writes_entry *e = &p->entries[i];
+        unsigned offset = e->place & 0xfff, code = e->place >> 12;
+        places[i] = e->place;
+        uint32_t clock = e->clock;
+        while (clock >= 0x80) {
+            *clocks++ = (uint8_t)clock | 0x80;
+            clock >>= 7;
+        }
+        *clocks++ = (uint8_t)clock;
+        if (__builtin_expect(code >= 4, 0)) {
+            mark_words(words, offset, encode_large(r, p, e, shadow, &extras));
+            urd_buf_reserve(&r->values, (p->n - i) * 8ull + 64);
+            continue;
+        }
+        uint64_t was, mask = ~0ull >> (64 - (8u << code));
+        memcpy(&was, shadow + offset, 8);
+        uint64_t x = (e->value ^ was) & mask;
+        was ^= x;
+        memcpy(shadow + offset, &was, 8);
+        unsigned length = (71u - (unsigned)__builtin_clzll(x | 1)) / 8 - (x == 0);
+        *lengths++ = (uint8_t)length;
+        memcpy(r->values.data + r->values.size, &x, 8);
+        r->values.size += length;
+        unsigned first = offset / 8, last = (offset + (1u << code) - 1) / 8;
+        seen[first / 64] |= 1ull << first % 64;
+        seen[last / 64] |= 1ull << last % 64;
+    }
+    for (unsigned i = 0; i < 64; i++)
+        words[i] |= (uint8_t)(seen[i / 8] >> i % 8 * 8);
+    r->clocks.size = (size_t)(clocks - r->clocks.data);
+    r->places.size = p->n * 2ull;
+    r->lengths.size = (size_t)(lengths - r->lengths.data);
+    r->raw.size = 0;
+    put_column(&r->raw, &r->clocks);
+    put_column(&r->raw, &r->places);
+    put_column(&r->raw, &r->lengths);
+    put_column(&r->raw, &p->extras);
+    put_column(&r->raw, &r->values);
+}
+
+static void flush_page(struct urd_writes_rest *r, struct urd_writes_page *p)
 {
     if (!p->n)
         return;
     struct urd_page_row row = {.space = (uint32_t)((p->key - 1) >> 36),
                                .page = (p->key - 1) & ((1ull << 36) - 1),
                                .first = p->first, .n = p->n};
-    encode_page(w, p, row.words);
-    size_t bound = ZSTD_compressBound(w->raw.size);
-    w->packed.size = 0;
-    urd_buf_reserve(&w->packed, bound + 4);
-    uint32_t raw_size = (uint32_t)w->raw.size;
-    memcpy(w->packed.data, &raw_size, 4);
-    size_t n = ZSTD_compress2(w->zstd, w->packed.data + 4, bound, w->raw.data, w->raw.size);
+    encode_page(r, p, row.words);
+    size_t bound = ZSTD_compressBound(r->raw.size);
+    r->packed.size = 0;
+    urd_buf_reserve(&r->packed, bound + 4);
+    uint32_t raw_size = (uint32_t)r->raw.size;
+    memcpy(r->packed.data, &raw_size, 4);
+    size_t n = ZSTD_compress2(r->zstd, r->packed.data + 4, bound, r->raw.data, r->raw.size);
+    p->n = 0;
+    p->large.size = p->extras.size = 0;
     if (ZSTD_isError(n)) {
-        if (!w->err)
-            w->err = URD_ERROR(URD_ERR_FAILED, "zstd: %s", ZSTD_getErrorName(n));
+        if (!r->err)
+            r->err = URD_ERROR(URD_ERR_FAILED, "zstd: %s", ZSTD_getErrorName(n));
         return;
     }
-    row.data = w->packed.data;
+    row.data = r->packed.data;
     row.size = n + 4;
-    if (!w->err)
-        w->err = w->row(w->data, &row);
-    p->n = 0;
-    p->values.size = p->extras.size = 0;
+    if (!r->err)
+        r->err = r->row(r->data, &row);
 }
 
-static struct page *find_page(struct urd_writes *w, uint64_t key)
+static struct urd_writes_page *find_page(struct urd_writes *w, uint64_t key)
 {
-    struct page **slot = &w->cache[key & (CACHE - 1)];
-    if (__builtin_expect((*slot)->key == key, 1))
+    struct urd_writes_page **slot = &w->cache[key & (URD_WRITES_CACHE_PAGES - 1)];
+    if ((*slot)->key == key)
         return *slot;
-    uint64_t *known = urd_map_put(&w->index, key);
+    struct urd_writes_rest *r = w->rest;
+    uint64_t *known = urd_map_put(&r->index, key);
     if (!*known) {
-        struct page *p = urd_xcalloc(1, sizeof *p);
+        struct urd_writes_page *p = urd_xcalloc(1, sizeof *p);
         p->key = key;
-        URD_PUSH(w->pages, w->n_pages, w->cap_pages) = p;
-        *known = w->n_pages;
-        w->memory += sizeof *p;
+        URD_PUSH(r->pages, r->n_pages, r->cap_pages) = p;
+        *known = r->n_pages;
     }
-    return *slot = w->pages[*known - 1];
-}
-
-static void grow_page(struct urd_writes *w, struct page *p)
-{
-    uint32_t capacity = p->capacity ? p->capacity * 2 : 8;
-    w->memory += (capacity - p->capacity) * 14ull;
-    p->capacity = capacity;
-    p->clocks = urd_xrealloc(p->clocks, capacity * sizeof *p->clocks);
-    p->places = urd_xrealloc(p->places, capacity * sizeof *p->places);
-    urd_buf_reserve(&p->values, capacity * 8 + 16);
+    return *slot = r->pages[*known - 1];
 }
 
 void urd_writes_add(struct urd_writes *w, uint32_t space, uint64_t clock, uint64_t address,
                     uint64_t size, const void *value, uint64_t event)
 {
-    while (__builtin_expect((address & 4095) + size > 4096, 0)) {
+    while ((address & 4095) + size > 4096) {
         uint64_t part = 4096 - (address & 4095);
-        urd_writes_add(w, space, clock, address, part, value, event);
+        uint8_t bytes[4096 + 8] = {0}; /* a part's value is not followed by padding */
+        memcpy(bytes, value, part);
+        urd_writes_add(w, space, clock, address, part, bytes, event);
         address += part;
         value = (const uint8_t *)value + part;
         size -= part;
     }
     if (!size)
         return;
-    struct page *p = find_page(w, ((uint64_t)space << 36 | (address >> 12 & ((1ull << 36) - 1))) + 1);
-    if (__builtin_expect(p->n == URD_WRITES_CHUNK || (p->n && clock - p->last > UINT32_MAX), 0))
-        flush_page(w, p);
+    struct urd_writes_page *p = find_page(w, urd_writes_key(space, address));
+    if (p->n == URD_WRITES_CHUNK || (p->n && clock - p->last > UINT32_MAX))
+        flush_page(w->rest, p);
     if (!p->n)
         p->first = p->last = clock;
-    if (__builtin_expect(p->n == p->capacity, 0))
-        grow_page(w, p);
+    if (p->n == p->capacity) {
+        p->capacity = p->capacity ? p->capacity * 2 : 8;
+        p->entries = urd_xrealloc(p->entries, p->capacity * sizeof *p->entries);
+    }
     unsigned code = size_code(size, event);
-    p->clocks[p->n] = (uint32_t)(clock - p->last);
-    p->places[p->n++] = (uint16_t)((address & 4095) | code << 12);
+    struct urd_writes_entry *e = &p->entries[p->n++];
+    e->clock = (uint32_t)(clock - p->last);
+    e->place = (uint16_t)((address & 4095) | code << 12);
     p->last = clock;
     w->count++;
-    urd_buf_reserve(&p->values, size + 16);
-    if (__builtin_expect(code < 4, 1)) {
-        memcpy(p->values.data + p->values.size, value, 8); /* a copy of known size; the rest is overwritten */
-    } else {
-        memcpy(p->values.data + p->values.size, value, size);
-        if (code >= 7)
-            urd_buf_varint(&p->extras, size);
-        if (code == 8)
-            urd_buf_varint(&p->extras, event);
+    if (code < 4) {
+        e->value = 0;
+        memcpy(&e->value, value, size);
+        return;
     }
-    p->values.size += size;
+    e->value = p->large.size;
+    urd_buf_put(&p->large, value, size);
+    if (code >= 7)
+        urd_buf_varint(&p->extras, size);
+    if (code == 8)
+        urd_buf_varint(&p->extras, event);
 }
 
 urd_err *urd_writes_flush(struct urd_writes *w)
 {
-    for (size_t i = 0; i < w->n_pages; i++)
-        flush_page(w, w->pages[i]);
-    urd_err *err = w->err;
-    w->err = NULL;
+    for (size_t i = 0; i < w->rest->n_pages; i++)
+        flush_page(w->rest, w->rest->pages[i]);
+    urd_err *err = w->rest->err;
+    w->rest->err = NULL;
     URD_TRY(err);
     return NULL;
 }
@@ -247,11 +259,6 @@ urd_err *urd_writes_flush(struct urd_writes *w)
 uint64_t urd_writes_count(const struct urd_writes *w)
 {
     return w->count;
-}
-
-uint64_t urd_writes_memory(const struct urd_writes *w)
-{
-    return w->memory;
 }
 
 static struct urd_cursor get_column(struct urd_cursor *in)

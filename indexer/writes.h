@@ -34,7 +34,27 @@ struct urd_page_row {
     size_t size;
 };
 
-struct urd_writes;
+/** Writes to one page that wait to become a row. */
+struct urd_writes_page {
+    uint64_t key; /* space << 36 | page number, + 1; 0: free */
+    uint64_t first, last;
+    uint32_t n, capacity;
+    struct urd_writes_entry {
+        uint64_t value; /* of more than 8 bytes, or by the kernel: where it lies in `large` */
+        uint32_t clock; /* difference to the write before; longer ones begin a new row */
+        uint16_t place;
+        uint16_t unused;
+    } *entries; /* one stream of stores a page */
+    struct urd_buf large, extras;
+};
+
+#define URD_WRITES_CACHE_PAGES 1024
+
+struct urd_writes {
+    struct urd_writes_page *cache[URD_WRITES_CACHE_PAGES]; /* by low bits of key */
+    uint64_t count;
+    struct urd_writes_rest *rest;
+};
 typedef urd_err *(*urd_page_row_fn)(void *data, const struct urd_page_row *row);
 
 struct urd_writes *urd_writes_create(urd_page_row_fn row, void *data);
@@ -45,7 +65,31 @@ void urd_writes_add(struct urd_writes *w, uint32_t space, uint64_t clock, uint64
 /** Hand out everything that is buffered. Also gives the first error that a row met before. */
 urd_err *urd_writes_flush(struct urd_writes *w) URD_MUST_USE;
 uint64_t urd_writes_count(const struct urd_writes *w);
-uint64_t urd_writes_memory(const struct urd_writes *w);
+
+static inline uint64_t urd_writes_key(uint32_t space, uint64_t address)
+{
+    return ((uint64_t)space << 36 | (address >> 12 & ((1ull << 36) - 1))) + 1;
+}
+
+/** The usual write: 1, 2, 4 or 8 bytes (code 0-3), 8 of which can be read at value. */
+static inline void urd_writes_add_small(struct urd_writes *w, uint32_t space, uint64_t clock, uint64_t address,
+                                        unsigned code, const void *value)
+{
+    uint64_t key = urd_writes_key(space, address);
+    struct urd_writes_page *p = w->cache[key & (URD_WRITES_CACHE_PAGES - 1)];
+    uint64_t offset = address & 4095, step = clock - p->last;
+    if (__builtin_expect(p->key != key || p->n == p->capacity || !p->n || step > UINT32_MAX ||
+                         offset + (1u << code) > 4096, 0)) {
+        urd_writes_add(w, space, clock, address, 1ull << code, value, 0);
+        return;
+    }
+    struct urd_writes_entry *e = &p->entries[p->n++];
+    memcpy(&e->value, value, 8);
+    e->clock = (uint32_t)step;
+    e->place = (uint16_t)(offset | code << 12);
+    p->last = clock;
+    w->count++;
+}
 
 /** One decoded write; value points into the decoder's memory. */
 struct urd_write {

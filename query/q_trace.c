@@ -357,26 +357,24 @@ urd_err *q_source(struct answer *a)
     URD_AUTO_FREE char *chosen = NULL;
     struct urd_moment m;
     URD_TRY(question_moment(a, &m));
-    unsigned current = 0;
-    if (!file) { /* where the moment's frame is */
-        struct urd_session *s;
-        struct frame_state f;
-        struct place_name n = {0};
-        URD_TRY(engine_seek(e, m, &s));
-        struct urd_task *t = live_task(s);
-        if (!t)
-            URD_NOTHING("no process exists at this moment");
+    struct place_name here = {0}; /* where the moment's frame is */
+    struct urd_session *s;
+    struct frame_state f;
+    URD_TRY(engine_seek(e, m, &s));
+    struct urd_task *t = live_task(s);
+    if (t) {
         URD_TRY(frame_open(e, s, t, m.event, &f));
-        const struct urd_frame *frame = frame_at(&f, (unsigned)question_number(a, "frame", 0));
+        int64_t number = question_number(a, "frame", -1);
+        const struct urd_frame *frame = number < 0 ? frame_default(&f) : frame_at(&f, (unsigned)number);
         if (frame)
-            engine_name(e, t->space, m.event, frame->pc, frame->is_caller, &n);
+            engine_name(e, t->space, m.event, frame->pc, frame->is_caller, &here);
         frame_close(&f);
-        if (!n.file[0])
-            return urd_err_hint(URD_ERROR(URD_ERR_NOTHING, "no source is known for this place"),
-                                "compile with -g; the question 'disassemble' shows its instructions");
-        file = chosen = strdup(n.file);
-        current = n.line;
     }
+    if (!file && !here.file[0])
+        return urd_err_hint(URD_ERROR(URD_ERR_NOTHING, "no source is known for this place"),
+                            "compile with -g; the question 'disassemble' shows its instructions");
+    if (!file)
+        file = chosen = strdup(here.file);
     struct source_counts c = {.e = e};
     const char *path = find_source(e, file, &c.module);
     if (!path)
@@ -413,7 +411,7 @@ urd_err *q_source(struct answer *a)
     const char *name = strrchr(path, '/');
     json_object_set_new(a->summary, "file", json_string(name ? name + 1 : path));
     json_object_set_new(a->summary, "path", json_string(path));
-    json_object_set_new(a->summary, "current_line", current ? json_integer(current) : json_null());
+    json_object_set_new(a->summary, "current_line", strcmp(here.file, path) == 0 ? json_integer(here.line) : json_null());
     json_object_set_new(a->summary, "language", json_string("c"));
     free(c.lines);
     free(c.counts);
@@ -543,9 +541,12 @@ urd_err *q_timeline(struct answer *a)
                 outputs[clock == to ? buckets - 1 : (clock - from) / width]++;
         }
     sqlite3_finalize(q);
-    json_t *event_list = json_array(), *output_list = json_array();
+    json_t *busy = json_array(), *event_list = json_array(), *output_list = json_array();
     for (int64_t i = 0; i < buckets; i++) {
-        json_array_append_new(event_list, json_integer(events[i]));
+        json_array_append_new(busy, json_integer(events[i]));
+        if (events[i])
+            json_array_append_new(event_list, json_pack("{s:I, s:o, s:I}", "clock", (json_int_t)(from + i * width), "moment",
+                                                        json_moment(urd_index_moment(x, from + i * width)), "count", events[i]));
         if (outputs[i])
             json_array_append_new(output_list, json_pack("{s:I, s:o, s:I}", "clock", (json_int_t)(from + i * width), "moment",
                                                          json_moment(urd_index_moment(x, from + i * width)), "count", outputs[i]));
@@ -555,7 +556,8 @@ urd_err *q_timeline(struct answer *a)
     json_object_set_new(a->summary, "from", json_integer(from));
     json_object_set_new(a->summary, "to", json_integer(to));
     json_object_set_new(a->summary, "tasks", tasks);
-    json_object_set_new(a->summary, "buckets", event_list);
+    json_object_set_new(a->summary, "buckets", busy);
+    json_object_set_new(a->summary, "events", event_list);
     json_object_set_new(a->summary, "outputs", output_list);
     if (question_text(a, "at")) {
         struct urd_moment m;
