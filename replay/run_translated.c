@@ -311,7 +311,7 @@ static urd_err *step(struct urd_runner *r, struct urd_task *t, struct task_run *
                 regs->eflags &= ~0x100ull;
                 return NULL;
             }
-        } while (regs->rip == pc && (code[0] == 0xf3 || code[0] == 0xf2)); /* REP: one step */
+        } while (regs->rip == pc && code[1] != 0xfe); /* REP, or a page fault came first; fe: a jump to itself */
         regs->eflags &= ~0x100ull;
     }
     t->regs = *regs;
