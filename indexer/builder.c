@@ -66,7 +66,7 @@ struct urd_builder {
     struct task_state *current; /* whose flow row is open, or NULL */
     uint32_t current_space;
     uint64_t row_first;
-    struct urd_buf stack, event_steps, data, cover;
+    struct urd_buf stack, irregular, event_steps, data, cover; /* stack, irregular: of the open row */
     uint32_t row_unmatched;
     int64_t last_event_clock;
     struct callee *callees;
@@ -129,6 +129,7 @@ void urd_builder_destroy(struct urd_builder *b)
             urd_debuginfo_module_close(b->modules[i]);
     free(b->modules);
     urd_buf_deinit(&b->stack);
+    urd_buf_deinit(&b->irregular);
     urd_buf_deinit(&b->event_steps);
     urd_buf_deinit(&b->data);
     urd_buf_deinit(&b->cover);
@@ -171,7 +172,9 @@ static void close_row(struct urd_builder *b)
     urd_flow_finish(&b->flow, &b->data, &b->cover);
     f.data = urd_store_keep(b->out, b->data.data, b->data.size);
     f.cover = urd_store_keep(b->out, b->cover.data, b->cover.size);
-    f.stack = urd_store_keep(b->out, b->stack.data, b->stack.size);
+    urd_buf_put(&b->stack, b->irregular.data, b->irregular.size);
+    urd_blob_pack(b->stack.data, b->stack.size, &b->data);
+    f.stack = urd_store_keep(b->out, b->data.data, b->data.size);
     URD_PUSH(b->out->flow, b->out->n_flow, b->out->cap_flow) = f;
     b->current = NULL;
 }
@@ -182,11 +185,9 @@ static void open_row(struct urd_builder *b, struct task_state *ts, uint32_t spac
     b->current_space = space;
     b->row_first = (uint64_t)b->clock;
     urd_flow_begin(&b->flow);
-    struct urd_buf raw = {0};
-    urd_buf_varint(&raw, ts->n_unmatched);
-    urd_calls_stack_encode(&ts->stack, &raw);
-    urd_blob_pack(raw.data, raw.size, &b->stack);
-    urd_buf_deinit(&raw);
+    b->irregular.size = b->stack.size = 0;
+    urd_buf_varint(&b->stack, ts->n_unmatched);
+    urd_calls_stack_encode(&ts->stack, &b->stack);
 }
 
 /* ---- symbols: where functions begin ---- */
@@ -353,6 +354,11 @@ static void after_transfer(struct urd_builder *b, struct task_state *ts, uint32_
     const struct block_info *to = &b->blocks[dense], *from = &b->blocks[ts->last];
     struct urd_call_stack *s = &ts->stack;
     if (ts->pending == URD_END_CALL || ts->pending == URD_END_CALL_INDIRECT) {
+        uint32_t dropped = urd_calls_drop_dead(s, ts->return_slot, b->clock, ts->tid, call_done, b);
+        if (__builtin_expect(dropped, 0)) { /* readers of the row cannot tell by themselves */
+            urd_buf_varint(&b->irregular, b->flow.n_blocks);
+            urd_buf_varint(&b->irregular, dropped);
+        }
         urd_calls_push(s, (struct urd_call_frame){.callee = to->pc, .return_pc = ts->return_pc,
                                                   .sp = ts->return_slot, .site = from->last_insn,
                                                   .entry = b->clock});
@@ -629,9 +635,10 @@ void urd_builder_event(struct urd_builder *b, const struct urd_session *s, const
         if (e->n_writes && e->writes[0].size >= 8)
             memcpy(&restorer, e->writes[0].data, 8);
         urd_calls_push(&ts->stack, (struct urd_call_frame){.callee = e->after.rip, .return_pc = restorer,
-                                                           .sp = e->after.rsp, .site = e->before.rip,
+                                                           .sp = e->after.rsp, .site = e->before.rip, .signal = true,
                                                            .entry = b->clock});
         ts->pending = URD_END_FALL;
+        close_row(b); /* the next row begins with the handler's frame: readers see no call for it */
     } else if (e->kind == URD_EVENT_START) {
         start_child(b, e);
     }

@@ -31,6 +31,15 @@ bool urd_calls_return(struct urd_call_stack *s, uint64_t sp, int64_t clock, int3
     return true;
 }
 
+uint32_t urd_calls_drop_dead(struct urd_call_stack *s, uint64_t sp, int64_t clock, int32_t tid,
+                             urd_call_fn done, void *data)
+{
+    uint32_t dropped = 0;
+    for (; s->n && s->frames[s->n - 1].sp <= sp && sp - s->frames[s->n - 1].sp < URD_CALLS_NEAR; dropped++)
+        end_frame(s, clock, tid, true, done, data);
+    return dropped;
+}
+
 void urd_calls_abandon(struct urd_call_stack *s, int64_t clock, int32_t tid, urd_call_fn done, void *data)
 {
     while (s->n)
@@ -47,7 +56,7 @@ void urd_calls_stack_encode(const struct urd_call_stack *s, struct urd_buf *out)
         urd_buf_varint(out, f->sp);
         urd_buf_varint(out, urd_zigzag(f->entry));
         urd_buf_varint(out, f->site);
-        urd_buf_u8(out, f->inherited);
+        urd_buf_u8(out, (uint8_t)(f->inherited | f->signal << 1));
     }
 }
 
@@ -61,7 +70,9 @@ void urd_calls_stack_decode(struct urd_cursor *in, int64_t base, struct urd_call
         f.sp = urd_cursor_varint(in);
         f.entry = urd_unzigzag(urd_cursor_varint(in)) + base;
         f.site = urd_cursor_varint(in);
-        f.inherited = urd_cursor_u8(in);
+        uint8_t flags = urd_cursor_u8(in);
+        f.inherited = flags & 1;
+        f.signal = flags >> 1 & 1;
         if (in->ok)
             urd_calls_push(s, f);
     }

@@ -8,12 +8,13 @@
  *          ended (0 returned, 1 left by a longjmp or exec or the end of the trace). Clocks are absolute in rows
  *          of segment -1 (calls that cross segments, made when segments are joined), else relative to the segment.
  *          A stack: varint number of frames, then outermost first: varint callee, varint return address, varint
- *          sp (where the return address lies), varint zigzag entry clock, varint call site, u8 inherited.
+ *          sp (where the return address lies), varint zigzag entry clock, varint call site, u8 flags (1 inherited, 2 signal).
  *
  * A frame is pushed by a call instruction (sp is where it put the return address), by a jump to a function's first
  * instruction (a tail call: same sp), and by the kernel for a signal handler. A `ret` that takes its target
  * from sp S ends every frame with sp <= S: those below S were left by longjmp or an exception. A coroutine's switch to
- * another stack finds no frame at S and ends nothing.
+ * another stack finds no frame at S and ends nothing. A call that puts its return address at S also ends the frames at
+ * most URD_CALLS_NEAR below S: nothing that is still live lies there on the same stack.
  */
 #ifndef URD_INDEXER_CALLS_H
 #define URD_INDEXER_CALLS_H
@@ -23,6 +24,7 @@ struct urd_call_frame {
     uint64_t callee, return_pc, sp, site;
     int64_t entry;  /* clock before the callee's first instruction */
     bool inherited; /* by a forked child: shown in its stacks, but its return is the parent's */
+    bool signal;    /* a handler: site is where the task was interrupted, return_pc the restorer */
 };
 
 struct urd_call_stack {
@@ -41,11 +43,15 @@ struct urd_call {
 typedef void (*urd_call_fn)(void *data, const struct urd_call *call);
 
 #define URD_CALLS_MAX_DEPTH 200000
+#define URD_CALLS_NEAR      (256u << 10)
 
 void urd_calls_push(struct urd_call_stack *s, struct urd_call_frame frame);
 /** Take frames off that a ret at sp ends; false when none is at sp (the stack is then unchanged). */
 bool urd_calls_return(struct urd_call_stack *s, uint64_t sp, int64_t clock, int32_t tid,
                       urd_call_fn done, void *data);
+/** A call puts its return address at sp: frames that longjmp or an exception left end. Gives how many. */
+uint32_t urd_calls_drop_dead(struct urd_call_stack *s, uint64_t sp, int64_t clock, int32_t tid,
+                             urd_call_fn done, void *data);
 /** All frames end here (exec, exit). */
 void urd_calls_abandon(struct urd_call_stack *s, int64_t clock, int32_t tid, urd_call_fn done, void *data);
 

@@ -14,6 +14,9 @@
  *          data is zstd of: varint size of symbols, symbols (four a byte, low first), escapes.
  *          Example: a loop of block 7 that runs 1000 times and ends in 9 is: 2, 0 x 998 .. 2, about 251 bytes
  *          of which zstd leaves a dozen.
+ *          stack is zstd of: varint unmatched returns of the task in the segment before the row, its frames then
+ *          (calls.h), and for calls in the row before which frames were dropped as dead: varint blocks of the row
+ *          before the callee's first, varint frames dropped.
  *          cover is zstd of: for each block that ran, ascending, varint difference of dense id, varint times.
  */
 #ifndef URD_INDEXER_FLOW_H

@@ -23,7 +23,7 @@
 #ifndef URD_INDEXER_SCHEMA_H
 #define URD_INDEXER_SCHEMA_H
 
-#define URD_INDEX_VERSION "1"
+#define URD_INDEX_VERSION "2"
 
 #define URD_INDEX_SCHEMA                                                                           \
     "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value);"                                \

@@ -607,8 +607,8 @@ static urd_err *entry_stack(struct urd_index *x, struct urd_index_segment *s, in
 }
 
 /** What happened within the row up to the clock needs stack pointers: they are in the writes of calls. */
-static urd_err *replay_calls(struct urd_index *x, const struct flow_row *row, int64_t clock,
-                             struct urd_call_stack *stack);
+static void replay_calls(const struct flow_row *row, int64_t clock, struct urd_cursor *irregular,
+                         struct urd_call_stack *stack);
 
 urd_err *urd_index_stack(struct urd_index *x, int64_t clock, int32_t tid, struct urd_call_stack *ret)
 {
@@ -636,11 +636,11 @@ urd_err *urd_index_stack(struct urd_index *x, int64_t clock, int32_t tid, struct
     struct urd_cursor in = urd_cursor(raw, size);
     uint64_t n_unmatched = urd_cursor_varint(&in);
     err = entry_stack(x, row.segment, tid, n_unmatched, ret);
-    if (!err)
+    if (!err) {
         urd_calls_stack_decode(&in, row.segment->start, ret);
+        replay_calls(&row, clock, &in, ret);
+    }
     free(raw);
-    if (!err)
-        err = replay_calls(x, &row, clock, ret);
     return err;
 }
 
@@ -664,14 +664,24 @@ static uint64_t last_insn(const struct urd_flow_block *b)
  * pops down to it. Stack pointers are not needed as the row's frames are all known by return address; the
  * newest frame with that address is the one.
  */
-static urd_err *replay_calls(struct urd_index *x, const struct flow_row *row, int64_t clock,
-                             struct urd_call_stack *stack)
+static void replay_calls(const struct flow_row *row, int64_t clock, struct urd_cursor *irregular,
+                         struct urd_call_stack *stack)
 {
+    uint64_t drop_at = UINT64_MAX, drop = 0;
+    if (urd_cursor_left(irregular)) {
+        drop_at = urd_cursor_varint(irregular);
+        drop = urd_cursor_varint(irregular);
+    }
     const struct urd_flow_block *blocks = row->segment->blocks;
     uint64_t sp_guess = 0;
     for (uint32_t i = 0; i + 1 < row->n && row->steps[i + 1].clock <= clock; i++) {
         const struct urd_flow_block *b = &blocks[row->steps[i].dense];
         const struct urd_flow_block *next = &blocks[row->steps[i + 1].dense];
+        while (drop_at <= i + 1) {
+            stack->n -= drop < stack->n ? (uint32_t)drop : stack->n;
+            drop_at = urd_cursor_left(irregular) ? urd_cursor_varint(irregular) : UINT64_MAX;
+            drop = urd_cursor_varint(irregular);
+        }
         if (row->steps[i].insns < b->n_insns)
             continue;
         if (is_call(b->end)) {
@@ -707,8 +717,6 @@ static urd_err *replay_calls(struct urd_index *x, const struct flow_row *row, in
             }
         }
     }
-    (void)x;
-    return NULL;
 }
 
 /* ---- calls ---- */

@@ -204,7 +204,7 @@ struct finding {
     struct found_place *places;
     uint32_t n, capacity;
     const char *nearest;
-    bool seen_file, is_function;
+    bool inlined_only; /* it exists, but in inlined copies */
     unsigned line;
     char *function;
 };
@@ -237,6 +237,7 @@ static void find_function(struct finding *f, struct urd_module *m, const char *n
     size_t n;
     urd_debuginfo_functions_named(m, name, &functions, &n);
     for (size_t i = 0; i < n; i++) {
+        f->inlined_only |= functions[i]->inlined;
         if (functions[i]->inlined && out_of_line)
             continue;
         bool behind = for_arguments && !functions[i]->inlined && functions[i]->after_prologue > functions[i]->entry;
@@ -327,7 +328,10 @@ urd_err *engine_location(struct urd_engine *e, const char *text, bool for_argume
     ret->line = f.line;
     ret->function = f.function;
     urd_err *err = NULL;
-    if (!f.n)
+    if (!f.n && f.inlined_only)
+        err = urd_err_hint(URD_ERROR(URD_ERR_QUESTION, "'%s' was inlined wherever it is used: it has no calls", text),
+                           "urd print %s 'text' stops where its inlined copies begin; urd lines FILE:LINE works too", text);
+    else if (!f.n)
         err = urd_err_hint(
             urd_err_at(URD_ERROR(URD_ERR_QUESTION, is_line ? "no code of this run belongs to '%s'"
                                                            : "there is no function '%s' in this run", text), 0, f.nearest),

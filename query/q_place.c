@@ -107,7 +107,7 @@ urd_err *q_stack(struct answer *a)
     if (!err)
         err = urd_index_stack(e->index, clock, t->tid, &stack);
     uint64_t pc = t->regs.rip;
-    bool full = false, tail = false; /* tail: the frame was left by a jump to the next inner function */
+    bool full = false, tail = false; /* tail: the frame was left by a jump, or by a signal, not by a call */
     unsigned depth = 0;
     for (uint32_t i = stack.n + 1; i-- > 0 && !err && !full;) {
         const struct urd_call_frame *frame = i ? &stack.frames[i - 1] : NULL;
@@ -122,7 +122,7 @@ urd_err *q_stack(struct answer *a)
         }
         if (!frame)
             break;
-        tail = i > 1 && stack.frames[i - 2].sp == frame->sp;
+        tail = frame->signal || (i > 1 && stack.frames[i - 2].sp == frame->sp);
         pc = tail ? frame->site : frame->return_pc;
     }
     a->truncated = full;
