@@ -20,6 +20,7 @@ void run_deinit(struct run *r)
     free(r->calls);
     free(r->event_clocks);
     urd_buf_deinit(&r->values);
+    urd_map_deinit(&r->code);
     *r = (struct run){0};
 }
 
@@ -59,9 +60,20 @@ static const struct run *now;
 
 static const char *instruction_at(uint64_t clock)
 {
-    static char text[64];
-    snprintf(text, sizeof text, "clock %llu pc %#llx", (unsigned long long)clock,
-             clock < now->n_steps ? (unsigned long long)now->pcs[clock] : 0ull);
+    static char text[200], code[100];
+    ZydisFormatter f;
+    struct oracle_insn in;
+    if (clock >= now->n_steps)
+        return "at the end";
+    uint64_t pc = now->pcs[clock], *bytes = urd_map_get(&now->code, pc);
+    code[0] = 0;
+    if (bytes) {
+        oracle_decode(now->values.data + *bytes, 15, &in);
+        ZydisFormatterInit(&f, ZYDIS_FORMATTER_STYLE_ATT);
+        if (in.known)
+            ZydisFormatterFormatInstruction(&f, &in.z, in.operands, in.z.operand_count_visible, code, sizeof code, pc, NULL);
+    }
+    snprintf(text, sizeof text, "clock %llu, %#llx: %s", (unsigned long long)clock, (unsigned long long)pc, code);
     return text;
 }
 
@@ -175,8 +187,43 @@ static bool is_x87_pointer(const struct run_write *anchor, uint64_t address)
     return anchor->x87_image && address >= anchor->address + 6 && address < anchor->address + 28;
 }
 
+/** xsave: what was in use (XSTATE_BV) may differ, then the rest does too (shared/FACTS.md: normalise). */
+static bool other_state(const struct run_write *anchor, const struct byte *x, uint64_t na, const struct byte *y,
+                        uint64_t nb)
+{
+    uint64_t i = 0, k = 0, at = anchor->address + 512;
+    while (i < na && x[i].address < at)
+        i++;
+    while (k < nb && y[k].address < at)
+        k++;
+    return anchor->value > 512 && i < na && k < nb && x[i].value != y[k].value;
+}
+
+struct span { /* neighbouring bytes with the same problem make one line */
+    const char *what;
+    uint64_t first, end;
+};
+
+static void end_span(struct span *s, uint64_t clock)
+{
+    if (s->what)
+        PROBLEM("%s: %s [%#llx, +%llu)", instruction_at(clock), s->what, (unsigned long long)s->first,
+                (unsigned long long)(s->end - s->first));
+    s->what = NULL;
+}
+
+static void add_to_span(struct span *s, const char *what, uint64_t address, uint64_t clock)
+{
+    if (s->what != what || s->end != address) {
+        end_span(s, clock);
+        *s = (struct span){what, address, address};
+    }
+    s->end = address + 1;
+}
+
 static void compare_bytes(const struct run *a, uint64_t a0, uint64_t a1, const struct run *b, uint64_t b0, uint64_t b1)
 {
+    static const char lacks[] = "the index lacks", extra[] = "only the index has", differs[] = "the index has other values at";
     const struct run_write *anchor = &a->writes[a0];
     bool area = anchor->rule == ORACLE_AREA;
     for (uint64_t i = a0; area && i < a1; i++)
@@ -184,25 +231,24 @@ static void compare_bytes(const struct run *a, uint64_t a0, uint64_t a1, const s
             anchor = &a->writes[i];
     uint64_t na, nb, i = 0, k = 0;
     struct byte *x = group_bytes(a, a0, a1, &na), *y = group_bytes(b, b0, b1, &nb);
+    if (area && other_state(anchor, x, na, y, nb))
+        na = 0;
+    struct span span = {0};
     while (i < na || k < nb) {
-        if (k == nb || (i < na && x[i].address < y[k].address)) {
-            if (!is_x87_pointer(anchor, x[i].address))
-                PROBLEM("%s: the index lacks the byte written at %#llx", instruction_at(anchor->clock),
-                        (unsigned long long)x[i].address);
-            i++;
-        } else if (i == na || y[k].address < x[i].address) {
-            if (!area)
-                PROBLEM("%s: the index has a byte at %#llx that was not written", instruction_at(anchor->clock),
-                        (unsigned long long)y[k].address);
-            k++;
-        } else {
-            if (x[i].value != y[k].value && !is_x87_pointer(anchor, x[i].address))
-                PROBLEM("%s: the byte at %#llx is %02x, the index says %02x", instruction_at(anchor->clock),
-                        (unsigned long long)x[i].address, x[i].value, y[k].value);
-            i++;
-            k++;
-        }
+        bool only_a = k == nb || (i < na && x[i].address < y[k].address);
+        bool only_b = !only_a && (i == na || y[k].address < x[i].address);
+        uint64_t at = only_b ? y[k].address : x[i].address;
+        const char *what = NULL;
+        if (only_b)
+            what = area && at >= anchor->address && at < anchor->address + anchor->value ? NULL : extra;
+        else if (!is_x87_pointer(anchor, at))
+            what = only_a ? lacks : x[i].value != y[k].value ? differs : NULL;
+        if (what)
+            add_to_span(&span, what, at, anchor->clock);
+        i += !only_b;
+        k += !only_a;
     }
+    end_span(&span, anchor->clock);
     free(x);
     free(y);
 }
@@ -260,8 +306,7 @@ static void compare_steps(const struct run *a, const struct run *b)
         PROBLEM("%llu steps, the index has %llu", (unsigned long long)a->n_steps, (unsigned long long)b->n_steps);
     for (uint64_t i = 0; i < a->n_steps && i < b->n_steps; i++)
         if (a->pcs[i] != b->pcs[i]) {
-            PROBLEM("clock %llu: pc %#llx, the index says %#llx", (unsigned long long)i, (unsigned long long)a->pcs[i],
-                    (unsigned long long)b->pcs[i]);
+            PROBLEM("%s; the index says %#llx", instruction_at(i), (unsigned long long)b->pcs[i]);
             break;
         }
     for (uint64_t i = 0; i < a->n_intervals || i < b->n_intervals; i++)
@@ -338,11 +383,13 @@ int main(int argc, char **argv)
         struct run indexed = {0};
         problems = 0;
         err = run_from_index(argv[i], &indexed);
-        if (err)
+        if (err) {
             problems += report(err);
-        compare_steps(&stepped, &indexed);
-        compare_writes(&stepped, &indexed);
-        compare_calls(&stepped, &indexed);
+        } else {
+            compare_steps(&stepped, &indexed);
+            compare_writes(&stepped, &indexed);
+            compare_calls(&stepped, &indexed);
+        }
         printf("%s: %d problems\n", argv[i], problems);
         bad += problems != 0;
         run_deinit(&indexed);

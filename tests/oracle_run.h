@@ -6,6 +6,7 @@
 #ifndef URD_TESTS_ORACLE_RUN_H
 #define URD_TESTS_ORACLE_RUN_H
 #include "base/buf.h"
+#include "base/map.h"
 #include "tests/oracle_writes.h"
 #include "trace/trace.h"
 
@@ -41,6 +42,7 @@ struct run {
     uint64_t *event_clocks; /* index 0: 0 */
     uint64_t n_events, cap_events;
     struct urd_buf values;
+    struct urd_map code; /* pc -> offset in values of 16 bytes of code (for messages) */
 };
 
 void run_deinit(struct run *r);

@@ -1,5 +1,6 @@
 #include "tests/oracle_run.h"
 #include "base/map.h"
+#include "indexer/writes.h"
 #include "replay/session.h"
 #include <errno.h>
 #include <stdio.h>
@@ -72,8 +73,11 @@ static const struct oracle_insn *decode_at(struct stepper *s, struct urd_task *t
         *known = s->n_insns;
     }
     struct oracle_insn *in = &s->insns[*known - 1];
-    if (in->n_bytes != n || memcmp(in->bytes, bytes, n) != 0)
+    if (in->n_bytes != n || memcmp(in->bytes, bytes, n) != 0) {
         oracle_decode(bytes, n, in);
+        *urd_map_put(&s->run->code, pc) = s->run->values.size;
+        urd_buf_put(&s->run->values, in->bytes, 16);
+    }
     return in;
 }
 
@@ -97,10 +101,12 @@ static void note_area(struct stepper *s, struct urd_task *t, const struct oracle
     for (uint64_t i = 0; i < size; i++)
         if (now[i] != s->area.before[i])
             note_write(s, t, e, at + i, 1);
-    if (size) /* a write of no bytes, so that the clock is known to have such a rule */
+    if (size > 512) /* XSTATE_BV: says which parts the processor had in use */
+        note_write(s, t, e, at + 512, 8);
+    if (size) /* a write of no bytes, so that the clock is known to have such a rule; value: the area's size */
         URD_PUSH(s->run->writes, s->run->n_writes, s->run->cap_writes) =
             (struct run_write){.clock = s->run->n_steps, .address = at, .space = t->space, .rule = e->rule,
-                               .x87_image = e->x87_image};
+                               .x87_image = e->x87_image, .value = size};
 }
 
 static void note_effect(struct stepper *s, struct urd_task *t, const struct oracle_effect *e)
@@ -191,27 +197,47 @@ static urd_err *step(struct stepper *s, struct urd_task *t, bool *ret_done)
 struct kernel_writes {
     struct urd_mem_write *writes;
     uint32_t n, capacity;
+    uint64_t first_content_below, first_content_above; /* exec: what is outside is the program's image, no write */
 };
 
-/** An event is gone once it is applied: keep what it writes. */
+static void keep_write(struct kernel_writes *k, struct urd_mem_write w)
+{
+    uint8_t *copy = urd_xrealloc(NULL, w.size + 1);
+    memcpy(copy, w.data, w.size);
+    w.data = copy;
+    URD_PUSH(k->writes, k->n, k->capacity) = w;
+}
+
+/** An event is gone once it is applied: keep what it writes. Exec writes the stack from rsp up. */
 static void keep_writes(const struct urd_event *e, struct kernel_writes *k)
 {
+    struct urd_map_op stack = {0};
+    for (uint32_t i = 0; e->kind == URD_EVENT_EXEC && i < e->n_map_ops; i++)
+        if (e->map_ops[i].grows_down)
+            stack = e->map_ops[i];
+    k->first_content_below = stack.start;
+    k->first_content_above = e->kind == URD_EVENT_EXEC ? stack.start + stack.size : ~0ull;
     for (uint32_t i = 0; i < e->n_writes; i++) {
-        uint8_t *copy = urd_xrealloc(NULL, e->writes[i].size + 1);
-        memcpy(copy, e->writes[i].data, e->writes[i].size);
-        URD_PUSH(k->writes, k->n, k->capacity) =
-            (struct urd_mem_write){e->writes[i].address, e->writes[i].size, copy};
+        struct urd_mem_write w = e->writes[i];
+        uint64_t below = w.address >= stack.start && w.address < stack.start + stack.size && w.address < e->after.rsp
+                             ? e->after.rsp - w.address
+                             : 0;
+        if (below < w.size)
+            keep_write(k, (struct urd_mem_write){w.address + below, w.size - below, w.data + below});
     }
 }
 
 static void note_kernel_writes(struct stepper *s, const struct kernel_writes *k, int32_t tid)
 {
     const struct urd_task *t = urd_session_task(s->session, tid);
-    for (uint32_t i = 0; t && i < k->n; i++)
-        run_add_write(s->run, (struct run_write){.clock = s->run->n_steps, .address = k->writes[i].address,
-                                                 .event = s->session->event, .space = t->space,
+    for (uint32_t i = 0; t && i < k->n; i++) {
+        uint64_t at = k->writes[i].address;
+        bool image = at < k->first_content_below || at >= k->first_content_above;
+        run_add_write(s->run, (struct run_write){.clock = s->run->n_steps, .address = at, .space = t->space,
+                                                 .event = image ? URD_WRITE_INITIAL : s->session->event,
                                                  .size = (uint32_t)k->writes[i].size},
                       k->writes[i].data);
+    }
 }
 
 static urd_err *apply(struct stepper *s)
@@ -255,8 +281,10 @@ urd_err *run_by_stepping(struct urd_trace *trace, struct run *ret)
     struct stepper *s = urd_xcalloc(1, sizeof *s);
     s->run = ret;
     urd_err *err = urd_session_open(trace, true, &s->session);
-    if (!err)
+    if (!err) {
+        s->session->check_memory = false; /* what xsave leaves depends on what was in use: not the same when stepped */
         err = step_everything(s);
+    }
     urd_session_close(s->session);
     urd_map_deinit(&s->index);
     free(s->insns);
