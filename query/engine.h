@@ -131,6 +131,9 @@ void frame_close(struct frame_state *f);
 /** The n-th frame outwards, 0 the innermost; NULL when it cannot be unwound so far. */
 const struct urd_frame *frame_at(struct frame_state *f, unsigned n);
 
+/** The n-th frame as the question `stack` counts them; NULL when its registers cannot be had. */
+urd_err *frame_numbered(struct urd_engine *e, struct frame_state *f, struct urd_moment m, unsigned number,
+                        const struct urd_frame **ret) URD_MUST_USE;
 /** The innermost frame of the program itself; without one, a frame that names its globals. */
 const struct urd_frame *frame_default(struct frame_state *f);
 

@@ -158,10 +158,14 @@ static urd_err *resolve(struct answer *a, const char *text, struct urd_moment at
     if (!err) {
         t->frame.frame.data = &t->frame;
         int64_t number = question_number(a, "frame", -1);
-        const struct urd_frame *frame = number < 0 ? frame_default(&t->frame) : frame_at(&t->frame, (unsigned)number);
-        if (!frame)
-            err = URD_ERROR(URD_ERR_QUESTION, "there is no such frame");
+        const struct urd_frame *frame = NULL;
+        if (number < 0)
+            frame = frame_default(&t->frame);
         else
+            err = frame_numbered(e, &t->frame, at, (unsigned)number, &frame);
+        if (!err && !frame)
+            err = URD_ERROR(URD_ERR_QUESTION, "there is no such frame");
+        else if (!err)
             err = urd_expr_locate(expr, frame, &v);
     }
     urd_expr_free(expr);

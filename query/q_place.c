@@ -37,52 +37,96 @@ urd_err *q_moment(struct answer *a)
     return NULL;
 }
 
+/** A frame of the call history, innermost first. */
+struct history_frame {
+    uint64_t pc;
+    bool exact;    /* pc is where it stands (innermost, tail call, interrupted), not a return address */
+    int64_t entry; /* clock of the call, -1: the outermost */
+};
+
+static bool is_plumbing(const struct place_name *n, bool tail)
+{
+    size_t length = strlen(n->function); /* how a call was bound is not the program's */
+    return strncmp(n->function, "_dl_runtime_resolve", 19) == 0 || (tail && !length) ||
+           (length > 4 && strcmp(n->function + length - 4, "@plt") == 0);
+}
+
+static urd_err *history(struct urd_engine *e, struct urd_task *t, struct urd_moment m, struct history_frame **ret, uint32_t *ret_n)
+{
+    int64_t clock;
+    struct urd_call_stack stack = {0};
+    URD_TRY(urd_index_clock(e->index, m, &clock));
+    URD_TRY(urd_index_stack(e->index, clock, t->tid, &stack));
+    struct history_frame at = {.pc = t->regs.rip, .exact = true};
+    uint32_t capacity = 0;
+    *ret = NULL;
+    *ret_n = 0;
+    for (uint32_t i = stack.n + 1; i-- > 0;) {
+        const struct urd_call_frame *frame = i ? &stack.frames[i - 1] : NULL;
+        struct place_name n;
+        engine_name(e, t->space, m.event, at.pc, !at.exact, &n);
+        at.entry = frame ? frame->entry : -1;
+        if (!*ret_n || !is_plumbing(&n, at.exact))
+            URD_PUSH(*ret, *ret_n, capacity) = at;
+        if (!frame)
+            break;
+        at.exact = frame->signal || (i > 1 && stack.frames[i - 2].sp == frame->sp);
+        at.pc = at.exact ? frame->site : frame->return_pc;
+    }
+    free(stack.frames);
+    return NULL;
+}
+
+/** The registers of the frame at pc, by unwinding; NULL when unwinding does not pass there. */
+static const struct urd_frame *frame_by_pc(struct frame_state *f, uint64_t pc)
+{
+    for (unsigned n = 0; n < 200; n++) {
+        const struct urd_frame *frame = frame_at(f, n);
+        if (!frame || frame->pc == pc)
+            return frame;
+    }
+    return NULL;
+}
+
+static void add_arguments(const struct urd_frame *frame, bool exact, struct urd_buf *args)
+{
+    struct urd_place place;
+    const struct urd_variable **parameters = NULL;
+    size_t count = 0;
+    if (!urd_debuginfo_image_find(frame->image, frame->pc - (exact ? 0 : 1), &place))
+        return;
+    const struct urd_function *function = urd_debuginfo_function_at(place.module, place.address);
+    if (function && function->die)
+        urd_debuginfo_parameters_of(place.module, function, &parameters, &count);
+    for (size_t i = 0; i < count; i++) {
+        struct urd_value v = {0};
+        urd_debuginfo_variable_read(parameters[i], frame, place.bias, &v);
+        urd_buf_printf(args, "%s%s=", i ? ", " : "", parameters[i]->name ? parameters[i]->name : "");
+        struct urd_text_options o = {.max_elements = 40, .max_depth = 1, .max_bytes = 120};
+        urd_debuginfo_value_text(frame, &v, &o, args);
+        urd_debuginfo_value_deinit(&v);
+    }
+    free(parameters);
+}
+
 /** One row of the stack, its arguments as they are now in that frame when they can be had. */
-static json_t *frame_row(struct urd_engine *e, struct frame_state *f, unsigned depth, uint32_t space,
-                         uint64_t event, uint64_t pc, bool is_caller, int64_t entry)
+static json_t *frame_row(struct urd_engine *e, struct frame_state *f, unsigned depth, uint64_t event,
+                         const struct history_frame *h)
 {
     struct place_name n;
     json_t *row = json_object();
-    engine_name(e, space, event, pc, is_caller, &n);
+    engine_name(e, f->task->space, event, h->pc, !h->exact, &n);
     json_object_set_new(row, "depth", json_integer(depth));
     json_set_place(row, &n);
-    json_object_set_new(row, "pc", json_hex(pc));
-    json_object_set_new(row, "moment", entry >= 0 ? json_moment(urd_index_moment(e->index, entry)) : json_null());
+    json_object_set_new(row, "pc", json_hex(h->pc));
+    json_object_set_new(row, "moment", h->entry >= 0 ? json_moment(urd_index_moment(e->index, h->entry)) : json_null());
     struct urd_buf args = {0};
-    struct urd_place place;
-    const struct urd_frame *frame = depth < 64 ? frame_at(f, depth) : NULL;
-    if (frame && frame->pc == pc && urd_debuginfo_image_find(frame->image, pc - (depth ? 1 : 0), &place)) {
-        const struct urd_function *function = urd_debuginfo_function_at(place.module, place.address);
-        const struct urd_variable **parameters = NULL;
-        size_t count = 0;
-        if (function && function->die)
-            urd_debuginfo_parameters_of(place.module, function, &parameters, &count);
-        for (size_t i = 0; i < count; i++) {
-            struct urd_value v = {0};
-            urd_debuginfo_variable_read(parameters[i], frame, place.bias, &v);
-            urd_buf_printf(&args, "%s%s=", i ? ", " : "", parameters[i]->name ? parameters[i]->name : "");
-            struct urd_text_options o = {.max_elements = 40, .max_depth = 1, .max_bytes = 120};
-            urd_debuginfo_value_text(frame, &v, &o, &args);
-            urd_debuginfo_value_deinit(&v);
-        }
-        free(parameters);
-    }
+    const struct urd_frame *frame = depth < 64 ? frame_by_pc(f, h->pc) : NULL;
+    if (frame)
+        add_arguments(frame, h->exact, &args);
     json_object_set_new(row, "args", json_text(args.data ? (char *)args.data : "", args.size));
     urd_buf_deinit(&args);
     return row;
-}
-
-/** Without an index: by unwinding. */
-static urd_err *unwound_stack(struct answer *a, struct frame_state *f, struct urd_moment m, struct urd_task *t)
-{
-    bool full = false;
-    for (unsigned d = 0; d < 256 && !full; d++) {
-        const struct urd_frame *frame = frame_at(f, d);
-        if (!frame)
-            break;
-        URD_TRY(answer_row(a, frame_row(a->engine, f, d, t->space, m.event, frame->pc, d > 0, -1), &full));
-    }
-    return NULL;
 }
 
 urd_err *q_stack(struct answer *a)
@@ -96,39 +140,39 @@ urd_err *q_stack(struct answer *a)
     URD_TRY(frame_open(e, s, t, m.event, &f));
     json_object_set_new(a->summary, "tid", json_integer(t->tid));
     json_object_set_new(a->summary, "at", json_moment(m));
-    if (!e->index) {
-        urd_err *err = unwound_stack(a, &f, m, t);
-        frame_close(&f);
-        return err;
-    }
-    int64_t clock;
-    struct urd_call_stack stack = {0};
-    urd_err *err = urd_index_clock(e->index, m, &clock);
-    if (!err)
-        err = urd_index_stack(e->index, clock, t->tid, &stack);
-    uint64_t pc = t->regs.rip;
-    bool full = false, tail = false; /* tail: the frame was left by a jump, or by a signal, not by a call */
-    unsigned depth = 0;
-    for (uint32_t i = stack.n + 1; i-- > 0 && !err && !full;) {
-        const struct urd_call_frame *frame = i ? &stack.frames[i - 1] : NULL;
-        struct place_name n;
-        engine_name(e, t->space, m.event, pc, depth > 0 && !tail, &n);
-        size_t length = strlen(n.function); /* how a call was bound is not the program's */
-        bool linker = depth && (strncmp(n.function, "_dl_runtime_resolve", 19) == 0 || (tail && !length) ||
-                                (length > 4 && strcmp(n.function + length - 4, "@plt") == 0));
-        if (!linker) {
-            err = answer_row(a, frame_row(e, &f, depth, t->space, m.event, pc, depth > 0 && !tail, frame ? frame->entry : -1), &full);
-            depth++;
-        }
+    bool full = false;
+    urd_err *err = NULL;
+    struct history_frame *frames = NULL;
+    uint32_t n = 0;
+    if (e->index)
+        err = history(e, t, m, &frames, &n);
+    for (uint32_t d = 0; d < n && !err && !full; d++)
+        err = answer_row(a, frame_row(e, &f, d, m.event, &frames[d]), &full);
+    for (unsigned d = 0; !e->index && d < 256 && !err && !full; d++) { /* without an index: by unwinding */
+        const struct urd_frame *frame = frame_at(&f, d);
         if (!frame)
             break;
-        tail = frame->signal || (i > 1 && stack.frames[i - 2].sp == frame->sp);
-        pc = tail ? frame->site : frame->return_pc;
+        struct history_frame h = {frame->pc, d == 0, -1};
+        err = answer_row(a, frame_row(e, &f, d, m.event, &h), &full);
     }
     a->truncated = full;
-    free(stack.frames);
+    free(frames);
     frame_close(&f);
     return err;
+}
+
+urd_err *frame_numbered(struct urd_engine *e, struct frame_state *f, struct urd_moment m, unsigned number,
+                        const struct urd_frame **ret)
+{
+    struct history_frame *frames;
+    uint32_t n;
+    *ret = frame_at(f, number);
+    if (!e->index || !number)
+        return NULL;
+    URD_TRY(history(e, f->task, m, &frames, &n));
+    *ret = number < n ? frame_by_pc(f, frames[number].pc) : NULL;
+    free(frames);
+    return NULL;
 }
 
 /* ---- values ---- */
@@ -227,10 +271,15 @@ static urd_err *open_frame(struct answer *a, bool innermost, struct urd_moment *
     URD_TRY(at_moment(a, m, &s, &t));
     URD_TRY(frame_open(a->engine, s, t, m->event, f));
     int64_t number = question_number(a, "frame", innermost ? 0 : -1);
-    *ret = number < 0 ? frame_default(f) : frame_at(f, (unsigned)number);
-    if (*ret)
+    urd_err *err = NULL;
+    if (number < 0)
+        *ret = frame_default(f);
+    else
+        err = frame_numbered(a->engine, f, *m, (unsigned)number, ret);
+    if (!err && *ret)
         return NULL;
     frame_close(f);
+    URD_TRY(err);
     return URD_ERROR(URD_ERR_QUESTION, "frame %lld cannot be reached", (long long)question_number(a, "frame", 0));
 }
 

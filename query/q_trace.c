@@ -365,7 +365,9 @@ urd_err *q_source(struct answer *a)
     if (t) {
         URD_TRY(frame_open(e, s, t, m.event, &f));
         int64_t number = question_number(a, "frame", -1);
-        const struct urd_frame *frame = number < 0 ? frame_default(&f) : frame_at(&f, (unsigned)number);
+        const struct urd_frame *frame = number < 0 ? frame_default(&f) : NULL;
+        if (number >= 0)
+            URD_TRY(frame_numbered(e, &f, m, (unsigned)number, &frame));
         if (frame)
             engine_name(e, t->space, m.event, frame->pc, frame->is_caller, &here);
         frame_close(&f);
