@@ -8,8 +8,11 @@ const here = new URL(".", import.meta.url).pathname;
 export const mock = process.env.URD_UI_MOCK;
 export const base = process.env.URD_UI_BASE;
 
+const children = new Set();
 export async function serve(trace = "mock:isqrt", port = 0) {
   const child = spawn(mock, ["--port", String(port), "--ui", `${here}../../ui-static`, trace], { stdio: ["ignore", "pipe", "inherit"] });
+  children.add(child);
+  child.once("exit", () => children.delete(child));
   const url = await new Promise((resolve, reject) => {
     child.stdout.once("data", (d) => resolve(String(d).trim()));
     child.once("exit", (code) => reject(new Error(`server_mock ended with ${code}`)));
@@ -25,6 +28,7 @@ export async function launch() {
   return browser;
 }
 export async function close() {
+  for (const child of children) child.kill("SIGKILL"); // left by tests that failed
   await browser?.close();
 }
 

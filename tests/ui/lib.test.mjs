@@ -40,6 +40,11 @@ test("a state survives its URL, and equal states have equal URLs", () => {
   assert.equal(url.toUrl(url.start), "/");
 });
 
+test("another moment means its innermost frame and its own source", () => {
+  const next = url.atMoment({ ...url.start, at: "1:1", frame: 3, src: "f.c:1", ask: "calls f" }, "2:2");
+  assert.deepEqual(next, { ...url.start, at: "2:2", ask: "calls f" });
+});
+
 test("a question opens its own tab, and the URL says nothing of it", () => {
   const state = url.fromUrl("?ask=calls+f");
   assert.equal(state.view, "calls");
