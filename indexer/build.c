@@ -101,7 +101,8 @@ static urd_err *run_segment(struct build *b, struct job *j, struct urd_store_seg
     if (at_cut)
         g->end.steps = urd_builder_steps(builder) - interval_start +
                        (s->event == j->start.event ? j->start.steps : 0);
-    b->summary->stepped += urd_runner_get_stats(r).steps;
+    __atomic_fetch_add(&b->summary->stepped, urd_runner_get_stats(r).steps, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&b->summary->unlogged, urd_runner_get_stats(r).unlogged, __ATOMIC_RELAXED);
     urd_runner_destroy(r);
     URD_TRY(err);
     return urd_builder_finish(builder);

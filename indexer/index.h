@@ -20,7 +20,7 @@ struct urd_index_options {
 
 struct urd_index_summary {
     bool was_there;       /* nothing had to be done */
-    uint64_t segments, steps, writes, bytes, stepped;
+    uint64_t segments, steps, writes, bytes, stepped, unlogged;
     double wall_s, cpu_s; /* of the tool and of its replays */
 };
 

@@ -12,6 +12,7 @@
 #include "replay/run_translated.h"
 #include "base/buf.h"
 #include "base/log.h"
+#include "replay/stepped.h"
 #include "trace/checksum.h"
 #include <errno.h>
 #include <signal.h>
@@ -272,16 +273,32 @@ static void emulate_cpuid(struct urd_runner *r, struct user_regs_struct *regs)
     regs->rip += 2;
 }
 
+static void give_stepped_write(struct urd_runner *r, struct urd_task *t, const struct urd_stepped *wrote)
+{
+    uint8_t bytes[4096 + 8];
+    for (uint64_t done = 0; done < wrote->size;) {
+        uint64_t n = wrote->size - done < 4096 ? wrote->size - done : 4096;
+        if (urd_tracee_read(t->process.mem, wrote->address + done, bytes, n) != n)
+            return;
+        r->sink.stepped_write(r->sink.data, t, wrote->address + done, n, bytes);
+        done += n;
+    }
+}
+
 /** Run the one instruction at regs->rip outside of the cache. *ret_signal: it raised one instead. */
 static urd_err *step(struct urd_runner *r, struct urd_task *t, struct task_run *tr,
                      struct user_regs_struct *regs, bool *ret_signal)
 {
-    uint8_t code[2] = {0};
+    uint8_t code[15] = {0};
     uint64_t gs = t->regs.gs_base;
     *ret_signal = false;
     r->stats.steps++;
     drain(r, t, tr);
-    urd_tracee_read(t->process.mem, regs->rip, code, 2);
+    size_t n = urd_tracee_read(t->process.mem, regs->rip, code, sizeof code);
+    const struct user_regs_struct before = *regs;
+    struct urd_stepped wrote = {0};
+    if (r->probes & URD_PROBE_LOG)
+        urd_stepped_before(code, n, regs, &wrote);
     const struct urd_block *block = NULL;
     struct urd_code_reader reader = {read_code, t};
     uint64_t pc = regs->rip;
@@ -317,6 +334,10 @@ static urd_err *step(struct urd_runner *r, struct urd_task *t, struct task_run *
     t->regs = *regs;
     if (block && r->sink.single)
         r->sink.single(r->sink.data, t, &tr->space->id, block);
+    urd_stepped_after(&wrote, &before, regs);
+    r->stats.unlogged += wrote.unknown;
+    if (wrote.size && r->sink.stepped_write)
+        give_stepped_write(r, t, &wrote);
     return NULL;
 }
 
