@@ -21,6 +21,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #define PAGE_DOWN(x) ((x) & ~4095ull)
 #define CONTEXT_TOTAL (URD_CONTEXT_BYTES + URD_LOG_BYTES + URD_LOG_SLACK)
@@ -346,28 +347,50 @@ static bool in_cache(uint64_t address)
     return address >= URD_CACHE_BASE && address < URD_CACHE_BASE + URD_CACHE_BYTES;
 }
 
+/** The top of the stack and what the registers point to: in a loop, some of it differs every time round. */
+static uint64_t hash_near(struct urd_task *t, const struct user_regs_struct *regs)
+{
+    uint8_t bytes[2048 + 16 * 128] = {0};
+    struct user_regs_struct copy = *regs;
+    urd_tracee_read(t->process.mem, regs->rsp, bytes, 2048);
+    for (unsigned i = 0; i < 16; i++)
+        if (i != 4)
+            urd_tracee_read(t->process.mem, *urd_reg_slot(&copy, i) - 64, bytes + 2048 + i * 128, 128);
+    return XXH3_64bits(bytes, sizeof bytes);
+}
+
+static urd_err *take_vectors(struct urd_task *t, struct user_fpregs_struct *ret)
+{
+    if (ptrace(PTRACE_GETFPREGS, t->process.pid, 0, ret) != 0)
+        URD_FAIL_ERRNO("cannot read the vector registers of process %d", t->process.pid);
+    return NULL;
+}
+
 urd_err *urd_cut_take(struct urd_task *t, const struct user_regs_struct *regs, struct urd_cut *ret)
 {
     uint64_t bytes;
     ret->regs = *regs;
-    if (ptrace(PTRACE_GETFPREGS, t->process.pid, 0, &ret->vectors) != 0)
-        URD_FAIL_ERRNO("cannot read the vector registers of process %d", t->process.pid);
+    ret->near = hash_near(t, regs);
+    URD_TRY(take_vectors(t, &ret->vectors));
     return urd_checksum_memory(t->process.pid, t->process.mem, &ret->memory, &bytes);
 }
 
-/** All registers agree: is it really the state of the cut? */
+/** The 16 registers agree: is it really the state of the cut? */
 static urd_err *is_cut(struct urd_runner *r, struct urd_task *t, const struct user_regs_struct *regs,
                        bool *ret)
 {
-    const struct user_regs_struct *c = &r->cut.regs;
-    *ret = ((regs->eflags ^ c->eflags) & 0xcd5) == 0 && regs->fs_base == c->fs_base;
-    if (!*ret)
+    const struct urd_cut *c = &r->cut;
+    struct user_fpregs_struct vectors;
+    uint64_t sum, bytes;
+    *ret = false;
+    if (((regs->eflags ^ c->regs.eflags) & 0xcd5) || regs->fs_base != c->regs.fs_base || hash_near(t, regs) != c->near)
         return NULL;
-    struct urd_cut here;
-    URD_TRY(urd_cut_take(t, regs, &here));
-    *ret = here.memory == r->cut.memory &&
-           memcmp(here.vectors.xmm_space, r->cut.vectors.xmm_space, sizeof here.vectors.xmm_space) == 0 &&
-           memcmp(here.vectors.st_space, r->cut.vectors.st_space, sizeof here.vectors.st_space) == 0;
+    URD_TRY(take_vectors(t, &vectors));
+    if (memcmp(vectors.xmm_space, c->vectors.xmm_space, sizeof vectors.xmm_space) ||
+        memcmp(vectors.st_space, c->vectors.st_space, sizeof vectors.st_space))
+        return NULL;
+    URD_TRY(urd_checksum_memory(t->process.pid, t->process.mem, &sum, &bytes));
+    *ret = sum == c->memory;
     return NULL;
 }
 

@@ -40,7 +40,8 @@ struct urd_sink {
 struct urd_cut {
     struct user_regs_struct regs;
     struct user_fpregs_struct vectors; /* x87 and the low 128 bits of the vector registers */
-    uint64_t memory;                   /* checksum of the writable memory there */
+    uint64_t near;                     /* hash of the memory around the registers: soon compared */
+    uint64_t memory;                   /* checksum of all writable memory: compared when all else agrees */
 };
 
 /** Describe the state of a stopped task. */

@@ -6,8 +6,7 @@ static uint64_t table[1000];
 
 static uint64_t slow(uint64_t n)
 {
-    for (int i = 0; i < 30; i++)
-        __asm__ volatile("pause");
+    __asm__ volatile(".rept 30; pause; .endr");
     return table[n % 1000] += n * 7;
 }
 
