@@ -68,6 +68,11 @@ urd_err *cli_replay(int argc, char **argv, int *ret_status)
     if (s->event < moment.event)
         URD_WRONG("there is no event %llu; the trace ends with event %llu",
                   (unsigned long long)moment.event, (unsigned long long)s->event);
+    if (moment.steps) {
+        URD_CLEANUP(close_runner) struct urd_runner *counter = NULL;
+        URD_TRY(urd_runner_create(s, URD_PROBE_COUNT, NULL, &counter));
+        URD_TRY(urd_runner_seek(counter, moment));
+    }
     const char *torn = urd_trace_torn(trace);
     bool whole = !torn && !s->next;
     if (json)

@@ -1,72 +1,84 @@
-/* The bug of the classic demonstration: a cache of integer square roots that also keeps its neighbours' roots.
+/*
+ * Integer square roots from a cache: the classic demonstration of a bug that strikes long after it was made.
  *
- * When the root of n is computed, those of n - 1 and n + 1 are stored too, as they are often asked for next. It is asked
- * for 0 once: then the neighbour "before" is the slot at the other end of the cache, which gets a wrong root. Thousands of
- * calls later somebody asks for that number and the check fails, far from where the mistake was made.
+ * isqrt(n) keeps the roots that it has worked out, and because callers tend to ask for neighbours next, those of n - 1 and
+ * n + 1 as well. One lookup, early on, writes a wrong root into a slot that nobody looks at until thousands of
+ * lookups later, when the sum of roots comes out wrong and an assertion fails. The stack then shows who noticed,
+ * not who did it.
  *
- * urd record ./isqrt; urd index; then three questions:
- *   urd stack                              where did it fail?  check(n=255, ...): cache said 0
- *   urd blame 'cache.root[255]'            who wrote that?     keep() called for slot 255
- *   urd calls isqrt --limit 1 / urd stack --at MOMENT          from which call?    isqrt(0)
+ *     urd record ./isqrt
+ *     urd index
+ *     urd blame 'cache[65535].root'
  */
 #include <assert.h>
+#include <stdint.h>
 #include <stdio.h>
 
-enum { SLOTS = 256 };
+#define SLOTS 65536
 
-static struct {
-    int known[SLOTS];
-    int root[SLOTS];
-} cache;
+struct slot {
+    uint16_t root;
+    uint16_t known;
+};
 
-static int lookups, computed;
+static struct slot cache[SLOTS];
+static unsigned long lookups, misses;
 
-static int root_of(int n)
+/* Newton's method. */
+static uint16_t compute(uint32_t n)
 {
-    int r = 0;
-    while ((r + 1) * (r + 1) <= n)
-        r++;
-    computed++;
-    return r;
+    uint32_t guess = n;
+    while (guess && guess > n / guess)
+        guess = (guess + n / guess) / 2;
+    return (uint16_t)guess;
 }
 
-static void keep(unsigned slot, int root)
+static void store(uint16_t n, uint16_t root)
 {
-    cache.known[slot % SLOTS] = 1;
-    cache.root[slot % SLOTS] = root;
+    cache[n].root = root;
+    cache[n].known = 1;
 }
 
-static int isqrt(int n)
+/* The root of n, when that of n + 1 is known: the same, or one less. */
+static uint16_t root_below(uint16_t n, uint16_t root_above)
+{
+    return root_above * root_above > n ? root_above - 1 : root_above;
+}
+
+static uint16_t isqrt(uint16_t n)
 {
     lookups++;
-    if (!cache.known[n]) {
-        int root = root_of(n);
-        keep(n, root);
-        keep(n + 1, root_of(n + 1));
-        keep(n - 1, root * root == n ? root - (root > 0) : root); /* for n = 0 this is slot 255 */
-    }
-    return cache.root[n];
+    if (cache[n].known)
+        return cache[n].root;
+    misses++;
+    uint16_t root = compute(n);
+    uint16_t below = n - 1, above = n + 1;
+    store(n, root);
+    store(below, root_below(below, root)); /* n is asked for as 0 once */
+    store(above, compute((uint32_t)n + 1));
+    return root;
 }
 
-static void check(int n, int root)
+/* Numbers that jump about, the same in every run. */
+static uint16_t next(uint16_t n)
 {
-    if (root * root > n || (root + 1) * (root + 1) <= n)
-        printf("isqrt(%d) = %d is wrong, after %d lookups\n", n, root, lookups);
-    fflush(stdout);
-    assert(root * root <= n && (root + 1) * (root + 1) > n);
+    return (uint16_t)(n * 25173u + 13849u) % 60000;
 }
 
 int main(void)
 {
-    unsigned random = 12345;
-    check(9, isqrt(9));
-    check(0, isqrt(0)); /* the one that does the harm */
-    for (int i = 0; i < 5000; i++) {
-        random = random * 1103515245u + 12345u;
-        int n = (int)(random >> 16) % 250 + 1;
-        check(n, isqrt(n));
+    uint16_t n = 1;
+    uint64_t sum = 0;
+    for (int i = 0; i < 9000; i++) {
+        n = next(n);
+        sum += isqrt(i == 700 ? 0 : n);
+        if (i % 3000 == 2999)
+            printf("%lu lookups, %lu computed, sum %llu\n", lookups, misses, (unsigned long long)sum);
     }
-    check(255, isqrt(255));
-    printf("all right: %d lookups, %d computed\n", lookups, computed);
+    for (uint32_t k = 65500; k < SLOTS; k++) {
+        uint32_t root = isqrt((uint16_t)k);
+        assert(root * root <= k && (root + 1) * (root + 1) > k);
+    }
+    printf("all is well\n");
     return 0;
 }

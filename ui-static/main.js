@@ -200,7 +200,7 @@ class App {
     }
     if (this.opening && shown.parts.stack && shown.key === this.momentKey()) {
       this.opening = false;
-      const frame = shown.parts.stack.rows?.find((f) => f.file && f.line && !/^\/usr\/|^\.\.?\//.test(f.file));
+      const frame = userFrame(shown.parts.stack.rows ?? []);
       if (frame && frame.depth !== this.state.frame) this.navigate({ ...this.state, frame: frame.depth }, true);
     }
   }
@@ -482,6 +482,13 @@ class App {
     const slot = kind && this.questions.has(kind) ? this.slots[kind] : null;
     return slot?.shown?.rows.length ? html` <span class="dim">${slot.shown.rows.length.toLocaleString("en")}</span>` : "";
   }
+}
+
+// The innermost frame of the program's own source: not of a library, even when that has debug information.
+function userFrame(frames) {
+  const sourced = frames.filter((f) => f.file && f.line);
+  const own = (f) => !/^(\/usr\/|\.\.?\/)/.test(f.file) && !/^(lib|ld-|\[)/.test((f.module ?? "").split("/").pop());
+  return sourced.find(own) ?? sourced[0];
 }
 
 const root = document.getElementById("app");
