@@ -52,6 +52,9 @@ urd_err *cli_replay(int argc, char **argv, int *ret_status)
     struct urd_moment moment = {urd_trace_event_count(trace), 0};
     if (to)
         URD_TRY(urd_moment_parse(to, &moment));
+    if (moment.event > urd_trace_event_count(trace))
+        URD_WRONG("there is no event %llu; the trace ends with event %llu", (unsigned long long)moment.event,
+                  (unsigned long long)urd_trace_event_count(trace));
     URD_CLEANUP(close_session) struct urd_session *s = NULL;
     URD_TRY(urd_session_open(trace, true, &s));
     if (!json)
@@ -65,9 +68,6 @@ urd_err *cli_replay(int argc, char **argv, int *ret_status)
             status = s->next->status;
         URD_TRY(runner ? urd_runner_next(runner) : urd_session_next(s));
     }
-    if (s->event < moment.event)
-        URD_WRONG("there is no event %llu; the trace ends with event %llu",
-                  (unsigned long long)moment.event, (unsigned long long)s->event);
     if (moment.steps) {
         URD_CLEANUP(close_runner) struct urd_runner *counter = NULL;
         URD_TRY(urd_runner_create(s, URD_PROBE_COUNT, NULL, &counter));

@@ -3,6 +3,8 @@
 
 static bool shares_memory(const struct urd_session *s)
 {
+    if (s->has_shared)
+        return true;
     for (uint32_t i = 0; i < s->n_tasks; i++)
         if (s->tasks[i].exists && s->tasks[i].shares_with)
             return true;

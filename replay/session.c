@@ -197,8 +197,10 @@ static urd_err *write_memory(struct urd_session *s, struct urd_task *t, const st
 
 static urd_err *apply_memory(struct urd_session *s, struct urd_task *t, const struct urd_event *e)
 {
-    for (uint32_t i = 0; i < e->n_map_ops; i++)
+    for (uint32_t i = 0; i < e->n_map_ops; i++) {
         URD_TRY(urd_process_map(&t->process, s->trace, &e->map_ops[i]));
+        s->has_shared |= e->map_ops[i].kind == URD_MAP_MAP && e->map_ops[i].shared && !e->map_ops[i].file;
+    }
     URD_TRY(write_memory(s, t, e));
     if (e->xstate)
         URD_TRY(urd_tracee_set_xstate(t->process.pid, e->xstate, e->xstate_size));

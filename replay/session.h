@@ -31,6 +31,7 @@ struct urd_session {
     struct urd_task *tasks;
     uint32_t n_tasks, cap_tasks;
     uint32_t n_spaces;
+    bool has_shared;              /* anonymous memory was shared: a fork would share it too */
     bool check_memory;            /* compare checksums */
     uint64_t checksums_compared;
     void (*output)(void *data, int which, const void *bytes, size_t size);
@@ -75,7 +76,7 @@ urd_err *urd_task_load(struct urd_task *t) URD_MUST_USE;
 
 /**
  * A copy of the whole session at this moment, asleep. Whoever wants it calls urd_session_adopt first, from the thread
- * that will use it. Not possible (false in *ret_possible) while a vfork child lives.
+ * that will use it. Not possible (false in *ret_possible) while a vfork child lives, or once memory was shared.
  */
 urd_err *urd_session_checkpoint(struct urd_session *s, bool *ret_possible,
                                 struct urd_session **ret) URD_MUST_USE;

@@ -192,6 +192,44 @@ static urd_err *send_children(struct asked *a)
     return NULL;
 }
 
+/** The place of a frame is that of the stack's row: file, line, function and pc of the call under
+ * way. */
+static void take_frame(struct asked *a, json_t *stack)
+{
+    static const char *const fields[] = {"function", "file", "line", "pc", "module"};
+    json_int_t frame = json_integer_value(json_object_get(a->question, "frame"));
+    json_t *row;
+    size_t i;
+    json_array_foreach(json_object_get(stack, "rows"), i, row)
+    {
+        if (json_integer_value(json_object_get(row, "depth")) != frame)
+            continue;
+        for (size_t k = 0; k < sizeof fields / sizeof *fields; k++) {
+            json_t *v = json_object_get(row, fields[k]);
+            json_object_set_new(a->place, fields[k], v ? json_incref(v) : json_null());
+        }
+    }
+}
+
+/** Place and stack; the place of an outer frame needs the stack first. */
+static urd_err *send_place(struct asked *a)
+{
+    json_t *stack = NULL;
+    bool outer = json_integer_value(json_object_get(a->question, "frame")) > 0;
+    urd_err *err = NULL;
+    if (outer || wanted(a, "stack"))
+        err = ask_part(a, "stack", json_pack("{s:s,s:s}", "q", "stack", "at", a->at), &stack);
+    if (!err && outer)
+        take_frame(a, stack);
+    if (!err && wanted(a, "place"))
+        err = urd_answer_line(a->stream, "part",
+                              json_pack("{s:s,s:O}", "name", "place", "summary", a->place));
+    if (!err && wanted(a, "stack"))
+        err = urd_answer_line(a->stream, "part", json_incref(stack));
+    json_decref(stack);
+    return err;
+}
+
 static urd_err *send_all(struct asked *a)
 {
     json_t *question = json_pack("{s:s}", "q", "moment");
@@ -211,11 +249,7 @@ static urd_err *send_all(struct asked *a)
     a->at = text_of(a->place, "at");
     if (!a->at)
         URD_FAIL("the engine gave a place without a moment");
-    if (wanted(a, "place"))
-        URD_TRY(urd_answer_line(a->stream, "part",
-                                json_pack("{s:s,s:O}", "name", "place", "summary", a->place)));
-    if (wanted(a, "stack"))
-        URD_TRY(send_part(a, "stack", json_pack("{s:s,s:s}", "q", "stack", "at", a->at)));
+    URD_TRY(send_place(a));
     if (wanted(a, "lines"))
         URD_TRY(send_lines(a));
     if (wanted(a, "vars"))

@@ -6,6 +6,13 @@ import { base, close, done, oneMoment, open, press, settled } from "./browser.mj
 const skip = base ? false : "skipped: no server to look at (URD_UI_BASE)";
 test.after(close);
 
+// Click and tell where it leads, in one go: lists may draw themselves again between two steps.
+const take = (link) => link.evaluate((e) => {
+  const { at } = e.dataset;
+  e.click();
+  return at;
+});
+
 test("it opens, without a fault", { skip }, async () => {
   const page = await open(base);
   await oneMoment(page);
@@ -46,8 +53,7 @@ test("a value has a history, and a write can be gone to", { skip }, async () => 
   assert.equal(await page.locator(".panel .error").count(), 0, await page.locator(".panel").innerText());
   const link = page.locator(".history .row a.moment").first();
   if (await link.count()) {
-    const at = await link.getAttribute("data-at");
-    await link.click();
+    const at = await take(link);
     await settled(page);
     assert.equal(await oneMoment(page), at);
   }
@@ -62,8 +68,7 @@ test("output and events lead to their moments", { skip }, async () => {
     assert.equal(await page.locator(".panel .error").count(), 0, await page.locator(".panel").innerText());
     const link = page.locator(".panel .row a.moment").first();
     if (!(await link.count())) continue;
-    const at = await link.getAttribute("data-at");
-    await link.click();
+    const at = await take(link);
     await settled(page);
     assert.equal(await oneMoment(page), at);
   }
