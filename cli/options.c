@@ -18,9 +18,13 @@ urd_err *cli_options(int argc, char **argv, const struct cli_option *options, co
         bool is_option = !ended && argv[i][0] == '-' && argv[i][1] &&
                          (argv[i][1] == '-' || !strchr("0123456789", argv[i][1]));
         const struct cli_option *o = is_option ? find(options, argv[i]) : NULL;
+        char shorter[3] = {argv[i][0], argv[i][0] ? argv[i][1] : 0};
+        const struct cli_option *attached = is_option && !o && argv[i][1] != '-' ? find(options, shorter) : NULL;
         if (is_option && strcmp(argv[i], "--") == 0) {
             ended = true;
-        } else if (is_option && !o && argv[i][1] == '-') {
+        } else if (attached && attached->text) { /* -j2 */
+            *attached->text = argv[i] + 2;
+        } else if (is_option && !o) {
             return urd_err_hint(URD_ERROR(URD_ERR_QUESTION, "unknown option '%s'", argv[i]), "%s", usage);
         } else if (!o) {
             argv[1 + left++] = argv[i];

@@ -349,11 +349,11 @@ static void add_unmatched(struct task_state *ts, uint64_t sp, int64_t clock)
 }
 
 /** The block after one that called or jumped has come: it is the callee, or a tail call. */
-static void after_transfer(struct urd_builder *b, struct task_state *ts, uint32_t dense)
+static void after_transfer(struct urd_builder *b, struct task_state *ts, uint8_t pending, uint32_t dense)
 {
     const struct block_info *to = &b->blocks[dense], *from = &b->blocks[ts->last];
     struct urd_call_stack *s = &ts->stack;
-    if (ts->pending == URD_END_CALL || ts->pending == URD_END_CALL_INDIRECT) {
+    if (pending == URD_END_CALL || pending == URD_END_CALL_INDIRECT) {
         uint32_t dropped = urd_calls_drop_dead(s, ts->return_slot, b->clock, ts->tid, call_done, b);
         if (__builtin_expect(dropped, 0)) { /* readers of the row cannot tell by themselves */
             urd_buf_varint(&b->irregular, b->flow.n_blocks);
@@ -368,7 +368,7 @@ static void after_transfer(struct urd_builder *b, struct task_state *ts, uint32_
         return;
     struct urd_call_frame *top = &s->frames[s->n - 1];
     /* through a PLT stub or the dynamic linker's resolver: the call was meant for this function */
-    bool stub = ts->pending == URD_END_JUMP_INDIRECT && top->callee != to->pc &&
+    bool stub = pending == URD_END_JUMP_INDIRECT && top->callee != to->pc &&
                 (b->clock - top->entry <= 3 || from->function == 0);
     if (!(to->flags & URD_BLOCK_ENTRY) && !stub)
         return;
@@ -478,17 +478,6 @@ static struct task_state *begin_records(struct urd_builder *b, struct urd_task *
     return ts;
 }
 
-static inline void leave_block(struct task_state *ts, const struct block_info *info, const uint8_t *record,
-                               uint32_t dense)
-{
-    ts->pending = info->end;
-    ts->last = dense;
-    if (info->end == URD_END_CALL || info->end == URD_END_CALL_INDIRECT) {
-        memcpy(&ts->return_slot, record - 16, 8); /* its last slot: the return address */
-        memcpy(&ts->return_pc, record - 8, 8);
-    }
-}
-
 static inline bool is_transfer(unsigned end)
 {
     return end == URD_END_CALL || end == URD_END_CALL_INDIRECT || end == URD_END_JUMP ||
@@ -503,6 +492,9 @@ static void on_records(void *data, struct urd_task *t, const struct urd_code *co
     const uint8_t *p = log, *end = log + bytes;
     const uint32_t *dense_ids = code->serial < b->n_codes ? b->codes[code->serial].dense : NULL;
     uint32_t n_ids = code->serial < b->n_codes ? b->codes[code->serial].n : 0;
+    int64_t clock = b->clock; /* kept here: stores to the columns make the compiler reload what is in b */
+    uint8_t pending = ts->pending;
+    const struct block_info *blocks = b->blocks;
     while (p < end) {
         uint64_t id;
         memcpy(&id, p, 8);
@@ -512,22 +504,33 @@ static void on_records(void *data, struct urd_task *t, const struct urd_code *co
             dense = dense_of(b, t, code, (uint32_t)id, NULL) + 1;
             dense_ids = b->codes[code->serial].dense;
             n_ids = b->codes[code->serial].n;
+            blocks = b->blocks;
         }
         dense--;
-        if (is_transfer(ts->pending) && ts->last != URD_FLOW_NONE)
-            after_transfer(b, ts, dense);
-        const struct block_info *info = &b->blocks[dense];
+        if (is_transfer(pending) && ts->last != URD_FLOW_NONE) {
+            b->clock = clock;
+            after_transfer(b, ts, pending, dense);
+        }
+        const struct block_info *info = &blocks[dense];
         urd_flow_put(&b->flow, dense);
-        int64_t clock = b->clock;
-        for (unsigned i = 0; i < info->n_slots; i++)
-            p = do_slot(b, t, ts, p, &info->slots[i], clock + info->slots[i].insn);
-        b->clock += info->n_insns;
-        leave_block(ts, info, p, dense);
+        const struct urd_slot *slot = info->slots, *slots_end = slot + info->n_slots;
+        for (; slot < slots_end; slot++)
+            p = do_slot(b, t, ts, p, slot, clock + slot->insn);
+        clock += info->n_insns;
+        pending = info->end;
+        ts->last = dense;
+        if (pending == URD_END_CALL || pending == URD_END_CALL_INDIRECT) {
+            memcpy(&ts->return_slot, p - 16, 8); /* its last slot: the return address */
+            memcpy(&ts->return_pc, p - 8, 8);
+        }
         if (__builtin_expect(b->flow.n_blocks >= URD_FLOW_CHUNK, 0)) {
+            b->clock = clock;
             close_row(b);
             open_row(b, ts, t->space);
         }
     }
+    b->clock = clock;
+    ts->pending = pending;
     urd_check(p == end, "the log of task %d does not end with a record", t->tid);
 }
 
@@ -538,7 +541,7 @@ static void on_partial(void *data, struct urd_task *t, const struct urd_code *co
     struct task_state *ts = begin_records(b, t);
     uint32_t dense = dense_of(b, t, code, block->id, block);
     if (is_transfer(ts->pending) && ts->last != URD_FLOW_NONE)
-        after_transfer(b, ts, dense);
+        after_transfer(b, ts, ts->pending, dense);
     urd_flow_put_partial(&b->flow, dense, n_insns);
     const struct block_info *info = &b->blocks[dense];
     const uint8_t *p = record + 8;
@@ -556,7 +559,7 @@ static void on_single(void *data, struct urd_task *t, const struct urd_code *cod
     struct task_state *ts = begin_records(b, t);
     uint32_t dense = dense_of(b, t, code, block->id, block);
     if (is_transfer(ts->pending) && ts->last != URD_FLOW_NONE)
-        after_transfer(b, ts, dense);
+        after_transfer(b, ts, ts->pending, dense);
     urd_flow_put(&b->flow, dense);
     b->clock++;
     ts->pending = URD_END_FALL;

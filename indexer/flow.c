@@ -34,30 +34,37 @@ urd_err *urd_blob_unpack(const void *data, size_t size, uint8_t **ret, size_t *r
     return NULL;
 }
 
-void urd_flow_grow(struct urd_flow_encoder *f, uint32_t dense)
+struct urd_flow_successors *urd_flow_first_time(struct urd_flow_encoder *f, uint32_t dense)
 {
-    uint32_t n = f->n_next ? f->n_next : 1024;
-    while (n <= dense)
-        n *= 2;
-    f->next = urd_xrealloc(f->next, n * sizeof *f->next);
-    memset(f->next + f->n_next, 0, (n - f->n_next) * sizeof *f->next);
-    f->n_next = n;
+    if (dense >= f->n_next) {
+        uint32_t n = f->n_next ? f->n_next : 1024;
+        while (n <= dense)
+            n *= 2;
+        f->next = urd_xrealloc(f->next, n * sizeof *f->next);
+        memset(f->next + f->n_next, 0, (n - f->n_next) * sizeof *f->next);
+        f->n_next = n;
+    }
+    f->next[dense] = (struct urd_flow_successors){URD_FLOW_NONE, URD_FLOW_NONE, f->epoch, 0};
+    URD_PUSH(f->used, f->n_used, f->cap_used) = dense;
+    return &f->next[dense];
 }
 
 void urd_flow_begin(struct urd_flow_encoder *f)
 {
+    if (!f->symbols)
+        f->symbols = urd_xcalloc(1, URD_FLOW_CHUNK / 4);
+    memset(f->symbols, 0, (f->n_blocks + 3) / 4);
     f->epoch++;
     f->last = URD_FLOW_NONE;
-    f->n_blocks = f->n_symbols = f->n_used = 0;
-    f->byte = 0;
-    f->symbols.size = f->escapes.size = 0;
+    f->n_blocks = f->n_used = 0;
+    f->escapes.size = 0;
 }
 
 void urd_flow_deinit(struct urd_flow_encoder *f)
 {
     free(f->next);
     free(f->used);
-    urd_buf_deinit(&f->symbols);
+    free(f->symbols);
     urd_buf_deinit(&f->escapes);
     *f = (struct urd_flow_encoder){0};
 }
@@ -66,10 +73,10 @@ void urd_flow_put_partial(struct urd_flow_encoder *f, uint32_t dense, unsigned n
 {
     urd_buf_varint(&f->escapes, dense);
     urd_buf_varint(&f->escapes, n_insns);
-    urd_flow_symbol(f, 3);
+    f->symbols[f->n_blocks >> 2] |= (uint8_t)(3 << (f->n_blocks & 3) * 2);
+    f->n_blocks++;
     urd_flow_touch(f, dense)->times++;
     f->last = dense;
-    f->n_blocks++;
 }
 
 static int by_number(const void *a, const void *b)
@@ -80,11 +87,10 @@ static int by_number(const void *a, const void *b)
 
 void urd_flow_finish(struct urd_flow_encoder *f, struct urd_buf *ret_data, struct urd_buf *ret_cover)
 {
-    if (f->n_symbols & 3)
-        urd_buf_u8(&f->symbols, f->byte);
+    size_t symbols = (f->n_blocks + 3) / 4;
     struct urd_buf raw = {0};
-    urd_buf_varint(&raw, f->symbols.size);
-    urd_buf_put(&raw, f->symbols.data, f->symbols.size);
+    urd_buf_varint(&raw, symbols);
+    urd_buf_put(&raw, f->symbols, symbols);
     urd_buf_put(&raw, f->escapes.data, f->escapes.size);
     urd_blob_pack(raw.data, raw.size, ret_data);
     raw.size = 0;

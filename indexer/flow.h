@@ -42,61 +42,48 @@ struct urd_flow_encoder {
         uint32_t a, b, epoch, times;
     } *next; /* by dense id */
     uint32_t n_next, cap_next;
-    uint32_t epoch, last, n_blocks, n_symbols;
+    uint32_t epoch, last, n_blocks;
     uint32_t *used; /* dense ids in this row */
     uint32_t n_used, cap_used;
-    uint8_t byte;
-    struct urd_buf symbols, escapes;
+    uint8_t *symbols; /* URD_FLOW_CHUNK / 4 bytes, zero where nothing is yet: symbol i belongs to block i */
+    struct urd_buf escapes;
 };
 
 void urd_flow_begin(struct urd_flow_encoder *f);
 void urd_flow_deinit(struct urd_flow_encoder *f);
-void urd_flow_grow(struct urd_flow_encoder *f, uint32_t dense);
+/** The entry of a block that has none in this row yet. */
+struct urd_flow_successors *urd_flow_first_time(struct urd_flow_encoder *f, uint32_t dense);
 /** Blobs for the row; the encoder begins anew with urd_flow_begin. */
 void urd_flow_finish(struct urd_flow_encoder *f, struct urd_buf *ret_data, struct urd_buf *ret_cover);
 
-static inline void urd_flow_symbol(struct urd_flow_encoder *f, unsigned symbol)
-{
-    f->byte |= (uint8_t)(symbol << (f->n_symbols & 3) * 2);
-    if ((++f->n_symbols & 3) == 0) {
-        urd_buf_u8(&f->symbols, f->byte);
-        f->byte = 0;
-    }
-}
-
 static inline struct urd_flow_successors *urd_flow_touch(struct urd_flow_encoder *f, uint32_t dense)
 {
-    if (__builtin_expect(dense >= f->n_next, 0))
-        urd_flow_grow(f, dense);
-    struct urd_flow_successors *s = &f->next[dense];
-    if (__builtin_expect(s->epoch != f->epoch, 0)) {
-        *s = (struct urd_flow_successors){URD_FLOW_NONE, URD_FLOW_NONE, f->epoch, 0};
-        URD_PUSH(f->used, f->n_used, f->cap_used) = dense;
-    }
-    return s;
+    if (__builtin_expect(dense < f->n_next && f->next[dense].epoch == f->epoch, 1))
+        return &f->next[dense];
+    return urd_flow_first_time(f, dense);
 }
 
+/** The block that came after f->last. At most URD_FLOW_CHUNK of them go into a row. */
 static inline void urd_flow_put(struct urd_flow_encoder *f, uint32_t dense)
 {
-    if (__builtin_expect(f->last == URD_FLOW_NONE, 0)) {
-        urd_buf_varint(&f->escapes, dense);
-        urd_flow_symbol(f, 2);
-    } else {
+    unsigned symbol = 2;
+    if (__builtin_expect(f->last != URD_FLOW_NONE, 1)) {
         struct urd_flow_successors *s = &f->next[f->last];
         if (s->a == dense) {
-            urd_flow_symbol(f, 0);
+            symbol = 0;
         } else if (s->b == dense) {
-            urd_flow_symbol(f, 1);
+            symbol = 1;
         } else {
             s->b = s->a;
             s->a = dense;
-            urd_buf_varint(&f->escapes, dense);
-            urd_flow_symbol(f, 2);
         }
     }
+    if (__builtin_expect(symbol == 2, 0))
+        urd_buf_varint(&f->escapes, dense);
+    f->symbols[f->n_blocks >> 2] |= (uint8_t)(symbol << (f->n_blocks & 3) * 2);
+    f->n_blocks++;
     urd_flow_touch(f, dense)->times++;
     f->last = dense;
-    f->n_blocks++;
 }
 
 /** Only the first n_insns of the block ran. */

@@ -19,7 +19,7 @@
 #define URD_CONTEXT_BASE  0x5e0000000000u
 #define URD_CONTEXT_BYTES 0x2000u                             /* struct urd_context and its scratch */
 #define URD_LOG_BASE      (URD_CONTEXT_BASE + URD_CONTEXT_BYTES)
-#define URD_LOG_BYTES     (8u << 20)                          /* default size of the log buffer */
+#define URD_LOG_BYTES     (512u << 10) /* stays in the second level cache: written there, read there */
 #define URD_LOG_SLACK     0x8000u /* mapped behind log_end: one record always fits in here */
 #define URD_CACHE_BASE    0x5e0040000000u                     /* in reach of a %gs-relative disp32 */
 #define URD_CACHE_BYTES   (128u << 20)                        /* sparse: only what is used is there */
