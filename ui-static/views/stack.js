@@ -11,6 +11,6 @@ export function stackView(app) {
       : part.rows.map((f) => html`<button class=${`frame ${f.depth === app.state.frame ? "current" : ""}`} data-frame=${f.depth}
           aria-current=${f.depth === app.state.frame} title=${f.moment ? `called at ${f.moment}` : ""} @click=${() => app.actions.frame(f.depth)}>
           <span aria-hidden="true">${f.depth === app.state.frame ? "▶" : " "}</span>
-          <span>${visible(f.function ?? f.pc)}<span class="args">(${visible(f.args ?? "")})</span></span> <span class="dim">${place(f)}</span></button>`)}
+          <span class="call" title=${visible(f.args ?? "")}>${visible(f.function ?? f.pc)}<span class="args">(${visible(f.args ?? "")})</span></span> <span class="dim place">${place(f)}</span></button>`)}
     </div></section>`;
 }
