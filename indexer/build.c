@@ -99,8 +99,7 @@ static urd_err *run_segment(struct build *b, struct job *j, struct urd_store_seg
     g->start = j->start;
     g->end = (struct urd_moment){s->event, 0};
     if (at_cut)
-        g->end.steps = urd_builder_steps(builder) - interval_start +
-                       (s->event == j->start.event ? j->start.steps : 0);
+        g->end.steps = urd_builder_steps(builder) - interval_start;
     __atomic_fetch_add(&b->summary->stepped, urd_runner_get_stats(r).steps, __ATOMIC_RELAXED);
     __atomic_fetch_add(&b->summary->unlogged, urd_runner_get_stats(r).unlogged, __ATOMIC_RELAXED);
     urd_runner_destroy(r);
@@ -238,9 +237,14 @@ static uint64_t segment_ms(struct build *b, uint64_t started)
 /** A REP instruction left in the middle: translated code never shows that state. */
 static bool is_in_rep(struct urd_task *t)
 {
-    uint8_t code[2] = {0};
-    urd_tracee_read(t->process.mem, t->regs.rip, code, 2);
-    return code[0] == 0xf3 || code[0] == 0xf2 || code[0] == 0x66 || code[0] == 0x67;
+    uint8_t code[6] = {0};
+    unsigned at = 0;
+    bool repeats = false;
+    urd_tracee_read(t->process.mem, t->regs.rip, code, sizeof code);
+    for (; at < 5 && (code[at] == 0xf3 || code[at] == 0xf2 || code[at] == 0x66 || code[at] == 0x67 ||
+                      (code[at] & 0xf0) == 0x40); at++)
+        repeats |= code[at] == 0xf3 || code[at] == 0xf2;
+    return repeats && ((code[at] >= 0xa4 && code[at] <= 0xa7) || (code[at] >= 0xaa && code[at] <= 0xaf));
 }
 
 struct leader {
@@ -338,15 +342,19 @@ static urd_err *resume_point(struct urd_store *store, uint32_t *ret_next, struct
 {
     sqlite3_stmt *q;
     sqlite3 *db = urd_store_db(store);
-    *ret = (struct urd_moment){0, 0};
+    struct urd_moment at = {0, 0};
     *ret_next = 0;
-    if (sqlite3_prepare_v2(db, "SELECT id, end_event, end_steps FROM segments ORDER BY id", -1, &q,
+    if (sqlite3_prepare_v2(db, "SELECT id, start_event, end_event, end_steps FROM segments ORDER BY id", -1, &q,
                            NULL) != SQLITE_OK)
         return urd_store_failed(db, "cannot read the index");
     while (sqlite3_step(q) == SQLITE_ROW && sqlite3_column_int64(q, 0) == *ret_next) {
-        *ret = (struct urd_moment){(uint64_t)sqlite3_column_int64(q, 1), (uint64_t)sqlite3_column_int64(q, 2)};
+        /* a segment that begins and ends in one interval counts its steps from its own start */
+        bool same = sqlite3_column_int64(q, 1) == sqlite3_column_int64(q, 2);
+        at.event = (uint64_t)sqlite3_column_int64(q, 2);
+        at.steps = (same ? at.steps : 0) + (uint64_t)sqlite3_column_int64(q, 3);
         ++*ret_next;
     }
+    *ret = at;
     sqlite3_finalize(q);
     URD_AUTO_FREE char *sql = urd_xprintf("DELETE FROM writes WHERE segment >= %u; DELETE FROM flow WHERE segment >= %u;"
                                           "DELETE FROM calls WHERE segment >= %u; DELETE FROM segments WHERE id >= %u;",
@@ -380,7 +388,7 @@ static bool is_complete(struct urd_store *store)
 static urd_err *build_segments(struct build *b)
 {
     struct leader l = {.b = b, .started = urd_now_ns()};
-    struct urd_moment from;
+    struct urd_moment from = {0, 0};
     URD_TRY(resume_point(b->store, &l.next_id, &from));
     URD_TRY(urd_session_open(b->trace, true, &l.s));
     urd_err *err = go_to(l.s, from);

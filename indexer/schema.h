@@ -7,7 +7,8 @@
  *          per-segment tables clocks are relative to segments.start_clock.
  *
  *   meta(key, value)         version; trace_events; complete (1 once everything below is there)
- *   segments                 what lies between two checkpoints. start and end are moments (event, steps). event_steps:
+ *   segments                 what lies between two checkpoints. start and end are moments (event, steps; steps
+ *                            count from the segment's own start while no event was passed). event_steps:
  *                            varints, for each event in (start_event, end_event] its relative clock less the one
  *                            before. blocks: the dictionary of blocks, see flow.h. stacks: the stack of each task
  *                            at the segment's start, see calls.h (filled in when the segments are joined)

@@ -65,6 +65,16 @@ urd_err *question_moment(struct answer *a, struct urd_moment *ret)
     const char *at = question_text(a, "at");
     if (!at || strcmp(at, "end") == 0)
         return engine_default_moment(a->engine, ret);
+    if (strcmp(at, "start") == 0) {
+        *ret = (struct urd_moment){1, 0};
+        return NULL;
+    }
+    if (at[0] == '@') { /* a clock, as a place on the timeline is */
+        URD_TRY(need_index(a->engine));
+        int64_t clock = strtoll(at + 1, NULL, 10), end = a->engine->index->end;
+        *ret = urd_index_moment(a->engine->index, clock < 0 ? 0 : clock > end ? end : clock);
+        return NULL;
+    }
     URD_TRY(urd_moment_parse(at, ret));
     if (ret->event > urd_trace_event_count(a->engine->trace))
         URD_WRONG("there is no event %llu; the trace ends with event %llu", (unsigned long long)ret->event,

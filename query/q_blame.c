@@ -206,7 +206,8 @@ urd_err *q_blame(struct answer *a)
     bool ascending = b.all && order && strcmp(order, "asc") == 0;
     int64_t until = x->end + 1;
     urd_err *err = NULL;
-    if (question_text(a, "at") && strcmp(question_text(a, "at"), "end") != 0)
+    bool whole = b.all && question_flag(a, "after"); /* the name is that of `at`, the history that of the run */
+    if (!whole && question_text(a, "at") && strcmp(question_text(a, "at"), "end") != 0)
         err = urd_index_clock(x, at, &until);
     if (ascending)
         b.now = urd_xrealloc(NULL, t.size);

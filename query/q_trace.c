@@ -31,7 +31,8 @@ urd_err *q_info(struct answer *a)
     json_t *s = a->summary, *argv = json_array();
     for (int k = 0; k < i->argc; k++)
         json_array_append_new(argv, json_text(i->argv[k], strlen(i->argv[k])));
-    const char *name = strrchr(e->directory, '/');
+    URD_AUTO_FREE char *real = realpath(e->directory, NULL); /* `latest` is a link */
+    const char *name = real ? strrchr(real, '/') : NULL;
     json_object_set_new(s, "name", json_string(name && name[1] ? name + 1 : e->directory));
     json_object_set_new(s, "directory", json_string(e->directory));
     json_object_set_new(s, "argv", argv);
@@ -287,24 +288,26 @@ static bool mark_line(void *data, int64_t clock, int32_t tid, uint32_t which)
     return true;
 }
 
-/** Lines of the moment's function that ran since its call began. */
-static urd_err *mark_in_call(struct source_counts *c, struct urd_moment m)
+/** Lines of the frame's function that ran since its call began. */
+static urd_err *mark_in_call(struct source_counts *c, struct urd_moment m, uint32_t space, int32_t tid, uint64_t pc)
 {
     struct urd_engine *e = c->e;
     int64_t clock;
     struct urd_call_stack stack;
-    struct urd_index_place place;
     URD_TRY(urd_index_clock(e->index, m, &clock));
-    URD_TRY(urd_index_place(e->index, clock, &place));
-    uint64_t *bias = urd_map_get(&c->bias_of, place.space);
-    if (!place.found || !bias)
+    uint64_t *bias = urd_map_get(&c->bias_of, space);
+    const struct urd_function *f = bias && pc ? urd_debuginfo_function_at(c->module, pc - (*bias - 1)) : NULL;
+    if (!f)
         return NULL;
-    URD_TRY(urd_index_stack(e->index, clock, place.tid, &stack));
-    int64_t since = stack.n ? stack.frames[stack.n - 1].entry : 0;
+    struct urd_index_place place = {.space = space};
+    URD_TRY(urd_index_stack(e->index, clock, tid, &stack));
+    int64_t since = 0; /* the innermost call of this function that is open */
+    for (uint32_t i = stack.n; i-- > 0 && !since;)
+        if (stack.frames[i].callee >= f->entry + *bias - 1 && stack.frames[i].callee < f->end + *bias - 1)
+            since = stack.frames[i].entry;
     free(stack.frames);
     if (clock - since > 2000000)
         since = clock - 2000000; /* enough to see, and soon done */
-    const struct urd_function *f = urd_debuginfo_function_at(c->module, place.pc - (*bias - 1));
     struct urd_index_pc *pcs = NULL;
     uint32_t n = 0, capacity = 0;
     for (size_t i = 0; f && i < c->n_lines; i++)
@@ -358,6 +361,9 @@ urd_err *q_source(struct answer *a)
     struct urd_moment m;
     URD_TRY(question_moment(a, &m));
     struct place_name here = {0}; /* where the moment's frame is */
+    uint32_t here_space = 0;
+    int32_t here_tid = 0;
+    uint64_t here_pc = 0;
     struct urd_session *s;
     struct frame_state f;
     URD_TRY(engine_seek(e, m, &s));
@@ -368,8 +374,12 @@ urd_err *q_source(struct answer *a)
         const struct urd_frame *frame = number < 0 ? frame_default(&f) : NULL;
         if (number >= 0)
             URD_TRY(frame_numbered(e, &f, m, (unsigned)number, &frame));
-        if (frame)
+        if (frame) {
             engine_name(e, t->space, m.event, frame->pc, frame->is_caller, &here);
+            here_space = t->space;
+            here_tid = t->tid;
+            here_pc = frame->pc - frame->is_caller;
+        }
         frame_close(&f);
     }
     if (!file && !here.file[0])
@@ -399,7 +409,7 @@ urd_err *q_source(struct answer *a)
         find_biases(&c);
         err = urd_index_counts(e->index, count_pc, &c);
         if (!err)
-            err = mark_in_call(&c, m);
+            err = mark_in_call(&c, m, here_space, here_tid, here_pc);
     }
     char *text;
     size_t size = 0;
@@ -410,6 +420,9 @@ urd_err *q_source(struct answer *a)
         err = source_rows(a, &c, text, size, c.n);
         free(text);
     }
+    struct stat source_st;
+    bool differs = stat(path, &source_st) == 0 && source_st.st_mtime > urd_trace_get_info(e->trace)->started_unix;
+    json_object_set_new(a->summary, "differs", json_boolean(differs)); /* changed since the recording */
     const char *name = strrchr(path, '/');
     json_object_set_new(a->summary, "file", json_string(name ? name + 1 : path));
     json_object_set_new(a->summary, "path", json_string(path));
