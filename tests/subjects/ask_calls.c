@@ -1,0 +1,65 @@
+/* Calls with arguments and results, recursion, function pointers, stacks, longjmp. */
+//$ build -O0
+//$ build -O2 -fno-inline -fno-ipa-cp -fno-ipa-sra -fno-optimize-sibling-calls -fno-ipa-ra -fno-ipa-icf
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static jmp_buf back;
+
+__attribute__((noinline)) int add(int a, int b)
+{
+    return a + b; //! adds
+    //? calls add => args.a[] 1 | 3 | 10; returned[] 3 | 6 | 15; caller[] main | main | apply
+    //? print add 'add({a}, {b})' => text[] add(1, 2) | add(3, 3) | add(10, 5)
+    //? print 'add$return' '{$return}' => text[] 3 | 6 | 15
+    //? print add '{a}' --if 'b == 3' => text[] 3
+    //? print add '{a:x} {nosuch}' => wrong nosuch
+    //? calls nosuch => wrong nosuch
+}
+
+__attribute__((noinline)) int factorial(int n)
+{
+    if (n < 2)
+        return 1;
+    return n * factorial(n - 1); //! recurses
+    //? calls factorial => rows 5; args.n[] 5 | 4 | 3 | 2 | 1; returned[] 120 | 24 | 6 | 2 | 1
+    //? print factorial 'n is {n}' => text[] n is 5 | n is 4 | n is 3 | n is 2 | n is 1
+}
+
+__attribute__((noinline)) int apply(int (*f)(int, int), int a)
+{
+    return f(a, 5); //! applies
+}
+
+__attribute__((noinline)) void deep(int n)
+{
+    if (!n)
+        longjmp(back, 1); //! jumps
+    deep(n - 1);
+    printf("never\n"); //! never
+    //? lines {never} => nothing
+    //? calls deep => rows 4
+    //? stack --at jumps#1 => row 1 function deep; row 4 function deep; row 5 function main
+}
+
+__attribute__((noinline)) void after(void)
+{
+    puts("after"); //! prints_after
+    //? stack --at prints_after#1 => row 1 function after; row 2 function main
+}
+
+int main(void)
+{
+    int sum = add(1, 2);
+    sum = add(sum, 3);
+    sum += apply(add, 10);
+    sum += factorial(5);
+    if (!setjmp(back))
+        deep(3);
+    after();
+    printf("%d\n", sum); //! prints
+    //? lines {prints} => rows 1; function main
+    //? lines {recurses} => function factorial
+    return 0;
+}
