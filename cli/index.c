@@ -59,7 +59,7 @@ urd_err *cli_index(int argc, char **argv, int *ret_status)
                 directory, (double)s.steps, (double)s.writes, (unsigned long long)s.segments,
                 (double)s.bytes / 1e6, s.wall_s, s.cpu_s, (unsigned long long)s.stepped);
     if (s.unlogged)
-        fprintf(stderr, "urd: warning: %llu scatter instructions ran whose writes are not in the index\n",
+        fprintf(stderr, "urd: warning: %llu stepped instructions wrote where it cannot be told: not in the index\n",
                 (unsigned long long)s.unlogged);
     *ret_status = 0;
     return NULL;

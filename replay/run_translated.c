@@ -274,14 +274,14 @@ static void emulate_cpuid(struct urd_runner *r, struct user_regs_struct *regs)
     regs->rip += 2;
 }
 
-static void give_stepped_write(struct urd_runner *r, struct urd_task *t, const struct urd_stepped *wrote)
+static void give_stepped_write(struct urd_runner *r, struct urd_task *t, uint64_t address, uint64_t size)
 {
     uint8_t bytes[4096 + 8];
-    for (uint64_t done = 0; done < wrote->size;) {
-        uint64_t n = wrote->size - done < 4096 ? wrote->size - done : 4096;
-        if (urd_tracee_read(t->process.mem, wrote->address + done, bytes, n) != n)
+    for (uint64_t done = 0; done < size;) {
+        uint64_t n = size - done < 4096 ? size - done : 4096;
+        if (urd_tracee_read(t->process.mem, address + done, bytes, n) != n)
             return;
-        r->sink.stepped_write(r->sink.data, t, wrote->address + done, n, bytes);
+        r->sink.stepped_write(r->sink.data, t, address + done, n, bytes);
         done += n;
     }
 }
@@ -299,7 +299,7 @@ static urd_err *step(struct urd_runner *r, struct urd_task *t, struct task_run *
     const struct user_regs_struct before = *regs;
     struct urd_stepped wrote = {0};
     if (r->probes & URD_PROBE_LOG)
-        urd_stepped_before(code, n, regs, &wrote);
+        urd_stepped_before(t->process.pid, code, n, regs, &wrote);
     const struct urd_block *block = NULL;
     struct urd_code_reader reader = {read_code, t};
     uint64_t pc = regs->rip;
@@ -337,8 +337,8 @@ static urd_err *step(struct urd_runner *r, struct urd_task *t, struct task_run *
         r->sink.single(r->sink.data, t, &tr->space->id, block);
     urd_stepped_after(&wrote, &before, regs);
     r->stats.unlogged += wrote.unknown;
-    if (wrote.size && r->sink.stepped_write)
-        give_stepped_write(r, t, &wrote);
+    for (unsigned i = 0; i < wrote.n && r->sink.stepped_write; i++)
+        give_stepped_write(r, t, wrote.ranges[i].address, wrote.ranges[i].size);
     return NULL;
 }
 

@@ -82,7 +82,7 @@ urd_err *urd_runner_seek(struct urd_runner *r, struct urd_moment to) URD_MUST_US
 
 struct urd_runner_stats {
     uint64_t stops, misses, steps, drains, smc;
-    uint64_t unlogged; /* stepped instructions that wrote where it cannot be told (scatters) */
+    uint64_t unlogged; /* stepped instructions that wrote where it cannot be told */
     struct urd_translate_stats translate;
 };
 struct urd_runner_stats urd_runner_get_stats(const struct urd_runner *r);
