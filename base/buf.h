@@ -20,7 +20,8 @@ struct urd_buf {
 
 void urd_buf_deinit(struct urd_buf *b);
 void urd_buf_grow(struct urd_buf *b, size_t extra);
-void urd_buf_printf(struct urd_buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void urd_buf_printf(struct urd_buf *b, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 static inline void urd_buf_reserve(struct urd_buf *b, size_t extra)
 {
@@ -156,7 +157,7 @@ char *urd_xprintf(const char *format, ...) __attribute__((format(printf, 1, 2)))
 #define URD_PUSH(array, count, capacity)                                                           \
     (*({                                                                                           \
         if ((count) == (capacity)) {                                                               \
-            (capacity) = (capacity) ? (capacity) * 2 : 16;                                         \
+            (capacity) = (capacity) ? (capacity)*2 : 16;                                           \
             (array) = urd_xrealloc((array), (size_t)(capacity) * sizeof *(array));                 \
         }                                                                                          \
         &(array)[(count)++];                                                                       \

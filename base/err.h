@@ -22,11 +22,11 @@ enum urd_err_kind {
 
 struct urd_err {
     enum urd_err_kind kind;
-    int sys_errno;         /* errno at the place of failure, 0 when there was none */
-    char *message;         /* what was being done and what went wrong */
-    char *hint;            /* what to do about it, or NULL */
-    int64_t offset;        /* of the wrong part within the question, -1 when unknown */
-    char *suggest;         /* nearest right spelling, or NULL */
+    int sys_errno;  /* errno at the place of failure, 0 when there was none */
+    char *message;  /* what was being done and what went wrong */
+    char *hint;     /* what to do about it, or NULL */
+    int64_t offset; /* of the wrong part within the question, -1 when unknown */
+    char *suggest;  /* nearest right spelling, or NULL */
     int n_hops;
     struct {
         const char *function, *file;

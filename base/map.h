@@ -12,8 +12,9 @@ struct urd_map {
     struct urd_map_slot {
         uint64_t key, value;
         uint8_t used; /* 0 empty, 1 used, 2 deleted */
-    } *slots;
-    size_t count, filled, capacity; /* capacity is a power of two or 0; filled counts deleted ones */
+    } * slots;
+    size_t count, filled,
+        capacity; /* capacity is a power of two or 0; filled counts deleted ones */
 };
 
 void urd_map_deinit(struct urd_map *m);

@@ -100,7 +100,8 @@ static void row_line(json_t *row)
 static void row_stack(json_t *row)
 {
     printf("#%-3lld ", number(row, "depth"));
-    printf("%s(%s)", *text(row, "function") ? text(row, "function") : text(row, "pc"), text(row, "args"));
+    printf("%s(%s)", *text(row, "function") ? text(row, "function") : text(row, "pc"),
+           text(row, "args"));
     if (*text(row, "file"))
         printf(" at %s:%lld", short_name(text(row, "file")), number(row, "line"));
     else if (*text(row, "module"))
@@ -166,7 +167,8 @@ static void row_any(json_t *row)
     const char *key;
     json_t *value;
     bool first = true;
-    json_object_foreach(row, key, value) {
+    json_object_foreach(row, key, value)
+    {
         if (!first)
             putchar('|');
         first = false;
@@ -184,7 +186,8 @@ static void row_any(json_t *row)
 /** A caret under the wrong part of what was asked. */
 static void show_caret(const urd_err *err, const char *question)
 {
-    if (!question || err->offset < 0 || (size_t)err->offset > strlen(question) || strchr(question, '\n'))
+    if (!question || err->offset < 0 || (size_t)err->offset > strlen(question) ||
+        strchr(question, '\n'))
         return;
     fprintf(stderr, "  %s\n  %*s^\n", question, (int)err->offset, "");
 }
@@ -233,33 +236,46 @@ struct shape {
     unsigned needed;       /* how many of them must be there */
     unsigned shown;        /* which one carries offsets of errors */
     void (*row)(json_t *);
-    bool rows_mean_found;  /* no rows: exit status 1 */
+    bool rows_mean_found; /* no rows: exit status 1 */
     bool summary_is_answer;
 };
 
 static urd_err *ask_shape(const struct shape *s, int argc, char **argv, int *ret_status)
 {
     struct asking g = {0};
-    const char *at = NULL, *limit = NULL, *condition = NULL, *frame = NULL, *from = NULL, *kind = NULL, *name = NULL, *size = NULL;
+    const char *at = NULL, *limit = NULL, *condition = NULL, *frame = NULL, *from = NULL,
+               *kind = NULL, *name = NULL, *size = NULL;
     const char *order = NULL;
     bool all = false, fast = false;
     int left;
-    URD_TRY(cli_options(argc, argv, (struct cli_option[]){
-        {"-t", "--trace", &g.trace, NULL}, {"--at", NULL, &at, NULL}, {"--limit", "-n", &limit, NULL},
-        {"--if", NULL, &condition, NULL}, {"--frame", NULL, &frame, NULL}, {"--all", NULL, NULL, &all},
-        {"--json", NULL, NULL, &g.json}, {"--from", NULL, &from, NULL}, {"--kind", NULL, &kind, NULL},
-        {"--name", NULL, &name, NULL}, {"--size", NULL, &size, NULL}, {"--fast", NULL, NULL, &fast},
-        {"--order", NULL, &order, NULL}, {0}}, s->usage, &left));
+    URD_TRY(cli_options(argc, argv,
+                        (struct cli_option[]){{"-t", "--trace", &g.trace, NULL},
+                                              {"--at", NULL, &at, NULL},
+                                              {"--limit", "-n", &limit, NULL},
+                                              {"--if", NULL, &condition, NULL},
+                                              {"--frame", NULL, &frame, NULL},
+                                              {"--all", NULL, NULL, &all},
+                                              {"--json", NULL, NULL, &g.json},
+                                              {"--from", NULL, &from, NULL},
+                                              {"--kind", NULL, &kind, NULL},
+                                              {"--name", NULL, &name, NULL},
+                                              {"--size", NULL, &size, NULL},
+                                              {"--fast", NULL, NULL, &fast},
+                                              {"--order", NULL, &order, NULL},
+                                              {0}},
+                        s->usage, &left));
     if ((unsigned)left < s->needed || left > 3 || (left > 0 && !s->fields[left - 1]))
-        return urd_err_hint(URD_ERROR(URD_ERR_QUESTION, "%s wants %s arguments", s->q, (unsigned)left < s->needed ? "more" : "fewer"),
+        return urd_err_hint(URD_ERROR(URD_ERR_QUESTION, "%s wants %s arguments", s->q,
+                                      (unsigned)left < s->needed ? "more" : "fewer"),
                             "%s", s->usage);
     json_t *question = json_pack("{s:s}", "q", s->q);
     for (int i = 0; i < left; i++)
         json_object_set_new(question, s->fields[i], json_string(argv[1 + i]));
     const struct {
         const char *field, *value;
-    } options[] = {{"at", at}, {"limit", limit}, {"if", condition}, {"frame", frame}, {"from", from},
-                   {"kind", kind}, {"name", name}, {"size", size}, {"order", order}};
+    } options[] = {{"at", at},       {"limit", limit}, {"if", condition},
+                   {"frame", frame}, {"from", from},   {"kind", kind},
+                   {"name", name},   {"size", size},   {"order", order}};
     for (unsigned i = 0; i < sizeof options / sizeof *options; i++)
         if (options[i].value)
             json_object_set_new(question, options[i].field, json_string(options[i].value));
@@ -304,27 +320,44 @@ static urd_err *ask_shape(const struct shape *s, int argc, char **argv, int *ret
         return ask_shape(&(struct shape){__VA_ARGS__}, argc, argv, ret_status);                    \
     }
 
-SHAPE_VERB(blame, "blame", "urd blame [-t TRACE] EXPR [--at MOMENT] [--all] [--frame N] [--limit N] [--json]", {"expr"}, 1, 0, row_blame, true)
-SHAPE_VERB(print, "print", "urd print [-t TRACE] LOCATION 'text {expr} {expr:x}' [--if EXPR] [--limit N] [--json]", {"location", "text"}, 2, 1, row_print, true)
-SHAPE_VERB(calls, "calls", "urd calls [-t TRACE] FUNCTION [--limit N] [--fast] [--json]", {"function"}, 1, 0, row_call, true)
-SHAPE_VERB(lines, "lines", "urd lines [-t TRACE] FILE:LINE [--limit N] [--json]", {"location"}, 1, 0, row_line, true)
-SHAPE_VERB(stack, "stack", "urd stack [-t TRACE] [--at MOMENT] [--json]", {"at"}, 0, 0, row_stack, true)
-SHAPE_VERB(mem, "mem", "urd mem [-t TRACE] ADDRESS|EXPR [SIZE] [--at MOMENT] [--json]", {"address", "size"}, 1, 0, row_mem, true)
-SHAPE_VERB(reg, "reg", "urd reg [-t TRACE] [--at MOMENT] [--frame N] [--json]", {"at"}, 0, 0, row_reg, true)
-SHAPE_VERB(values, "values", "urd values [-t TRACE] [--at MOMENT] [--frame N] [--json]", {"at"}, 0, 0, row_value, true)
-SHAPE_VERB(source, "source", "urd source [-t TRACE] [FILE] [--at MOMENT] [--json]", {"file"}, 0, 0, row_source, true)
-SHAPE_VERB(sql, "sql", "urd sql [-t TRACE] 'SELECT ...' [--limit N] [--json]", {"sql"}, 1, 0, row_any, false)
-SHAPE_VERB(events, "events", "urd events [-t TRACE] [--from N] [--kind KIND] [--name SYSCALL] [--limit N] [--json]", {"from"}, 0, 0, row_event, true)
-SHAPE_VERB(outputs, "outputs", "urd outputs [-t TRACE] [--limit N] [--json]", {0}, 0, 0, row_output, true)
+SHAPE_VERB(blame, "blame",
+           "urd blame [-t TRACE] EXPR [--at MOMENT] [--all] [--frame N] [--limit N] [--json]",
+           {"expr"}, 1, 0, row_blame, true)
+SHAPE_VERB(print, "print",
+           "urd print [-t TRACE] LOCATION 'text {expr} {expr:x}' [--if EXPR] [--limit N] [--json]",
+           {"location", "text"}, 2, 1, row_print, true)
+SHAPE_VERB(calls, "calls", "urd calls [-t TRACE] FUNCTION [--limit N] [--fast] [--json]",
+           {"function"}, 1, 0, row_call, true)
+SHAPE_VERB(lines, "lines", "urd lines [-t TRACE] FILE:LINE [--limit N] [--json]", {"location"}, 1,
+           0, row_line, true)
+SHAPE_VERB(stack, "stack", "urd stack [-t TRACE] [--at MOMENT] [--json]", {"at"}, 0, 0, row_stack,
+           true)
+SHAPE_VERB(mem, "mem", "urd mem [-t TRACE] ADDRESS|EXPR [SIZE] [--at MOMENT] [--json]",
+           {"address", "size"}, 1, 0, row_mem, true)
+SHAPE_VERB(reg, "reg", "urd reg [-t TRACE] [--at MOMENT] [--frame N] [--json]", {"at"}, 0, 0,
+           row_reg, true)
+SHAPE_VERB(values, "values", "urd values [-t TRACE] [--at MOMENT] [--frame N] [--json]", {"at"}, 0,
+           0, row_value, true)
+SHAPE_VERB(source, "source", "urd source [-t TRACE] [FILE] [--at MOMENT] [--json]", {"file"}, 0, 0,
+           row_source, true)
+SHAPE_VERB(sql, "sql", "urd sql [-t TRACE] 'SELECT ...' [--limit N] [--json]", {"sql"}, 1, 0,
+           row_any, false)
+SHAPE_VERB(events, "events",
+           "urd events [-t TRACE] [--from N] [--kind KIND] [--name SYSCALL] [--limit N] [--json]",
+           {"from"}, 0, 0, row_event, true)
+SHAPE_VERB(outputs, "outputs", "urd outputs [-t TRACE] [--limit N] [--json]", {0}, 0, 0, row_output,
+           true)
 
 static void row_disassembly(json_t *row)
 {
-    printf("%s %s  %-40s", json_is_true(json_object_get(row, "current")) ? "=>" : "  ", text(row, "pc"), text(row, "text"));
+    printf("%s %s  %-40s", json_is_true(json_object_get(row, "current")) ? "=>" : "  ",
+           text(row, "pc"), text(row, "text"));
     print_place(row);
     putchar('\n');
 }
 
-SHAPE_VERB(disassemble, "disassemble", "urd disassemble [-t TRACE] [--at MOMENT] [--json]", {"at"}, 0, 0, row_disassembly, true)
+SHAPE_VERB(disassemble, "disassemble", "urd disassemble [-t TRACE] [--at MOMENT] [--json]", {"at"},
+           0, 0, row_disassembly, true)
 
 urd_err *cli_eval(int argc, char **argv, int *ret_status)
 {
@@ -332,8 +365,13 @@ urd_err *cli_eval(int argc, char **argv, int *ret_status)
     struct asking g = {0};
     const char *at = NULL, *frame = NULL;
     int left;
-    URD_TRY(cli_options(argc, argv, (struct cli_option[]){{"-t", "--trace", &g.trace, NULL}, {"--at", NULL, &at, NULL},
-        {"--frame", NULL, &frame, NULL}, {"--json", NULL, NULL, &g.json}, {0}}, usage, &left));
+    URD_TRY(cli_options(argc, argv,
+                        (struct cli_option[]){{"-t", "--trace", &g.trace, NULL},
+                                              {"--at", NULL, &at, NULL},
+                                              {"--frame", NULL, &frame, NULL},
+                                              {"--json", NULL, NULL, &g.json},
+                                              {0}},
+                        usage, &left));
     if (left != 1)
         return urd_err_hint(URD_ERROR(URD_ERR_QUESTION, "eval wants one expression"), "%s", usage);
     URD_TRY(open_engine(&g));
@@ -357,7 +395,10 @@ urd_err *cli_info(int argc, char **argv, int *ret_status)
 {
     struct asking g = {0};
     int left;
-    URD_TRY(cli_options(argc, argv, (struct cli_option[]){{"-t", "--trace", &g.trace, NULL}, {"--json", NULL, NULL, &g.json}, {0}},
+    URD_TRY(cli_options(argc, argv,
+                        (struct cli_option[]){{"-t", "--trace", &g.trace, NULL},
+                                              {"--json", NULL, NULL, &g.json},
+                                              {0}},
                         "urd info [-t TRACE] [--json]", &left));
     if (left > 0 && !g.trace)
         g.trace = argv[1];
@@ -372,11 +413,14 @@ urd_err *cli_info(int argc, char **argv, int *ret_status)
         time_t started = (time_t)number(s, "started");
         char when[64];
         strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", localtime(&started));
-        printf("trace     %s\nprogram   %s\nin        %s\nrecorded  %s on %s (%s, %s), core %lld, %.3f s\n"
+        printf("trace     %s\nprogram   %s\nin        %s\nrecorded  %s on %s (%s, %s), core %lld, "
+               "%.3f s\n"
                "events    %lld, tasks %lld, files %lld, %.1f MB\nindexed   %s\n",
-               text(s, "directory"), argv_text, text(s, "cwd"), when, text(s, "host"), text(s, "kernel"), text(s, "cpu"),
-               number(s, "core"), (double)number(s, "time_ns") / 1e9, number(s, "events"), number(s, "tasks"), number(s, "files"),
-               (double)number(s, "bytes") / 1e6, json_is_true(json_object_get(s, "indexed")) ? "yes" : "no: urd index");
+               text(s, "directory"), argv_text, text(s, "cwd"), when, text(s, "host"),
+               text(s, "kernel"), text(s, "cpu"), number(s, "core"),
+               (double)number(s, "time_ns") / 1e9, number(s, "events"), number(s, "tasks"),
+               number(s, "files"), (double)number(s, "bytes") / 1e6,
+               json_is_true(json_object_get(s, "indexed")) ? "yes" : "no: urd index");
         free(argv_text);
         json_t *finding = json_object_get(s, "finding");
         if (json_is_object(finding))
@@ -428,7 +472,8 @@ static bool batch_line(struct asking *g, const char *line, size_t size)
     urd_err *err = NULL;
     json_t *rows = json_array(), *summary = NULL;
     if (!json_is_object(question))
-        err = urd_err_at(URD_ERROR(URD_ERR_QUESTION, "the line is no JSON object: %s", je.text), je.position, NULL);
+        err = urd_err_at(URD_ERROR(URD_ERR_QUESTION, "the line is no JSON object: %s", je.text),
+                         je.position, NULL);
     else
         err = urd_query_ask(g->engine, question, keep_row, rows, &summary);
     json_object_set_new(out, "question", question ? question : json_stringn_nocheck(line, size));
@@ -453,8 +498,12 @@ urd_err *cli_batch(int argc, char **argv, int *ret_status)
 {
     struct asking g = {0};
     int left;
-    const char *usage = "urd batch [-t TRACE] FILE   (- for standard input; one JSON question a line)";
-    URD_TRY(cli_options(argc, argv, (struct cli_option[]){{"-t", "--trace", &g.trace, NULL}, {"--json", NULL, NULL, &g.json}, {0}},
+    const char *usage =
+        "urd batch [-t TRACE] FILE   (- for standard input; one JSON question a line)";
+    URD_TRY(cli_options(argc, argv,
+                        (struct cli_option[]){{"-t", "--trace", &g.trace, NULL},
+                                              {"--json", NULL, NULL, &g.json},
+                                              {0}},
                         usage, &left));
     if (left != 1)
         return urd_err_hint(URD_ERROR(URD_ERR_QUESTION, "batch wants one file"), "%s", usage);

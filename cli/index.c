@@ -7,8 +7,8 @@
 
 static void show_progress(void *data, uint64_t done, uint64_t total, uint64_t steps)
 {
-    fprintf(stderr, "\rurd: indexed %3.0f%%, %.3g instructions", 100.0 * (double)done / (double)total,
-            (double)steps);
+    fprintf(stderr, "\rurd: indexed %3.0f%%, %.3g instructions",
+            100.0 * (double)done / (double)total, (double)steps);
 }
 
 static void close_trace(struct urd_trace **t)
@@ -22,22 +22,26 @@ urd_err *cli_index(int argc, char **argv, int *ret_status)
     const char *name = NULL, *jobs = NULL, *segment_ms = NULL;
     bool json = false, no_cuts = false;
     int left;
-    URD_TRY(cli_options(argc, argv, (struct cli_option[]){{"-t", "--trace", &name, NULL},
-                                                          {"-j", "--jobs", &jobs, NULL},
-                                                          {"--segment-ms", NULL, &segment_ms, NULL},
-                                                          {"--no-cuts", NULL, NULL, &no_cuts},
-                                                          {"--json", NULL, NULL, &json},
-                                                          {0}}, usage, &left));
+    URD_TRY(cli_options(argc, argv,
+                        (struct cli_option[]){{"-t", "--trace", &name, NULL},
+                                              {"-j", "--jobs", &jobs, NULL},
+                                              {"--segment-ms", NULL, &segment_ms, NULL},
+                                              {"--no-cuts", NULL, NULL, &no_cuts},
+                                              {"--json", NULL, NULL, &json},
+                                              {0}},
+                        usage, &left));
     if (left > 0 && !name)
         name = argv[1];
     if (jobs && (atoi(jobs) < 1 || atoi(jobs) > 64))
-        return urd_err_hint(URD_ERROR(URD_ERR_QUESTION, "-j wants a number from 1 to 64"), "%s", usage);
+        return urd_err_hint(URD_ERROR(URD_ERR_QUESTION, "-j wants a number from 1 to 64"), "%s",
+                            usage);
     URD_AUTO_FREE char *directory = NULL;
     URD_TRY(urd_trace_find(name, &directory));
     URD_CLEANUP(close_trace) struct urd_trace *trace = NULL;
     URD_TRY(urd_trace_open(directory, &trace));
     bool terminal = isatty(2);
-    struct urd_index_options o = {.workers = jobs ? (unsigned)atoi(jobs) : 0, .no_cuts = no_cuts,
+    struct urd_index_options o = {.workers = jobs ? (unsigned)atoi(jobs) : 0,
+                                  .no_cuts = no_cuts,
                                   .segment_ms = segment_ms ? (unsigned)atoi(segment_ms) : 0,
                                   .progress = terminal ? show_progress : NULL};
     struct urd_index_summary s;
@@ -47,19 +51,23 @@ urd_err *cli_index(int argc, char **argv, int *ret_status)
     URD_TRY(err);
     if (json)
         printf("{\"indexed\": true, \"was_there\": %s, \"instructions\": %llu, \"writes\": %llu, "
-               "\"segments\": %llu, \"stepped\": %llu, \"bytes\": %llu, \"wall_s\": %.3f, \"cpu_s\": %.3f}\n",
-               s.was_there ? "true" : "false", (unsigned long long)s.steps, (unsigned long long)s.writes,
-               (unsigned long long)s.segments, (unsigned long long)s.stepped, (unsigned long long)s.bytes,
-               s.wall_s, s.cpu_s);
+               "\"segments\": %llu, \"stepped\": %llu, \"bytes\": %llu, \"wall_s\": %.3f, "
+               "\"cpu_s\": %.3f}\n",
+               s.was_there ? "true" : "false", (unsigned long long)s.steps,
+               (unsigned long long)s.writes, (unsigned long long)s.segments,
+               (unsigned long long)s.stepped, (unsigned long long)s.bytes, s.wall_s, s.cpu_s);
     else if (s.was_there)
         fprintf(stderr, "urd: %s is indexed already\n", directory);
     else
-        fprintf(stderr, "urd: indexed %s: %.4g instructions, %.4g writes in %llu segments, %.1f MB, %.2f s "
-                        "(%.2f s CPU), %llu instructions stepped\n",
+        fprintf(stderr,
+                "urd: indexed %s: %.4g instructions, %.4g writes in %llu segments, %.1f MB, %.2f s "
+                "(%.2f s CPU), %llu instructions stepped\n",
                 directory, (double)s.steps, (double)s.writes, (unsigned long long)s.segments,
                 (double)s.bytes / 1e6, s.wall_s, s.cpu_s, (unsigned long long)s.stepped);
     if (s.unlogged)
-        fprintf(stderr, "urd: warning: %llu stepped instructions wrote where it cannot be told: not in the index\n",
+        fprintf(stderr,
+                "urd: warning: %llu stepped instructions wrote where it cannot be told: not in the "
+                "index\n",
                 (unsigned long long)s.unlogged);
     *ret_status = 0;
     return NULL;

@@ -28,9 +28,11 @@ static void print_trace(const char *home, const char *name, bool json)
         json_t *argv = json_array();
         for (int k = 0; k < i->argc; k++)
             json_array_append_new(argv, json_string(i->argv[k]));
-        json_t *row = json_pack("{s:s, s:s, s:o, s:I, s:I, s:I, s:b}", "name", name, "directory", directory, "argv", argv,
-                                "events", (json_int_t)urd_trace_event_count(t), "bytes", (json_int_t)urd_trace_bytes(t),
-                                "started", (json_int_t)i->started_unix, "torn", urd_trace_torn(t) != NULL);
+        json_t *row =
+            json_pack("{s:s, s:s, s:o, s:I, s:I, s:I, s:b}", "name", name, "directory", directory,
+                      "argv", argv, "events", (json_int_t)urd_trace_event_count(t), "bytes",
+                      (json_int_t)urd_trace_bytes(t), "started", (json_int_t)i->started_unix,
+                      "torn", urd_trace_torn(t) != NULL);
         json_dumpf(row, stdout, JSON_COMPACT);
         putchar('\n');
         json_decref(row);
@@ -38,8 +40,8 @@ static void print_trace(const char *home, const char *name, bool json)
         char when[64];
         time_t started = (time_t)i->started_unix;
         strftime(when, sizeof when, "%Y-%m-%d %H:%M", localtime(&started));
-        printf("%-24s %s %9llu events %8.1f MB ", name, when, (unsigned long long)urd_trace_event_count(t),
-               (double)urd_trace_bytes(t) / 1e6);
+        printf("%-24s %s %9llu events %8.1f MB ", name, when,
+               (unsigned long long)urd_trace_event_count(t), (double)urd_trace_bytes(t) / 1e6);
         for (int k = 0; k < i->argc && k < 8; k++)
             printf(" %s", i->argv[k]);
         printf("%s\n", urd_trace_torn(t) ? "  (cut off)" : "");
@@ -51,7 +53,8 @@ urd_err *cli_ls(int argc, char **argv, int *ret_status)
 {
     bool json = false;
     int left;
-    URD_TRY(cli_options(argc, argv, (struct cli_option[]){{"--json", NULL, NULL, &json}, {0}}, "urd ls [--json]", &left));
+    URD_TRY(cli_options(argc, argv, (struct cli_option[]){{"--json", NULL, NULL, &json}, {0}},
+                        "urd ls [--json]", &left));
     URD_AUTO_FREE char *home = urd_trace_home();
     struct dirent **names;
     int n = scandir(home, &names, NULL, alphasort);

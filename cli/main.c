@@ -25,9 +25,11 @@ static void usage(FILE *f)
     fprintf(f, "urd: record a program once, then ask anything about the run\n\n");
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
         fprintf(f, "  urd %-11s %-46s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].summary);
-    fprintf(f, "\nA moment is EVENT:STEPS, for example 1042:318. -t names a trace: a directory, or a name\n"
-               "under $URD_HOME; without it the latest one is asked. --json prints JSON.\n"
-               "Exit status: 0 answered, 1 nothing found, 2 the question is wrong, 3 urd failed.\n");
+    fprintf(f,
+            "\nA moment is EVENT:STEPS, for example 1042:318. -t names a trace: a directory, or a "
+            "name\n"
+            "under $URD_HOME; without it the latest one is asked. --json prints JSON.\n"
+            "Exit status: 0 answered, 1 nothing found, 2 the question is wrong, 3 urd failed.\n");
 }
 
 static const struct urd_verb *find_verb(const char *name)

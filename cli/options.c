@@ -19,20 +19,22 @@ urd_err *cli_options(int argc, char **argv, const struct cli_option *options, co
                          (argv[i][1] == '-' || !strchr("0123456789", argv[i][1]));
         const struct cli_option *o = is_option ? find(options, argv[i]) : NULL;
         char shorter[3] = {argv[i][0], argv[i][0] ? argv[i][1] : 0};
-        const struct cli_option *attached = is_option && !o && argv[i][1] != '-' ? find(options, shorter) : NULL;
+        const struct cli_option *attached =
+            is_option && !o && argv[i][1] != '-' ? find(options, shorter) : NULL;
         if (is_option && strcmp(argv[i], "--") == 0) {
             ended = true;
         } else if (attached && attached->text) { /* -j2 */
             *attached->text = argv[i] + 2;
         } else if (is_option && !o) {
-            return urd_err_hint(URD_ERROR(URD_ERR_QUESTION, "unknown option '%s'", argv[i]), "%s", usage);
+            return urd_err_hint(URD_ERROR(URD_ERR_QUESTION, "unknown option '%s'", argv[i]), "%s",
+                                usage);
         } else if (!o) {
             argv[1 + left++] = argv[i];
         } else if (o->flag) {
             *o->flag = true;
         } else if (i + 1 >= argc) {
-            return urd_err_hint(URD_ERROR(URD_ERR_QUESTION, "'%s' needs an argument", argv[i]), "%s",
-                                usage);
+            return urd_err_hint(URD_ERROR(URD_ERR_QUESTION, "'%s' needs an argument", argv[i]),
+                                "%s", usage);
         } else {
             *o->text = argv[++i];
         }

@@ -37,12 +37,14 @@ urd_err *cli_replay(int argc, char **argv, int *ret_status)
     const char *name = NULL, *to = NULL;
     bool json = false, quiet = false, translated = false;
     int left;
-    URD_TRY(cli_options(argc, argv, (struct cli_option[]){{"-t", "--trace", &name, NULL},
-                                                          {"--to", NULL, &to, NULL},
-                                                          {"--json", NULL, NULL, &json},
-                                                          {"-q", "--quiet", NULL, &quiet},
-                                                          {"--translated", NULL, NULL, &translated},
-                                                          {0}}, usage, &left));
+    URD_TRY(cli_options(argc, argv,
+                        (struct cli_option[]){{"-t", "--trace", &name, NULL},
+                                              {"--to", NULL, &to, NULL},
+                                              {"--json", NULL, NULL, &json},
+                                              {"-q", "--quiet", NULL, &quiet},
+                                              {"--translated", NULL, NULL, &translated},
+                                              {0}},
+                        usage, &left));
     if (left > 0 && !name)
         name = argv[1];
     URD_AUTO_FREE char *directory = NULL;
@@ -53,7 +55,8 @@ urd_err *cli_replay(int argc, char **argv, int *ret_status)
     if (to)
         URD_TRY(urd_moment_parse(to, &moment));
     if (moment.event > urd_trace_event_count(trace))
-        URD_WRONG("there is no event %llu; the trace ends with event %llu", (unsigned long long)moment.event,
+        URD_WRONG("there is no event %llu; the trace ends with event %llu",
+                  (unsigned long long)moment.event,
                   (unsigned long long)urd_trace_event_count(trace));
     URD_CLEANUP(close_session) struct urd_session *s = NULL;
     URD_TRY(urd_session_open(trace, true, &s));
@@ -76,11 +79,13 @@ urd_err *cli_replay(int argc, char **argv, int *ret_status)
     const char *torn = urd_trace_torn(trace);
     bool whole = !torn && !s->next;
     if (json)
-        printf("{\"events\": %llu, \"matched\": true, \"whole\": %s, \"checksums\": %llu, \"status\": %d}\n",
+        printf("{\"events\": %llu, \"matched\": true, \"whole\": %s, \"checksums\": %llu, "
+               "\"status\": %d}\n",
                (unsigned long long)s->event, whole ? "true" : "false",
                (unsigned long long)s->checksums_compared, status);
     else if (!quiet)
-        fprintf(stderr, "urd: replayed %llu events, all registers equal, %llu memory checksums equal\n",
+        fprintf(stderr,
+                "urd: replayed %llu events, all registers equal, %llu memory checksums equal\n",
                 (unsigned long long)s->event, (unsigned long long)s->checksums_compared);
     if (torn)
         fprintf(stderr, "urd: %s; up to there it matched\n", torn);

@@ -41,8 +41,10 @@ urd_err *cli_serve(int argc, char **argv, int *ret_status)
     const char *usage = "urd serve [-t TRACE] [--port N]";
     const char *name = NULL, *port = "8600";
     int left;
-    URD_TRY(cli_options(argc, argv, (struct cli_option[]){{"-t", "--trace", &name, NULL}, {"--port", "-p", &port, NULL}, {0}},
-                        usage, &left));
+    URD_TRY(cli_options(
+        argc, argv,
+        (struct cli_option[]){{"-t", "--trace", &name, NULL}, {"--port", "-p", &port, NULL}, {0}},
+        usage, &left));
     if (left > 0 && !name)
         name = argv[1];
     char *end;
@@ -52,6 +54,10 @@ urd_err *cli_serve(int argc, char **argv, int *ret_status)
     URD_AUTO_FREE char *directory = NULL;
     URD_AUTO_FREE char *ui = find_ui();
     URD_TRY(urd_trace_find(name, &directory));
-    return urd_server_run(&(struct urd_server_options){.port = (int)number, .trace_directory = directory, .ui_directory = ui,
-                                                       .engines = 2, .listening = on_listening, .data = directory});
+    return urd_server_run(&(struct urd_server_options){.port = (int)number,
+                                                       .trace_directory = directory,
+                                                       .ui_directory = ui,
+                                                       .engines = 2,
+                                                       .listening = on_listening,
+                                                       .data = directory});
 }

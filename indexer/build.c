@@ -86,7 +86,8 @@ static urd_err *run_segment(struct build *b, struct job *j, struct urd_store_seg
             bool by_code = s->next->kind == URD_EVENT_SIGNAL || s->next->kind == URD_EVENT_INSN ||
                            s->next->kind == URD_EVENT_EXIT;
             if ((end == URD_RUN_SIGNAL) != by_code)
-                err = urd_session_diverged(s, urd_session_running(s), "it stopped for another reason");
+                err = urd_session_diverged(s, urd_session_running(s),
+                                           "it stopped for another reason");
         }
         if (!err)
             urd_builder_event(builder, s, s->next);
@@ -241,10 +242,12 @@ static bool is_in_rep(struct urd_task *t)
     unsigned at = 0;
     bool repeats = false;
     urd_tracee_read(t->process.mem, t->regs.rip, code, sizeof code);
-    for (; at < 5 && (code[at] == 0xf3 || code[at] == 0xf2 || code[at] == 0x66 || code[at] == 0x67 ||
-                      (code[at] & 0xf0) == 0x40); at++)
+    for (; at < 5 && (code[at] == 0xf3 || code[at] == 0xf2 || code[at] == 0x66 ||
+                      code[at] == 0x67 || (code[at] & 0xf0) == 0x40);
+         at++)
         repeats |= code[at] == 0xf3 || code[at] == 0xf2;
-    return repeats && ((code[at] >= 0xa4 && code[at] <= 0xa7) || (code[at] >= 0xaa && code[at] <= 0xaf));
+    return repeats &&
+           ((code[at] >= 0xa4 && code[at] <= 0xa7) || (code[at] >= 0xaa && code[at] <= 0xaf));
 }
 
 struct leader {
@@ -344,8 +347,9 @@ static urd_err *resume_point(struct urd_store *store, uint32_t *ret_next, struct
     sqlite3 *db = urd_store_db(store);
     struct urd_moment at = {0, 0};
     *ret_next = 0;
-    if (sqlite3_prepare_v2(db, "SELECT id, start_event, end_event, end_steps FROM segments ORDER BY id", -1, &q,
-                           NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(db,
+                           "SELECT id, start_event, end_event, end_steps FROM segments ORDER BY id",
+                           -1, &q, NULL) != SQLITE_OK)
         return urd_store_failed(db, "cannot read the index");
     while (sqlite3_step(q) == SQLITE_ROW && sqlite3_column_int64(q, 0) == *ret_next) {
         /* a segment that begins and ends in one interval counts its steps from its own start */
@@ -356,9 +360,10 @@ static urd_err *resume_point(struct urd_store *store, uint32_t *ret_next, struct
     }
     *ret = at;
     sqlite3_finalize(q);
-    URD_AUTO_FREE char *sql = urd_xprintf("DELETE FROM writes WHERE segment >= %u; DELETE FROM flow WHERE segment >= %u;"
-                                          "DELETE FROM calls WHERE segment >= %u; DELETE FROM segments WHERE id >= %u;",
-                                          *ret_next, *ret_next, *ret_next, *ret_next);
+    URD_AUTO_FREE char *sql =
+        urd_xprintf("DELETE FROM writes WHERE segment >= %u; DELETE FROM flow WHERE segment >= %u;"
+                    "DELETE FROM calls WHERE segment >= %u; DELETE FROM segments WHERE id >= %u;",
+                    *ret_next, *ret_next, *ret_next, *ret_next);
     return urd_store_exec(store, sql);
 }
 
@@ -378,8 +383,8 @@ static bool is_complete(struct urd_store *store)
 {
     sqlite3_stmt *q;
     bool complete = false;
-    if (sqlite3_prepare_v2(urd_store_db(store), "SELECT value FROM meta WHERE key='complete'", -1, &q,
-                           NULL) == SQLITE_OK)
+    if (sqlite3_prepare_v2(urd_store_db(store), "SELECT value FROM meta WHERE key='complete'", -1,
+                           &q, NULL) == SQLITE_OK)
         complete = sqlite3_step(q) == SQLITE_ROW && sqlite3_column_int(q, 0) == 1;
     sqlite3_finalize(q);
     return complete;

@@ -12,7 +12,7 @@ struct block_info {
     const struct urd_slot *slots;
     uint16_t n_slots;
     uint8_t n_insns, end, flags;
-    uint64_t function; /* start of the symbol that holds it, 0 when unknown */
+    uint64_t function;  /* start of the symbol that holds it, 0 when unknown */
     uint64_t last_insn; /* pc of its last instruction */
     const uint8_t *lengths;
 };
@@ -28,8 +28,8 @@ struct task_state {
     struct urd_call_stack stack;
     struct unmatched *unmatched;
     uint32_t n_unmatched, cap_unmatched;
-    uint8_t pending;  /* end kind of the last block: what the next one's pc means */
-    uint32_t last;    /* dense id of the last block */
+    uint8_t pending;                 /* end kind of the last block: what the next one's pc means */
+    uint32_t last;                   /* dense id of the last block */
     uint64_t return_slot, return_pc; /* of the pending call */
 };
 
@@ -66,7 +66,8 @@ struct urd_builder {
     struct task_state *current; /* whose flow row is open, or NULL */
     uint32_t current_space;
     uint64_t row_first;
-    struct urd_buf stack, irregular, event_steps, data, cover; /* stack, irregular: of the open row */
+    struct urd_buf stack, irregular, event_steps, data,
+        cover; /* stack, irregular: of the open row */
     uint32_t row_unmatched;
     int64_t last_event_clock;
     struct callee *callees;
@@ -82,7 +83,8 @@ struct urd_builder {
 static urd_err *keep_page_row(void *data, const struct urd_page_row *row)
 {
     struct urd_store_segment *g = data;
-    struct urd_store_write w = {.space = row->space, .page = row->page, .first = row->first, .n = row->n};
+    struct urd_store_write w = {
+        .space = row->space, .page = row->page, .first = row->first, .n = row->n};
     memcpy(w.words, row->words, 64);
     w.data = urd_store_keep(g, row->data, row->size);
     URD_PUSH(g->writes, g->n_write_rows, g->cap_write_rows) = w;
@@ -150,10 +152,12 @@ static struct task_state *task_state(struct urd_builder *b, int32_t tid)
             return &b->tasks[i];
     if (b->n_tasks == b->cap_tasks && b->current) { /* current points into the array */
         uint32_t at = (uint32_t)(b->current - b->tasks);
-        URD_PUSH(b->tasks, b->n_tasks, b->cap_tasks) = (struct task_state){.tid = tid, .last = URD_FLOW_NONE};
+        URD_PUSH(b->tasks, b->n_tasks, b->cap_tasks) =
+            (struct task_state){.tid = tid, .last = URD_FLOW_NONE};
         b->current = &b->tasks[at];
     } else {
-        URD_PUSH(b->tasks, b->n_tasks, b->cap_tasks) = (struct task_state){.tid = tid, .last = URD_FLOW_NONE};
+        URD_PUSH(b->tasks, b->n_tasks, b->cap_tasks) =
+            (struct task_state){.tid = tid, .last = URD_FLOW_NONE};
     }
     return &b->tasks[b->n_tasks - 1];
 }
@@ -166,8 +170,10 @@ static void close_row(struct urd_builder *b)
     }
     for (uint32_t i = 0; i < b->flow.n_used; i++)
         b->dictionary[b->flow.used[i]].count += b->flow.next[b->flow.used[i]].times;
-    struct urd_store_flow f = {.tid = b->current->tid, .space = b->current_space,
-                               .blocks = b->flow.n_blocks, .first = b->row_first,
+    struct urd_store_flow f = {.tid = b->current->tid,
+                               .space = b->current_space,
+                               .blocks = b->flow.n_blocks,
+                               .first = b->row_first,
                                .steps = (uint64_t)b->clock - b->row_first};
     urd_flow_finish(&b->flow, &b->data, &b->cover);
     f.data = urd_store_keep(b->out, b->data.data, b->data.size);
@@ -258,8 +264,12 @@ static void find_function(struct urd_builder *b, struct urd_task *t, struct bloc
 
 static uint32_t new_block(struct urd_builder *b, struct urd_task *t, const struct urd_block *block)
 {
-    struct block_info info = {.pc = block->pc, .slots = block->slots, .n_slots = block->n_slots,
-                              .n_insns = block->n_insns, .end = block->end, .last_insn = block->pc};
+    struct block_info info = {.pc = block->pc,
+                              .slots = block->slots,
+                              .n_slots = block->n_slots,
+                              .n_insns = block->n_insns,
+                              .end = block->end,
+                              .last_insn = block->pc};
     struct urd_flow_block d = {.pc = block->pc, .n_insns = block->n_insns, .end = block->end};
     for (unsigned i = 0; i < block->n_insns; i++) {
         d.lengths[i] = block->insn_lengths[i];
@@ -297,7 +307,8 @@ static uint32_t dense_of(struct urd_builder *b, struct urd_task *t, const struct
         c->n = n;
     }
     if (!c->dense[id]) {
-        uint32_t dense = new_block(b, t, block ? block : urd_translate_block_by_id(code->translator, id));
+        uint32_t dense =
+            new_block(b, t, block ? block : urd_translate_block_by_id(code->translator, id));
         b->codes[code->serial].dense[id] = dense + 1;
         return dense;
     }
@@ -310,7 +321,8 @@ static struct callee *callee_of(struct urd_builder *b, uint32_t space, uint64_t 
 {
     uint64_t *slot = urd_map_put(&b->callee_index, entry ^ (uint64_t)space << 48);
     if (!*slot) {
-        URD_PUSH(b->callees, b->n_callees, b->cap_callees) = (struct callee){.space = space, .entry = entry};
+        URD_PUSH(b->callees, b->n_callees, b->cap_callees) =
+            (struct callee){.space = space, .entry = entry};
         *slot = b->n_callees;
     }
     return &b->callees[*slot - 1];
@@ -321,8 +333,11 @@ static void flush_callee(struct urd_builder *b, struct callee *c)
     if (!c->n)
         return;
     urd_blob_pack(c->raw.data, c->raw.size, &b->data);
-    URD_PUSH(b->out->calls, b->out->n_calls, b->out->cap_calls) = (struct urd_store_calls){
-        .space = c->space, .n = c->n, .entry = c->entry, .data = urd_store_keep(b->out, b->data.data, b->data.size)};
+    URD_PUSH(b->out->calls, b->out->n_calls, b->out->cap_calls) =
+        (struct urd_store_calls){.space = c->space,
+                                 .n = c->n,
+                                 .entry = c->entry,
+                                 .data = urd_store_keep(b->out, b->data.data, b->data.size)};
     c->n = 0;
     c->last = 0;
     c->raw.size = 0;
@@ -349,7 +364,8 @@ static void add_unmatched(struct task_state *ts, uint64_t sp, int64_t clock)
 }
 
 /** The block after one that called or jumped has come: it is the callee, or a tail call. */
-static void after_transfer(struct urd_builder *b, struct task_state *ts, uint8_t pending, uint32_t dense)
+static void after_transfer(struct urd_builder *b, struct task_state *ts, uint8_t pending,
+                           uint32_t dense)
 {
     const struct block_info *to = &b->blocks[dense], *from = &b->blocks[ts->last];
     struct urd_call_stack *s = &ts->stack;
@@ -359,8 +375,10 @@ static void after_transfer(struct urd_builder *b, struct task_state *ts, uint8_t
             urd_buf_varint(&b->irregular, b->flow.n_blocks);
             urd_buf_varint(&b->irregular, dropped);
         }
-        urd_calls_push(s, (struct urd_call_frame){.callee = to->pc, .return_pc = ts->return_pc,
-                                                  .sp = ts->return_slot, .site = from->last_insn,
+        urd_calls_push(s, (struct urd_call_frame){.callee = to->pc,
+                                                  .return_pc = ts->return_pc,
+                                                  .sp = ts->return_slot,
+                                                  .site = from->last_insn,
                                                   .entry = b->clock});
         return;
     }
@@ -377,8 +395,11 @@ static void after_transfer(struct urd_builder *b, struct task_state *ts, uint8_t
         top->entry = b->clock;
         return;
     }
-    urd_calls_push(s, (struct urd_call_frame){.callee = to->pc, .return_pc = top->return_pc, .sp = top->sp,
-                                              .site = from->last_insn, .entry = b->clock,
+    urd_calls_push(s, (struct urd_call_frame){.callee = to->pc,
+                                              .return_pc = top->return_pc,
+                                              .sp = top->sp,
+                                              .site = from->last_insn,
+                                              .entry = b->clock,
                                               .inherited = top->inherited});
 }
 
@@ -396,7 +417,8 @@ static uint64_t padded(uint64_t size)
 }
 
 /** A REP store: its bytes are in the log, or in the process's memory. */
-static const uint8_t *rep_slot(struct urd_builder *b, struct urd_task *t, const uint8_t *p, int64_t clock)
+static const uint8_t *rep_slot(struct urd_builder *b, struct urd_task *t, const uint8_t *p,
+                               int64_t clock)
 {
     uint64_t address, bytes;
     memcpy(&address, p, 8);
@@ -440,8 +462,9 @@ static const uint8_t *cond_slot(struct urd_builder *b, struct urd_task *t, const
     return p + padded(slot->size);
 }
 
-static inline const uint8_t *do_slot(struct urd_builder *b, struct urd_task *t, struct task_state *ts,
-                                     const uint8_t *p, const struct urd_slot *slot, int64_t clock)
+static inline const uint8_t *do_slot(struct urd_builder *b, struct urd_task *t,
+                                     struct task_state *ts, const uint8_t *p,
+                                     const struct urd_slot *slot, int64_t clock)
 {
     uint64_t address;
     switch (slot->kind) {
@@ -484,15 +507,16 @@ static inline bool is_transfer(unsigned end)
            end == URD_END_JUMP_INDIRECT;
 }
 
-static void on_records(void *data, struct urd_task *t, const struct urd_code *code, const uint8_t *log,
-                       size_t bytes)
+static void on_records(void *data, struct urd_task *t, const struct urd_code *code,
+                       const uint8_t *log, size_t bytes)
 {
     struct urd_builder *b = data;
     struct task_state *ts = begin_records(b, t);
     const uint8_t *p = log, *end = log + bytes;
     const uint32_t *dense_ids = code->serial < b->n_codes ? b->codes[code->serial].dense : NULL;
     uint32_t n_ids = code->serial < b->n_codes ? b->codes[code->serial].n : 0;
-    int64_t clock = b->clock; /* kept here: stores to the columns make the compiler reload what is in b */
+    int64_t clock =
+        b->clock; /* kept here: stores to the columns make the compiler reload what is in b */
     uint8_t pending = ts->pending;
     const struct block_info *blocks = b->blocks;
     while (p < end) {
@@ -620,10 +644,12 @@ static void add_kernel_write(struct urd_builder *b, const struct urd_event *e, u
         else if (w->address < sp)
             skip = sp - w->address < w->size ? sp - w->address : w->size;
     }
-    urd_writes_add(b->writes, space, (uint64_t)b->clock, w->address + skip, w->size - skip, w->data + skip, event);
+    urd_writes_add(b->writes, space, (uint64_t)b->clock, w->address + skip, w->size - skip,
+                   w->data + skip, event);
 }
 
-void urd_builder_event(struct urd_builder *b, const struct urd_session *s, const struct urd_event *e)
+void urd_builder_event(struct urd_builder *b, const struct urd_session *s,
+                       const struct urd_event *e)
 {
     urd_buf_varint(&b->event_steps, (uint64_t)(b->clock - b->last_event_clock));
     b->last_event_clock = b->clock;
@@ -637,8 +663,11 @@ void urd_builder_event(struct urd_builder *b, const struct urd_session *s, const
         uint64_t restorer = 0;
         if (e->n_writes && e->writes[0].size >= 8)
             memcpy(&restorer, e->writes[0].data, 8);
-        urd_calls_push(&ts->stack, (struct urd_call_frame){.callee = e->after.rip, .return_pc = restorer,
-                                                           .sp = e->after.rsp, .site = e->before.rip, .signal = true,
+        urd_calls_push(&ts->stack, (struct urd_call_frame){.callee = e->after.rip,
+                                                           .return_pc = restorer,
+                                                           .sp = e->after.rsp,
+                                                           .site = e->before.rip,
+                                                           .signal = true,
                                                            .entry = b->clock});
         ts->pending = URD_END_FALL;
         close_row(b); /* the next row begins with the handler's frame: readers see no call for it */
@@ -648,8 +677,8 @@ void urd_builder_event(struct urd_builder *b, const struct urd_session *s, const
     for (uint32_t i = 0; t && i < e->n_map_ops; i++)
         if (e->map_ops[i].prot & 4 || e->map_ops[i].kind == URD_MAP_UNMAP)
             forget_image(b, t->space);
-    bool makes_space = e->kind == URD_EVENT_EXEC ||
-                       (e->kind == URD_EVENT_START && !(e->flags & URD_EVENT_VFORK));
+    bool makes_space =
+        e->kind == URD_EVENT_EXEC || (e->kind == URD_EVENT_START && !(e->flags & URD_EVENT_VFORK));
     uint32_t space = makes_space ? s->n_spaces + 1 : t ? t->space : 0;
     if (!space && e->kind == URD_EVENT_START)
         space = urd_session_task((struct urd_session *)s, e->other_tid)->space;

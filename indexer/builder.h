@@ -19,7 +19,8 @@ struct urd_builder *urd_builder_create(struct urd_trace *trace, struct urd_store
 void urd_builder_destroy(struct urd_builder *b);
 struct urd_sink urd_builder_sink(struct urd_builder *b);
 /** Before event e is applied: its writes, its mappings, and what it does to stacks. */
-void urd_builder_event(struct urd_builder *b, const struct urd_session *s, const struct urd_event *e);
+void urd_builder_event(struct urd_builder *b, const struct urd_session *s,
+                       const struct urd_event *e);
 /** The segment ends. Everything that is buffered goes to the store segment. */
 urd_err *urd_builder_finish(struct urd_builder *b) URD_MUST_USE;
 uint64_t urd_builder_steps(const struct urd_builder *b);

@@ -35,12 +35,14 @@ uint32_t urd_calls_drop_dead(struct urd_call_stack *s, uint64_t sp, int64_t cloc
                              urd_call_fn done, void *data)
 {
     uint32_t dropped = 0;
-    for (; s->n && s->frames[s->n - 1].sp <= sp && sp - s->frames[s->n - 1].sp < URD_CALLS_NEAR; dropped++)
+    for (; s->n && s->frames[s->n - 1].sp <= sp && sp - s->frames[s->n - 1].sp < URD_CALLS_NEAR;
+         dropped++)
         end_frame(s, clock, tid, true, done, data);
     return dropped;
 }
 
-void urd_calls_abandon(struct urd_call_stack *s, int64_t clock, int32_t tid, urd_call_fn done, void *data)
+void urd_calls_abandon(struct urd_call_stack *s, int64_t clock, int32_t tid, urd_call_fn done,
+                       void *data)
 {
     while (s->n)
         end_frame(s, clock, tid, true, done, data);

@@ -53,7 +53,8 @@ bool urd_calls_return(struct urd_call_stack *s, uint64_t sp, int64_t clock, int3
 uint32_t urd_calls_drop_dead(struct urd_call_stack *s, uint64_t sp, int64_t clock, int32_t tid,
                              urd_call_fn done, void *data);
 /** All frames end here (exec, exit). */
-void urd_calls_abandon(struct urd_call_stack *s, int64_t clock, int32_t tid, urd_call_fn done, void *data);
+void urd_calls_abandon(struct urd_call_stack *s, int64_t clock, int32_t tid, urd_call_fn done,
+                       void *data);
 
 void urd_calls_stack_encode(const struct urd_call_stack *s, struct urd_buf *out);
 /** Append the frames of an encoded stack, entry clocks plus `base`. */

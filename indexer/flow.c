@@ -85,7 +85,8 @@ static int by_number(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-void urd_flow_finish(struct urd_flow_encoder *f, struct urd_buf *ret_data, struct urd_buf *ret_cover)
+void urd_flow_finish(struct urd_flow_encoder *f, struct urd_buf *ret_data,
+                     struct urd_buf *ret_cover)
 {
     size_t symbols = (f->n_blocks + 3) / 4;
     struct urd_buf raw = {0};
@@ -118,8 +119,12 @@ urd_err *urd_flow_decoder_init(struct urd_flow_decoder *d, const void *data, siz
         free(memory);
         URD_FAIL("a row of control flow in the index is damaged");
     }
-    *d = (struct urd_flow_decoder){.memory = memory, .symbols = at, .escapes = in, .last = URD_FLOW_NONE,
-                                   .left = n_blocks, .n_dense = n_dense};
+    *d = (struct urd_flow_decoder){.memory = memory,
+                                   .symbols = at,
+                                   .escapes = in,
+                                   .last = URD_FLOW_NONE,
+                                   .left = n_blocks,
+                                   .n_dense = n_dense};
     d->next = urd_xrealloc(NULL, (n_dense + 1) * sizeof *d->next);
     memset(d->next, 0xff, (n_dense + 1) * sizeof *d->next);
     return NULL;
@@ -179,7 +184,8 @@ urd_err *urd_flow_cover(const void *cover, size_t size, uint32_t n_dense, uint32
     return NULL;
 }
 
-void urd_flow_dictionary_encode(const struct urd_flow_block *blocks, uint32_t n, struct urd_buf *out)
+void urd_flow_dictionary_encode(const struct urd_flow_block *blocks, uint32_t n,
+                                struct urd_buf *out)
 {
     struct urd_buf raw = {0};
     uint64_t last = 0;

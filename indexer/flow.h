@@ -40,12 +40,13 @@ struct urd_flow_block {
 struct urd_flow_encoder {
     struct urd_flow_successors {
         uint32_t a, b, epoch, times;
-    } *next; /* by dense id */
+    } * next; /* by dense id */
     uint32_t n_next, cap_next;
     uint32_t epoch, last, n_blocks;
     uint32_t *used; /* dense ids in this row */
     uint32_t n_used, cap_used;
-    uint8_t *symbols; /* URD_FLOW_CHUNK / 4 bytes, zero where nothing is yet: symbol i belongs to block i */
+    uint8_t *
+        symbols; /* URD_FLOW_CHUNK / 4 bytes, zero where nothing is yet: symbol i belongs to block i */
     struct urd_buf escapes;
 };
 
@@ -54,7 +55,8 @@ void urd_flow_deinit(struct urd_flow_encoder *f);
 /** The entry of a block that has none in this row yet. */
 struct urd_flow_successors *urd_flow_first_time(struct urd_flow_encoder *f, uint32_t dense);
 /** Blobs for the row; the encoder begins anew with urd_flow_begin. */
-void urd_flow_finish(struct urd_flow_encoder *f, struct urd_buf *ret_data, struct urd_buf *ret_cover);
+void urd_flow_finish(struct urd_flow_encoder *f, struct urd_buf *ret_data,
+                     struct urd_buf *ret_cover);
 
 static inline struct urd_flow_successors *urd_flow_touch(struct urd_flow_encoder *f, uint32_t dense)
 {
@@ -97,7 +99,7 @@ struct urd_flow_decoder {
     uint32_t n_symbols, at, last, left;
     struct {
         uint32_t a, b;
-    } *next;
+    } * next;
     uint32_t n_dense;
 };
 urd_err *urd_flow_decoder_init(struct urd_flow_decoder *d, const void *data, size_t size,
@@ -107,13 +109,16 @@ void urd_flow_decoder_deinit(struct urd_flow_decoder *d);
 bool urd_flow_next(struct urd_flow_decoder *d, uint32_t *ret_dense, uint32_t *ret_partial);
 
 /** How often each block ran, added to counts (n_dense of them). */
-urd_err *urd_flow_cover(const void *cover, size_t size, uint32_t n_dense, uint32_t *counts) URD_MUST_USE;
+urd_err *urd_flow_cover(const void *cover, size_t size, uint32_t n_dense,
+                        uint32_t *counts) URD_MUST_USE;
 
-void urd_flow_dictionary_encode(const struct urd_flow_block *blocks, uint32_t n, struct urd_buf *out);
+void urd_flow_dictionary_encode(const struct urd_flow_block *blocks, uint32_t n,
+                                struct urd_buf *out);
 urd_err *urd_flow_dictionary_decode(const void *data, size_t size, struct urd_flow_block **ret,
                                     uint32_t *ret_n) URD_MUST_USE;
 
 /** zstd with the raw size before it, as all blobs of the index have it. */
 void urd_blob_pack(const void *data, size_t size, struct urd_buf *out);
-urd_err *urd_blob_unpack(const void *data, size_t size, uint8_t **ret, size_t *ret_size) URD_MUST_USE;
+urd_err *urd_blob_unpack(const void *data, size_t size, uint8_t **ret,
+                         size_t *ret_size) URD_MUST_USE;
 #endif

@@ -10,8 +10,8 @@
 #include "trace/trace.h"
 
 struct urd_index_options {
-    unsigned workers; /* 0: one for each core */
-    bool no_cuts;     /* segments begin at events only */
+    unsigned workers;    /* 0: one for each core */
+    bool no_cuts;        /* segments begin at events only */
     unsigned segment_ms; /* native time of a segment; 0: chosen */
     /** done and total are events; may be NULL. */
     void (*progress)(void *data, uint64_t done, uint64_t total, uint64_t steps);
@@ -19,7 +19,7 @@ struct urd_index_options {
 };
 
 struct urd_index_summary {
-    bool was_there;       /* nothing had to be done */
+    bool was_there; /* nothing had to be done */
     uint64_t segments, steps, writes, bytes, stepped, unlogged;
     double wall_s, cpu_s; /* of the tool and of its replays */
 };

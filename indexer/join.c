@@ -56,7 +56,6 @@ static void apply_unmatched(struct join *j, struct urd_call_stack *s, uint64_t s
         urd_calls_return(s, sp, clock, tid, done, j);
 }
 
-
 static void copy_stack(struct urd_call_stack *to, const struct urd_call_stack *from)
 {
     to->n = 0;
@@ -68,7 +67,8 @@ static void copy_stack(struct urd_call_stack *to, const struct urd_call_stack *f
 }
 
 /** The joins blob of one segment: stacks at its start go to *ret_stacks, stacks at its end into j. */
-static urd_err *join_stacks(struct join *j, const void *data, size_t size, struct urd_buf *ret_stacks)
+static urd_err *join_stacks(struct join *j, const void *data, size_t size,
+                            struct urd_buf *ret_stacks)
 {
     uint8_t *raw;
     size_t raw_size;
@@ -77,7 +77,8 @@ static urd_err *join_stacks(struct join *j, const void *data, size_t size, struc
     uint64_t n = urd_cursor_varint(&in);
     struct urd_buf stacks = {0};
     uint32_t n_starts = 0, cap_starts = 0;
-    struct joined_task *starts = NULL; /* stacks at the segment's start, for children that inherit */
+    struct joined_task *starts =
+        NULL; /* stacks at the segment's start, for children that inherit */
     for (uint64_t i = 0; i < n && in.ok; i++) {
         int32_t tid = (int32_t)urd_cursor_varint(&in), inherits = (int32_t)urd_cursor_varint(&in);
         uint64_t after = urd_cursor_varint(&in), n_unmatched = urd_cursor_varint(&in);
@@ -130,10 +131,10 @@ static urd_err *event_clocks(struct join *j, const void *data, size_t size)
 static urd_err *join_segments(struct join *j)
 {
     sqlite3_stmt *q, *put;
-    if (sqlite3_prepare_v2(j->db, "SELECT id, steps, event_steps, joins FROM segments ORDER BY id", -1, &q,
-                           NULL) != SQLITE_OK ||
-        sqlite3_prepare_v2(j->db, "UPDATE segments SET start_clock = ?, stacks = ? WHERE id = ?", -1, &put,
-                           NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(j->db, "SELECT id, steps, event_steps, joins FROM segments ORDER BY id",
+                           -1, &q, NULL) != SQLITE_OK ||
+        sqlite3_prepare_v2(j->db, "UPDATE segments SET start_clock = ?, stacks = ? WHERE id = ?",
+                           -1, &put, NULL) != SQLITE_OK)
         return urd_store_failed(j->db, "cannot read the index");
     urd_err *err = NULL;
     struct urd_buf stacks = {0};
@@ -141,7 +142,8 @@ static urd_err *join_segments(struct join *j)
     while (!err && sqlite3_step(q) == SQLITE_ROW) {
         err = event_clocks(j, sqlite3_column_blob(q, 2), (size_t)sqlite3_column_bytes(q, 2));
         if (!err)
-            err = join_stacks(j, sqlite3_column_blob(q, 3), (size_t)sqlite3_column_bytes(q, 3), &stacks);
+            err = join_stacks(j, sqlite3_column_blob(q, 3), (size_t)sqlite3_column_bytes(q, 3),
+                              &stacks);
         if (err)
             break;
         sqlite3_bind_int64(put, 1, j->base);
@@ -205,8 +207,8 @@ static urd_err *run(struct rows *r, sqlite3_stmt *q)
 static urd_err *end_mapping(struct rows *r, uint32_t i, uint64_t event)
 {
     struct live_mapping *m = &r->maps[i];
-    const int64_t numbers[] = {m->space, (int64_t)m->start, (int64_t)(m->end - m->start), m->prot,
-                               m->shared, m->file, (int64_t)m->file_offset};
+    const int64_t numbers[] = {m->space,  (int64_t)m->start, (int64_t)(m->end - m->start), m->prot,
+                               m->shared, m->file,           (int64_t)m->file_offset};
     bind_all(r->mapping, numbers, 7);
     sqlite3_bind_text(r->mapping, 8, m->name, -1, SQLITE_TRANSIENT);
     sqlite3_bind_int64(r->mapping, 9, (int64_t)m->from_event);
@@ -223,8 +225,8 @@ static void add_mapping(struct rows *r, struct live_mapping m, const char *name)
 }
 
 /** [start, end) of a space is unmapped or changes: what was there ends, its rest begins anew as it was. */
-static urd_err *cut_mappings(struct rows *r, uint32_t space, uint64_t start, uint64_t end, uint64_t event,
-                             int new_prot)
+static urd_err *cut_mappings(struct rows *r, uint32_t space, uint64_t start, uint64_t end,
+                             uint64_t event, int new_prot)
 {
     for (uint32_t i = 0; i < r->n_maps;) {
         struct live_mapping m = r->maps[i];
@@ -274,14 +276,21 @@ static urd_err *map_op(struct rows *r, uint32_t space, const struct urd_map_op *
         return NULL;
     }
     URD_TRY(cut_mappings(r, space, op->start, end, event, -1));
-    add_mapping(r, (struct live_mapping){.space = space, .start = op->start, .end = end,
-                                         .file_offset = op->kind == URD_MAP_MAP ? op->offset : 0,
-                                         .from_event = event, .file = op->file, .prot = op->prot,
-                                         .shared = op->shared}, op->name);
+    add_mapping(r,
+                (struct live_mapping){.space = space,
+                                      .start = op->start,
+                                      .end = end,
+                                      .file_offset = op->kind == URD_MAP_MAP ? op->offset : 0,
+                                      .from_event = event,
+                                      .file = op->file,
+                                      .prot = op->prot,
+                                      .shared = op->shared},
+                op->name);
     return NULL;
 }
 
-static urd_err *new_space(struct rows *r, const struct urd_event *e, uint32_t parent, const char *path)
+static urd_err *new_space(struct rows *r, const struct urd_event *e, uint32_t parent,
+                          const char *path)
 {
     const int64_t numbers[] = {++r->n_spaces, e->pid, parent, (int64_t)e->number,
                                event_clock(r->j, e->number)};
@@ -304,7 +313,8 @@ static urd_err *name_task(struct rows *r, const struct urd_event *e)
 {
     URD_AUTO_FREE char *path = strdup(e->text);
     const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
-    URD_AUTO_FREE char *sql = sqlite3_mprintf("UPDATE tasks SET name = %Q WHERE tid = %d", name, e->tid);
+    URD_AUTO_FREE char *sql =
+        sqlite3_mprintf("UPDATE tasks SET name = %Q WHERE tid = %d", name, e->tid);
     char *copy = strdup(sql);
     sqlite3_free(sql);
     sql = copy;
@@ -350,9 +360,20 @@ static urd_err *end_task(struct rows *r, const struct urd_event *e)
 static urd_err *put_event(struct rows *r, const struct urd_event *e, uint32_t space)
 {
     int64_t result = (int64_t)e->after.rax;
-    const int64_t numbers[] = {(int64_t)e->number, event_clock(r->j, e->number), e->kind, e->flags, e->pid,
-                               e->tid, space, e->syscall, result, e->signal, e->status, e->other_tid,
-                               (int64_t)e->time_ns, (int64_t)e->before.rip};
+    const int64_t numbers[] = {(int64_t)e->number,
+                               event_clock(r->j, e->number),
+                               e->kind,
+                               e->flags,
+                               e->pid,
+                               e->tid,
+                               space,
+                               e->syscall,
+                               result,
+                               e->signal,
+                               e->status,
+                               e->other_tid,
+                               (int64_t)e->time_ns,
+                               (int64_t)e->before.rip};
     bind_all(r->event, numbers, 14);
     sqlite3_bind_text(r->event, 15, e->text, -1, SQLITE_TRANSIENT);
     const uint64_t args[6] = {e->before.rdi, e->before.rsi, e->before.rdx,
@@ -363,8 +384,10 @@ static urd_err *put_event(struct rows *r, const struct urd_event *e, uint32_t sp
         sqlite3_bind_null(r->event, 16);
     URD_TRY(run(r, r->event));
     if (e->output) {
-        bind_all(r->output, (const int64_t[]){(int64_t)e->number, event_clock(r->j, e->number), e->output,
-                                              e->pid, e->tid}, 5);
+        bind_all(r->output,
+                 (const int64_t[]){(int64_t)e->number, event_clock(r->j, e->number), e->output,
+                                   e->pid, e->tid},
+                 5);
         sqlite3_bind_blob(r->output, 6, e->output_data, (int)e->output_size, SQLITE_TRANSIENT);
         URD_TRY(run(r, r->output));
     }
@@ -427,7 +450,8 @@ static urd_err *make_rows(struct join *j)
 static urd_err *put_cross_calls(struct join *j)
 {
     sqlite3_stmt *put;
-    if (sqlite3_prepare_v2(j->db, "INSERT INTO calls VALUES(?,?,-1,1,?)", -1, &put, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(j->db, "INSERT INTO calls VALUES(?,?,-1,1,?)", -1, &put, NULL) !=
+        SQLITE_OK)
         return urd_store_failed(j->db, "cannot write the index");
     for (uint32_t i = 0; i < j->n_tasks; i++) /* what is still open when the trace ends */
         urd_calls_abandon(&j->tasks[i].stack, j->base, j->tasks[i].tid, cross_done, j);
@@ -460,8 +484,11 @@ static urd_err *put_cross_calls(struct join *j)
 static urd_err *space_cross_calls(struct join *j)
 {
     sqlite3_stmt *q;
-    if (sqlite3_prepare_v2(j->db, "SELECT space FROM events WHERE tid = ? AND clock >= ? AND space > 0 ORDER BY "
-                                  "number LIMIT 1", -1, &q, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(
+            j->db,
+            "SELECT space FROM events WHERE tid = ? AND clock >= ? AND space > 0 ORDER BY "
+            "number LIMIT 1",
+            -1, &q, NULL) != SQLITE_OK)
         return urd_store_failed(j->db, "cannot read the index");
     for (uint32_t i = 0; i < j->n_cross; i++) {
         sqlite3_bind_int64(q, 1, j->cross[i].call.tid);
@@ -477,8 +504,9 @@ static urd_err *space_cross_calls(struct join *j)
 static urd_err *join_all(struct join *j)
 {
     URD_TRY(urd_store_exec(j->store, "BEGIN"));
-    URD_TRY(urd_store_exec(j->store, "DELETE FROM events; DELETE FROM outputs; DELETE FROM mappings;"
-                                     "DELETE FROM spaces; DELETE FROM tasks; DELETE FROM calls WHERE segment = -1;"));
+    URD_TRY(urd_store_exec(
+        j->store, "DELETE FROM events; DELETE FROM outputs; DELETE FROM mappings;"
+                  "DELETE FROM spaces; DELETE FROM tasks; DELETE FROM calls WHERE segment = -1;"));
     URD_TRY(join_segments(j));
     URD_TRY(make_rows(j));
     URD_TRY(urd_store_exec(j->store, URD_INDEX_INDEXES));
@@ -486,10 +514,11 @@ static urd_err *join_all(struct join *j)
         urd_calls_abandon(&j->tasks[i].stack, j->base, j->tasks[i].tid, cross_done, j);
     URD_TRY(space_cross_calls(j));
     URD_TRY(put_cross_calls(j));
-    URD_AUTO_FREE char *sql = urd_xprintf(
-        "INSERT OR REPLACE INTO meta VALUES('complete', 1), ('steps', %lld), ('trace_events', %llu); COMMIT;"
-        "PRAGMA wal_checkpoint(TRUNCATE);",
-        (long long)j->base, (unsigned long long)urd_trace_event_count(j->trace));
+    URD_AUTO_FREE char *sql =
+        urd_xprintf("INSERT OR REPLACE INTO meta VALUES('complete', 1), ('steps', %lld), "
+                    "('trace_events', %llu); COMMIT;"
+                    "PRAGMA wal_checkpoint(TRUNCATE);",
+                    (long long)j->base, (unsigned long long)urd_trace_event_count(j->trace));
     return urd_store_exec(j->store, sql);
 }
 

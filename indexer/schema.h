@@ -30,7 +30,8 @@
     "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value);"                                \
     "CREATE TABLE IF NOT EXISTS segments(id INTEGER PRIMARY KEY, start_event INTEGER,"             \
     " start_steps INTEGER, end_event INTEGER, end_steps INTEGER, steps INTEGER,"                   \
-    " start_clock INTEGER, n_writes INTEGER, event_steps BLOB, blocks BLOB, stacks BLOB, joins BLOB);" \
+    " start_clock INTEGER, n_writes INTEGER, event_steps BLOB, blocks BLOB, stacks BLOB, joins "   \
+    "BLOB);"                                                                                       \
     "CREATE TABLE IF NOT EXISTS writes(space INTEGER, page INTEGER, segment INTEGER,"              \
     " first INTEGER, n INTEGER, words BLOB, data BLOB);"                                           \
     "CREATE TABLE IF NOT EXISTS flow(segment INTEGER, chunk INTEGER, tid INTEGER, space INTEGER,"  \
@@ -46,8 +47,10 @@
     " args BLOB);"                                                                                 \
     "CREATE TABLE IF NOT EXISTS outputs(event INTEGER PRIMARY KEY, clock INTEGER, fd INTEGER,"     \
     " pid INTEGER, tid INTEGER, data BLOB);"                                                       \
-    "CREATE TABLE IF NOT EXISTS mappings(space INTEGER, start INTEGER, size INTEGER, prot INTEGER," \
-    " shared INTEGER, file INTEGER, file_offset INTEGER, name TEXT, from_event INTEGER, to_event INTEGER);" \
+    "CREATE TABLE IF NOT EXISTS mappings(space INTEGER, start INTEGER, size INTEGER, prot "        \
+    "INTEGER,"                                                                                     \
+    " shared INTEGER, file INTEGER, file_offset INTEGER, name TEXT, from_event INTEGER, to_event " \
+    "INTEGER);"                                                                                    \
     "CREATE TABLE IF NOT EXISTS tasks(tid INTEGER PRIMARY KEY, pid INTEGER, parent INTEGER,"       \
     " name TEXT, start_event INTEGER, end_event INTEGER, status INTEGER);"
 

@@ -47,10 +47,12 @@ static urd_err *check_version(struct urd_store *s)
     sqlite3_stmt *q;
     URD_TRY(prepare(s, "SELECT value FROM meta WHERE key = 'version'", &q));
     urd_err *err = NULL;
-    if (sqlite3_step(q) == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(q, 0), URD_INDEX_VERSION))
-        err = urd_err_hint(URD_ERROR(URD_ERR_FAILED, "the index is of version %s, this urd makes %s",
-                                     sqlite3_column_text(q, 0), URD_INDEX_VERSION),
-                           "remove index.urd from the trace's directory and index again");
+    if (sqlite3_step(q) == SQLITE_ROW &&
+        strcmp((const char *)sqlite3_column_text(q, 0), URD_INDEX_VERSION))
+        err =
+            urd_err_hint(URD_ERROR(URD_ERR_FAILED, "the index is of version %s, this urd makes %s",
+                                   sqlite3_column_text(q, 0), URD_INDEX_VERSION),
+                         "remove index.urd from the trace's directory and index again");
     sqlite3_finalize(q);
     return err;
 }
@@ -63,13 +65,17 @@ urd_err *urd_store_open(const char *directory, struct urd_store **ret)
     if (sqlite3_open(path, &s->db) != SQLITE_OK)
         return urd_store_failed(s->db, "cannot open the index");
     sqlite3_busy_timeout(s->db, 2000);
-    URD_TRY(urd_store_exec(s, "PRAGMA page_size=16384; PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
-                              "PRAGMA locking_mode=EXCLUSIVE; PRAGMA cache_size=-65536;"));
+    URD_TRY(
+        urd_store_exec(s, "PRAGMA page_size=16384; PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
+                          "PRAGMA locking_mode=EXCLUSIVE; PRAGMA cache_size=-65536;"));
     URD_TRY(urd_store_exec(s, URD_INDEX_SCHEMA));
     URD_TRY(check_version(s));
-    URD_TRY(urd_store_exec(s, "INSERT OR IGNORE INTO meta VALUES('version', '" URD_INDEX_VERSION "')"));
-    URD_TRY(prepare(s, "INSERT INTO segments(id,start_event,start_steps,end_event,end_steps,steps,"
-                       "n_writes,event_steps,blocks,joins) VALUES(?,?,?,?,?,?,?,?,?,?)", &s->segment));
+    URD_TRY(
+        urd_store_exec(s, "INSERT OR IGNORE INTO meta VALUES('version', '" URD_INDEX_VERSION "')"));
+    URD_TRY(prepare(s,
+                    "INSERT INTO segments(id,start_event,start_steps,end_event,end_steps,steps,"
+                    "n_writes,event_steps,blocks,joins) VALUES(?,?,?,?,?,?,?,?,?,?)",
+                    &s->segment));
     URD_TRY(prepare(s, "INSERT INTO writes VALUES(?,?,?,?,?,?,?)", &s->write));
     URD_TRY(prepare(s, "INSERT INTO flow VALUES(?,?,?,?,?,?,?,?,?,?)", &s->flow));
     URD_TRY(prepare(s, "INSERT INTO calls VALUES(?,?,?,?,?)", &s->calls));
@@ -112,7 +118,8 @@ void urd_store_segment_deinit(struct urd_store_segment *g)
     *g = (struct urd_store_segment){0};
 }
 
-static void bind_blob(sqlite3_stmt *q, int i, const struct urd_store_segment *g, struct urd_store_blob b)
+static void bind_blob(sqlite3_stmt *q, int i, const struct urd_store_segment *g,
+                      struct urd_store_blob b)
 {
     sqlite3_bind_blob64(q, i, g->bytes.data + b.at, b.size, SQLITE_STATIC);
 }
@@ -140,7 +147,8 @@ static bool put_rows(struct urd_store *s, const struct urd_store_segment *g)
     }
     for (uint32_t i = 0; ok && i < g->n_flow; i++) {
         const struct urd_store_flow *f = &g->flow[i];
-        const int64_t numbers[] = {g->id, i, f->tid, f->space, (int64_t)f->first, (int64_t)f->steps, f->blocks};
+        const int64_t numbers[] = {
+            g->id, i, f->tid, f->space, (int64_t)f->first, (int64_t)f->steps, f->blocks};
         for (int k = 0; k < 7; k++)
             sqlite3_bind_int64(s->flow, k + 1, numbers[k]);
         bind_blob(s->flow, 8, g, f->cover);
@@ -157,8 +165,12 @@ static bool put_rows(struct urd_store *s, const struct urd_store_segment *g)
         bind_blob(s->calls, 5, g, c->data);
         ok = run(s->calls);
     }
-    const int64_t numbers[] = {g->id, (int64_t)g->start.event, (int64_t)g->start.steps,
-                               (int64_t)g->end.event, (int64_t)g->end.steps, (int64_t)g->steps,
+    const int64_t numbers[] = {g->id,
+                               (int64_t)g->start.event,
+                               (int64_t)g->start.steps,
+                               (int64_t)g->end.event,
+                               (int64_t)g->end.steps,
+                               (int64_t)g->steps,
                                (int64_t)g->n_writes};
     for (int k = 0; k < 7; k++)
         sqlite3_bind_int64(s->segment, k + 1, numbers[k]);

@@ -34,20 +34,20 @@ struct urd_store_segment {
         uint64_t page, first;
         uint8_t words[64];
         struct urd_store_blob data;
-    } *writes;
+    } * writes;
     uint32_t n_write_rows, cap_write_rows;
     struct urd_store_flow {
         int32_t tid;
         uint32_t space, blocks;
         uint64_t first, steps;
         struct urd_store_blob cover, stack, data;
-    } *flow;
+    } * flow;
     uint32_t n_flow, cap_flow;
     struct urd_store_calls {
         uint32_t space, n;
         uint64_t entry;
         struct urd_store_blob data;
-    } *calls;
+    } * calls;
     uint32_t n_calls, cap_calls;
     struct urd_store_blob event_steps, blocks, joins;
 };

@@ -40,7 +40,8 @@ void urd_writes_destroy(struct urd_writes *w)
     }
     free(r->pages);
     urd_map_deinit(&r->index);
-    struct urd_buf *const buffers[] = {&r->raw, &r->packed, &r->clocks, &r->places, &r->lengths, &r->values};
+    struct urd_buf *const buffers[] = {&r->raw,    &r->packed,  &r->clocks,
+                                       &r->places, &r->lengths, &r->values};
     for (unsigned i = 0; i < sizeof buffers / sizeof *buffers; i++)
         urd_buf_deinit(buffers[i]);
     ZSTD_freeCCtx(r->zstd);
@@ -56,13 +57,20 @@ static unsigned size_code(uint64_t size, uint64_t event)
     if (event)
         return 8;
     switch (size) {
-    case 1: return 0;
-    case 2: return 1;
-    case 4: return 2;
-    case 8: return 3;
-    case 16: return 4;
-    case 32: return 5;
-    case 64: return 6;
+    case 1:
+        return 0;
+    case 2:
+        return 1;
+    case 4:
+        return 2;
+    case 8:
+        return 3;
+    case 16:
+        return 4;
+    case 32:
+        return 5;
+    case 64:
+        return 6;
     }
     return 7;
 }
@@ -90,7 +98,8 @@ static void mark_words(uint8_t words[64], unsigned offset, uint32_t size)
 
 /** A write of more than 8 bytes or by the kernel, into the columns. Gives its size. */
 static uint32_t encode_large(struct urd_writes_rest *r, const struct urd_writes_page *p,
-                             const struct urd_writes_entry *e, uint8_t *shadow, struct urd_cursor *extras)
+                             const struct urd_writes_entry *e, uint8_t *shadow,
+                             struct urd_cursor *extras)
 {
     unsigned offset = e->place & 0xfff, code = e->place >> 12;
     uint32_t size;
@@ -167,7 +176,8 @@ static void flush_page(struct urd_writes_rest *r, struct urd_writes_page *p)
         return;
     struct urd_page_row row = {.space = (uint32_t)((p->key - 1) >> 36),
                                .page = (p->key - 1) & ((1ull << 36) - 1),
-                               .first = p->first, .n = p->n};
+                               .first = p->first,
+                               .n = p->n};
     encode_page(r, p, row.words);
     size_t bound = ZSTD_compressBound(r->raw.size);
     r->packed.size = 0;
@@ -300,7 +310,8 @@ static urd_err *decode_columns(const uint8_t *raw, size_t raw_size, uint64_t fir
         x->clock = clock;
         x->offset = place & 0xfff;
         x->size = decode_size(place >> 12, &extras, &x->event);
-        if (x->offset + x->size > 4096 || used + x->size > room || !in.ok || !clocks.ok || !places.ok)
+        if (x->offset + x->size > 4096 || used + x->size > room || !in.ok || !clocks.ok ||
+            !places.ok)
             URD_FAIL("a row of writes in the index is damaged");
         unsigned length = place >> 12 < 4 ? urd_cursor_u8(&lengths) : x->size;
         const uint8_t *bytes = urd_cursor_bytes(&values, length);

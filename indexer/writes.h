@@ -26,7 +26,7 @@
 
 struct urd_page_row {
     uint32_t space;
-    uint64_t page; /* number: address >> 12 */
+    uint64_t page;  /* number: address >> 12 */
     uint64_t first; /* relative clock of the first write */
     uint32_t n;
     uint8_t words[64];
@@ -44,7 +44,7 @@ struct urd_writes_page {
         uint32_t clock; /* difference to the write before; longer ones begin a new row */
         uint16_t place;
         uint16_t unused;
-    } *entries; /* one stream of stores a page */
+    } * entries; /* one stream of stores a page */
     struct urd_buf large, extras;
 };
 
@@ -72,14 +72,15 @@ static inline uint64_t urd_writes_key(uint32_t space, uint64_t address)
 }
 
 /** The usual write: 1, 2, 4 or 8 bytes (code 0-3), 8 of which can be read at value. */
-static inline void urd_writes_add_small(struct urd_writes *w, uint32_t space, uint64_t clock, uint64_t address,
-                                        unsigned code, const void *value)
+static inline void urd_writes_add_small(struct urd_writes *w, uint32_t space, uint64_t clock,
+                                        uint64_t address, unsigned code, const void *value)
 {
     uint64_t key = urd_writes_key(space, address);
     struct urd_writes_page *p = w->cache[key & (URD_WRITES_CACHE_PAGES - 1)];
     uint64_t offset = address & 4095, step = clock - p->last;
     if (__builtin_expect(p->key != key || p->n == p->capacity || !p->n || step > UINT32_MAX ||
-                         offset + (1u << code) > 4096, 0)) {
+                             offset + (1u << code) > 4096,
+                         0)) {
         urd_writes_add(w, space, clock, address, 1ull << code, value, 0);
         return;
     }
@@ -93,7 +94,8 @@ static inline void urd_writes_add_small(struct urd_writes *w, uint32_t space, ui
 
 /** One decoded write; value points into the decoder's memory. */
 struct urd_write {
-    uint64_t clock; /* relative; of a kernel write: of its event (the clock it carries is one less) */
+    uint64_t
+        clock; /* relative; of a kernel write: of its event (the clock it carries is one less) */
     uint32_t offset; /* in the page */
     uint32_t size;
     uint64_t event; /* 0: the subject's own */

@@ -77,7 +77,8 @@ urd_err *question_moment(struct answer *a, struct urd_moment *ret)
     }
     URD_TRY(urd_moment_parse(at, ret));
     if (ret->event > urd_trace_event_count(a->engine->trace))
-        URD_WRONG("there is no event %llu; the trace ends with event %llu", (unsigned long long)ret->event,
+        URD_WRONG("there is no event %llu; the trace ends with event %llu",
+                  (unsigned long long)ret->event,
                   (unsigned long long)urd_trace_event_count(a->engine->trace));
     int64_t clock;
     if (a->engine->index)
@@ -98,7 +99,8 @@ urd_err *need_index(struct urd_engine *e)
 json_t *json_moment(struct urd_moment m)
 {
     char text[48];
-    snprintf(text, sizeof text, "%llu:%llu", (unsigned long long)m.event, (unsigned long long)m.steps);
+    snprintf(text, sizeof text, "%llu:%llu", (unsigned long long)m.event,
+             (unsigned long long)m.steps);
     return json_string(text);
 }
 
@@ -155,7 +157,10 @@ static urd_err *answer(struct urd_engine *e, struct request *r)
     for (size_t i = 0; i < sizeof questions / sizeof *questions; i++) {
         if (strcmp(questions[i].name, name) != 0)
             continue;
-        struct answer a = {.engine = e, .question = r->question, .row = r->row, .data = r->data,
+        struct answer a = {.engine = e,
+                           .question = r->question,
+                           .row = r->row,
+                           .data = r->data,
                            .summary = json_object()};
         a.limit = (uint64_t)question_number(&a, "limit", 0);
         if (!e->index)
@@ -167,8 +172,8 @@ static urd_err *answer(struct urd_engine *e, struct request *r)
         }
         const char *torn = urd_trace_torn(e->trace);
         json_object_set_new(a.summary, "complete",
-                            json_pack("{s:s, s:b}", "covers", torn ? torn : "all of the run", "truncated",
-                                      a.truncated));
+                            json_pack("{s:s, s:b}", "covers", torn ? torn : "all of the run",
+                                      "truncated", a.truncated));
         json_object_set_new(a.summary, "rows", json_integer((json_int_t)a.rows));
         r->summary = a.summary;
         return NULL;

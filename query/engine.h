@@ -33,15 +33,15 @@ struct live {
 struct urd_engine {
     char *directory;
     struct urd_trace *trace;
-    struct urd_index *index; /* NULL: not indexed */
+    struct urd_index *index;     /* NULL: not indexed */
     struct urd_module **modules; /* by stored file */
     bool *module_failed;
     struct image_entry images[16];
     unsigned n_images;
-    struct live live;             /* where the last question looked */
-    struct live parked[PARKED];   /* places to start from */
+    struct live live;           /* where the last question looked */
+    struct live parked[PARKED]; /* places to start from */
     uint64_t stamp;
-    sqlite3 *tables;              /* a connection with the virtual tables; made when needed */
+    sqlite3 *tables; /* a connection with the virtual tables; made when needed */
     struct engine_thread *thread;
 };
 
@@ -58,7 +58,8 @@ struct answer {
 
 /** Give a row (taken over). *ret_full (may be NULL) becomes true when the limit is reached. */
 urd_err *answer_row(struct answer *a, json_t *row, bool *ret_full) URD_MUST_USE;
-const char *question_text(const struct answer *a, const char *field); /* NULL when missing or empty */
+const char *question_text(const struct answer *a,
+                          const char *field); /* NULL when missing or empty */
 int64_t question_number(const struct answer *a, const char *field, int64_t otherwise);
 bool question_flag(const struct answer *a, const char *field);
 urd_err *question_need(const struct answer *a, const char *field, const char **ret) URD_MUST_USE;
@@ -74,7 +75,8 @@ json_t *json_bytes(const uint8_t *bytes, size_t size); /* hex digits in memory o
 /* names.c */
 struct urd_module *engine_module(struct urd_engine *e, uint32_t file_index);
 /** The modules mapped executable in a space at an event. Borrowed. */
-urd_err *engine_image(struct urd_engine *e, uint32_t space, uint64_t event, struct urd_image **ret) URD_MUST_USE;
+urd_err *engine_image(struct urd_engine *e, uint32_t space, uint64_t event,
+                      struct urd_image **ret) URD_MUST_USE;
 /** The module that holds a pc in a space, whenever that was mapped. */
 bool engine_place(struct urd_engine *e, uint32_t space, uint64_t pc, struct urd_place *ret);
 struct place_name {
@@ -95,20 +97,23 @@ urd_err *json_set_clock_place(struct urd_engine *e, json_t *row, int64_t clock) 
 struct location {
     struct urd_index_pc *pcs;
     uint32_t n;
-    bool is_return;     /* stop after the function returned: pcs are its entries */
+    bool is_return; /* stop after the function returned: pcs are its entries */
     bool is_function;
-    unsigned line;      /* the line found, 0 */
-    char *function;     /* its name, or NULL */
+    unsigned line;  /* the line found, 0 */
+    char *function; /* its name, or NULL */
 };
 /** for_arguments: addresses behind the prologue rather than the entry. */
-urd_err *engine_location(struct urd_engine *e, const char *text, bool for_arguments, struct location *ret) URD_MUST_USE;
+urd_err *engine_location(struct urd_engine *e, const char *text, bool for_arguments,
+                         struct location *ret) URD_MUST_USE;
 void location_deinit(struct location *l);
 
 /* live.c */
 /** The state at a moment. Valid until the next call. */
-urd_err *engine_seek(struct urd_engine *e, struct urd_moment m, struct urd_session **ret) URD_MUST_USE;
+urd_err *engine_seek(struct urd_engine *e, struct urd_moment m,
+                     struct urd_session **ret) URD_MUST_USE;
 /** A session of one's own at event E (nothing of it is kept); close it. */
-urd_err *engine_session_at(struct urd_engine *e, uint64_t event, struct urd_session **ret) URD_MUST_USE;
+urd_err *engine_session_at(struct urd_engine *e, uint64_t event,
+                           struct urd_session **ret) URD_MUST_USE;
 void engine_live_close(struct urd_engine *e);
 urd_err *engine_default_moment(struct urd_engine *e, struct urd_moment *ret) URD_MUST_USE;
 /** The task that a moment belongs to. */
@@ -120,8 +125,8 @@ struct frame_state {
     struct urd_task *task;
     struct urd_caller *callers; /* unwound ones, outwards */
     unsigned n_callers;
-    const char *program;        /* path of what the process execed, NULL when unknown */
-    struct urd_frame global;    /* for names of globals when no frame of the program is there */
+    const char *program;     /* path of what the process execed, NULL when unknown */
+    struct urd_frame global; /* for names of globals when no frame of the program is there */
     struct user_fpregs_struct vectors;
     bool have_vectors;
 };
@@ -132,8 +137,8 @@ void frame_close(struct frame_state *f);
 const struct urd_frame *frame_at(struct frame_state *f, unsigned n);
 
 /** The n-th frame as the question `stack` counts them; NULL when its registers cannot be had. */
-urd_err *frame_numbered(struct urd_engine *e, struct frame_state *f, struct urd_moment m, unsigned number,
-                        const struct urd_frame **ret) URD_MUST_USE;
+urd_err *frame_numbered(struct urd_engine *e, struct frame_state *f, struct urd_moment m,
+                        unsigned number, const struct urd_frame **ret) URD_MUST_USE;
 /** The innermost frame of the program itself; without one, a frame that names its globals. */
 const struct urd_frame *frame_default(struct frame_state *f);
 

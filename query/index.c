@@ -39,17 +39,24 @@ static urd_err *prepare(struct urd_index *x, const char *sql, sqlite3_stmt **ret
 static urd_err *load_events(struct urd_index *x)
 {
     sqlite3_stmt *q;
-    URD_TRY(prepare(x, "SELECT number, clock, kind, flags, pid, tid, space, other, syscall FROM events "
-                       "ORDER BY number", &q));
+    URD_TRY(
+        prepare(x,
+                "SELECT number, clock, kind, flags, pid, tid, space, other, syscall FROM events "
+                "ORDER BY number",
+                &q));
     uint64_t n = 0, capacity = 0;
     x->events = NULL;
     URD_PUSH(x->events, n, capacity) = (struct urd_index_event){0};
     while (sqlite3_step(q) == SQLITE_ROW)
-        URD_PUSH(x->events, n, capacity) = (struct urd_index_event){
-            .clock = sqlite3_column_int64(q, 1), .kind = (uint8_t)sqlite3_column_int(q, 2),
-            .flags = (uint8_t)sqlite3_column_int(q, 3), .pid = sqlite3_column_int(q, 4),
-            .tid = sqlite3_column_int(q, 5), .space = (uint32_t)sqlite3_column_int(q, 6),
-            .other = sqlite3_column_int(q, 7), .syscall = sqlite3_column_int(q, 8)};
+        URD_PUSH(x->events, n, capacity) =
+            (struct urd_index_event){.clock = sqlite3_column_int64(q, 1),
+                                     .kind = (uint8_t)sqlite3_column_int(q, 2),
+                                     .flags = (uint8_t)sqlite3_column_int(q, 3),
+                                     .pid = sqlite3_column_int(q, 4),
+                                     .tid = sqlite3_column_int(q, 5),
+                                     .space = (uint32_t)sqlite3_column_int(q, 6),
+                                     .other = sqlite3_column_int(q, 7),
+                                     .syscall = sqlite3_column_int(q, 8)};
     sqlite3_finalize(q);
     x->n_events = n - 1;
     return NULL;
@@ -61,9 +68,10 @@ static urd_err *load_segments(struct urd_index *x)
     URD_TRY(prepare(x, "SELECT id, start_clock, steps FROM segments ORDER BY id", &q));
     uint32_t capacity = 0;
     while (sqlite3_step(q) == SQLITE_ROW)
-        URD_PUSH(x->segments, x->n_segments, capacity) = (struct urd_index_segment){
-            .id = (uint32_t)sqlite3_column_int(q, 0), .start = sqlite3_column_int64(q, 1),
-            .steps = sqlite3_column_int64(q, 2)};
+        URD_PUSH(x->segments, x->n_segments, capacity) =
+            (struct urd_index_segment){.id = (uint32_t)sqlite3_column_int(q, 0),
+                                       .start = sqlite3_column_int64(q, 1),
+                                       .steps = sqlite3_column_int64(q, 2)};
     sqlite3_finalize(q);
     if (x->n_segments)
         x->end = x->segments[x->n_segments - 1].start + x->segments[x->n_segments - 1].steps;
@@ -77,10 +85,12 @@ static urd_err *load_spaces(struct urd_index *x)
     uint32_t n = 0, capacity = 0;
     URD_PUSH(x->spaces, n, capacity) = (struct urd_index_space){0};
     while (sqlite3_step(q) == SQLITE_ROW)
-        URD_PUSH(x->spaces, n, capacity) = (struct urd_index_space){
-            .parent = (uint32_t)sqlite3_column_int(q, 0), .pid = sqlite3_column_int(q, 1),
-            .clock = sqlite3_column_int64(q, 2), .event = (uint64_t)sqlite3_column_int64(q, 3),
-            .path = strdup((const char *)sqlite3_column_text(q, 4))};
+        URD_PUSH(x->spaces, n, capacity) =
+            (struct urd_index_space){.parent = (uint32_t)sqlite3_column_int(q, 0),
+                                     .pid = sqlite3_column_int(q, 1),
+                                     .clock = sqlite3_column_int64(q, 2),
+                                     .event = (uint64_t)sqlite3_column_int64(q, 3),
+                                     .path = strdup((const char *)sqlite3_column_text(q, 4))};
     sqlite3_finalize(q);
     x->n_spaces = n - 1;
     return NULL;
@@ -95,8 +105,10 @@ static bool is_complete(struct urd_index *x)
 {
     sqlite3_stmt *q;
     bool complete = false;
-    if (sqlite3_prepare_v2(x->db, "SELECT count(*) FROM meta WHERE (key='complete' AND value=1) OR "
-                                  "(key='version' AND value='" URD_INDEX_VERSION "')", -1, &q, NULL) == SQLITE_OK)
+    if (sqlite3_prepare_v2(x->db,
+                           "SELECT count(*) FROM meta WHERE (key='complete' AND value=1) OR "
+                           "(key='version' AND value='" URD_INDEX_VERSION "')",
+                           -1, &q, NULL) == SQLITE_OK)
         complete = sqlite3_step(q) == SQLITE_ROW && sqlite3_column_int(q, 0) == 2;
     sqlite3_finalize(q);
     return complete;
@@ -114,12 +126,15 @@ urd_err *urd_index_open(const char *directory, struct urd_index **ret)
     sqlite3_busy_timeout(x->db, 200);
     if (!is_complete(x))
         return NULL;
-    sqlite3_exec(x->db, "PRAGMA mmap_size=1099511627776; PRAGMA cache_size=-65536;", NULL, NULL, NULL);
+    sqlite3_exec(x->db, "PRAGMA mmap_size=1099511627776; PRAGMA cache_size=-65536;", NULL, NULL,
+                 NULL);
     URD_TRY(load_events(x));
     URD_TRY(load_segments(x));
     URD_TRY(load_spaces(x));
-    URD_TRY(prepare(x, "SELECT rowid, segment, first, n, words FROM writes INDEXED BY writes_by_page "
-                       "WHERE space = ? AND page = ? ORDER BY segment, first", &x->by_page));
+    URD_TRY(prepare(x,
+                    "SELECT rowid, segment, first, n, words FROM writes INDEXED BY writes_by_page "
+                    "WHERE space = ? AND page = ? ORDER BY segment, first",
+                    &x->by_page));
     URD_TRY(prepare(x, "SELECT data FROM writes WHERE rowid = ?", &x->page_data));
     x->flow_cache = urd_xcalloc(1, sizeof *x->flow_cache);
     x->writes_cache = urd_xcalloc(1, sizeof *x->writes_cache);
@@ -172,8 +187,8 @@ struct urd_moment urd_index_moment(const struct urd_index *x, int64_t clock)
 urd_err *urd_index_clock(const struct urd_index *x, struct urd_moment m, int64_t *ret)
 {
     if (m.event > x->n_events)
-        URD_WRONG("there is no event %llu; the trace ends with event %llu", (unsigned long long)m.event,
-                  (unsigned long long)x->n_events);
+        URD_WRONG("there is no event %llu; the trace ends with event %llu",
+                  (unsigned long long)m.event, (unsigned long long)x->n_events);
     int64_t clock = x->events[m.event].clock + (int64_t)m.steps;
     int64_t end = m.event < x->n_events ? x->events[m.event + 1].clock : x->end;
     if (clock > end)
@@ -187,7 +202,8 @@ urd_err *urd_index_clock(const struct urd_index *x, struct urd_moment m, int64_t
 
 uint32_t urd_index_space_at(const struct urd_index *x, uint64_t event, int32_t tid)
 {
-    for (uint64_t e = event + 1; e <= x->n_events; e++) /* the next event of the task is in that space */
+    for (uint64_t e = event + 1; e <= x->n_events;
+         e++) /* the next event of the task is in that space */
         if (x->events[e].tid == tid && x->events[e].space && x->events[e].kind != URD_EVENT_EXEC &&
             x->events[e].kind != URD_EVENT_START)
             return x->events[e].space;
@@ -225,13 +241,15 @@ static urd_err *load_blocks(struct urd_index *x, struct urd_index_segment *s)
     sqlite3_bind_int64(q, 1, s->id);
     urd_err *err = sqlite3_step(q) == SQLITE_ROW
                        ? urd_flow_dictionary_decode(sqlite3_column_blob(q, 0),
-                                                    (size_t)sqlite3_column_bytes(q, 0), &s->blocks, &s->n_blocks)
+                                                    (size_t)sqlite3_column_bytes(q, 0), &s->blocks,
+                                                    &s->n_blocks)
                        : failed(x);
     sqlite3_finalize(q);
     return err;
 }
 
-urd_err *urd_index_blocks(struct urd_index *x, uint32_t i, const struct urd_flow_block **ret, uint32_t *ret_n)
+urd_err *urd_index_blocks(struct urd_index *x, uint32_t i, const struct urd_flow_block **ret,
+                          uint32_t *ret_n)
 {
     URD_TRY(load_blocks(x, &x->segments[i]));
     *ret = x->segments[i].blocks;
@@ -249,7 +267,8 @@ struct flow_row {
 };
 
 static urd_err *decode_flow(struct urd_index *x, struct urd_index_segment *s, const void *data,
-                            size_t size, uint32_t n_blocks, int64_t first, struct flow_step **ret, uint32_t *ret_n)
+                            size_t size, uint32_t n_blocks, int64_t first, struct flow_step **ret,
+                            uint32_t *ret_n)
 {
     struct urd_flow_decoder d;
     URD_TRY(load_blocks(x, s));
@@ -276,8 +295,10 @@ static urd_err *decode_flow(struct urd_index *x, struct urd_index_segment *s, co
 static urd_err *flow_from(struct urd_index *x, struct urd_index_segment *s, sqlite3_stmt *q,
                           struct flow_row *row)
 {
-    *row = (struct flow_row){.segment = s, .chunk = (uint32_t)sqlite3_column_int(q, 0),
-                             .tid = sqlite3_column_int(q, 1), .space = (uint32_t)sqlite3_column_int(q, 2),
+    *row = (struct flow_row){.segment = s,
+                             .chunk = (uint32_t)sqlite3_column_int(q, 0),
+                             .tid = sqlite3_column_int(q, 1),
+                             .space = (uint32_t)sqlite3_column_int(q, 2),
                              .first = sqlite3_column_int64(q, 3) + s->start};
     struct flow_cache *c = x->flow_cache;
     unsigned victim = 0;
@@ -309,7 +330,8 @@ static urd_err *flow_from(struct urd_index *x, struct urd_index_segment *s, sqli
 #define FLOW_COLUMNS "chunk, tid, space, first, blocks, data, stack"
 
 /** The row that covers a clock; row->n is 0 when there is none. Gives the statement for further columns. */
-static urd_err *flow_row_at(struct urd_index *x, int64_t clock, struct flow_row *row, struct urd_buf *stack)
+static urd_err *flow_row_at(struct urd_index *x, int64_t clock, struct flow_row *row,
+                            struct urd_buf *stack)
 {
     *row = (struct flow_row){0};
     struct urd_index_segment *s = segment_at(x, clock);
@@ -321,14 +343,16 @@ static urd_err *flow_row_at(struct urd_index *x, int64_t clock, struct flow_row 
     URD_TRY(prepare(x, "SELECT max(chunk) FROM flow WHERE segment = ?", &q));
     sqlite3_bind_int64(q, 1, s->id);
     high = sqlite3_step(q) == SQLITE_ROW && sqlite3_column_type(q, 0) != SQLITE_NULL
-               ? sqlite3_column_int64(q, 0) + 1 : 0;
+               ? sqlite3_column_int64(q, 0) + 1
+               : 0;
     sqlite3_finalize(q);
     URD_TRY(prepare(x, "SELECT first FROM flow WHERE segment = ? AND chunk = ?", &q));
     sqlite3_bind_int64(q, 1, s->id);
     while (low < high) {
         int64_t middle = (low + high) / 2;
         sqlite3_bind_int64(q, 2, middle);
-        bool before = sqlite3_step(q) == SQLITE_ROW && sqlite3_column_int64(q, 0) + s->start <= clock;
+        bool before =
+            sqlite3_step(q) == SQLITE_ROW && sqlite3_column_int64(q, 0) + s->start <= clock;
         sqlite3_reset(q);
         if (before)
             low = middle + 1;
@@ -391,8 +415,8 @@ struct wanted {
     uint32_t dense, insn, which;
 };
 
-static uint32_t find_wanted(const struct urd_index_segment *s, uint32_t space, const struct urd_index_pc *pcs,
-                            uint32_t n, struct wanted **list)
+static uint32_t find_wanted(const struct urd_index_segment *s, uint32_t space,
+                            const struct urd_index_pc *pcs, uint32_t n, struct wanted **list)
 {
     uint32_t found = 0, capacity = 0;
     *list = NULL;
@@ -427,8 +451,8 @@ static urd_err *row_has(const struct urd_index_segment *s, sqlite3_stmt *q, int 
     return NULL;
 }
 
-static bool give_row(const struct flow_row *row, const struct wanted *list, uint32_t n, int64_t from,
-                     int64_t to, bool descending, urd_execution_fn fn, void *data)
+static bool give_row(const struct flow_row *row, const struct wanted *list, uint32_t n,
+                     int64_t from, int64_t to, bool descending, urd_execution_fn fn, void *data)
 {
     uint32_t n_blocks = row->segment->n_blocks;
     int32_t *first = urd_xrealloc(NULL, (n_blocks + 1) * sizeof *first);
@@ -457,13 +481,18 @@ static bool give_row(const struct flow_row *row, const struct wanted *list, uint
 }
 
 static urd_err *segment_executions(struct urd_index *x, struct urd_index_segment *s,
-                                   const struct urd_index_pc *pcs, uint32_t n, int64_t from, int64_t to,
-                                   bool descending, urd_execution_fn fn, void *data, bool *ret_more)
+                                   const struct urd_index_pc *pcs, uint32_t n, int64_t from,
+                                   int64_t to, bool descending, urd_execution_fn fn, void *data,
+                                   bool *ret_more)
 {
     URD_TRY(load_blocks(x, s));
     sqlite3_stmt *q;
-    URD_TRY(prepare(x, descending ? "SELECT " FLOW_COLUMNS ", cover, steps FROM flow WHERE segment = ? ORDER BY chunk DESC"
-                                  : "SELECT " FLOW_COLUMNS ", cover, steps FROM flow WHERE segment = ? ORDER BY chunk", &q));
+    URD_TRY(prepare(x,
+                    descending ? "SELECT " FLOW_COLUMNS
+                                 ", cover, steps FROM flow WHERE segment = ? ORDER BY chunk DESC"
+                               : "SELECT " FLOW_COLUMNS
+                                 ", cover, steps FROM flow WHERE segment = ? ORDER BY chunk",
+                    &q));
     sqlite3_bind_int64(q, 1, s->id);
     uint32_t *counts = urd_xrealloc(NULL, (s->n_blocks + 1) * sizeof *counts);
     struct wanted *list = NULL;
@@ -499,7 +528,8 @@ static urd_err *segment_executions(struct urd_index *x, struct urd_index_segment
 }
 
 urd_err *urd_index_executions(struct urd_index *x, const struct urd_index_pc *pcs, uint32_t n,
-                              int64_t from, int64_t to, bool descending, urd_execution_fn fn, void *data)
+                              int64_t from, int64_t to, bool descending, urd_execution_fn fn,
+                              void *data)
 {
     bool more = true;
     for (uint32_t k = 0; k < x->n_segments && more; k++) {
@@ -527,7 +557,8 @@ urd_err *urd_index_counts(struct urd_index *x, urd_count_fn fn, void *data)
             if (space && now != space) {
                 for (uint32_t d = 0; d < s->n_blocks; d++) {
                     uint64_t pc = s->blocks[d].pc;
-                    for (unsigned i = 0; counts[d] && i < s->blocks[d].n_insns; pc += s->blocks[d].lengths[i++])
+                    for (unsigned i = 0; counts[d] && i < s->blocks[d].n_insns;
+                         pc += s->blocks[d].lengths[i++])
                         fn(data, space, pc, counts[d]);
                 }
                 memset(counts, 0, (s->n_blocks + 1) * sizeof *counts);
@@ -546,9 +577,7 @@ urd_err *urd_index_counts(struct urd_index *x, urd_count_fn fn, void *data)
 
 /* ---- stacks ---- */
 
-static void ignore_call(void *data, const struct urd_call *call)
-{
-}
+static void ignore_call(void *data, const struct urd_call *call) {}
 
 static void copy_frames(struct urd_call_stack *to, const struct urd_call_stack *from)
 {
@@ -567,9 +596,11 @@ static urd_err *entry_stack(struct urd_index *x, struct urd_index_segment *s, in
     size_t stacks_size = 0, joins_size = 0;
     urd_err *err = sqlite3_step(q) == SQLITE_ROW ? NULL : failed(x);
     if (!err)
-        err = urd_blob_unpack(sqlite3_column_blob(q, 0), (size_t)sqlite3_column_bytes(q, 0), &stacks, &stacks_size);
+        err = urd_blob_unpack(sqlite3_column_blob(q, 0), (size_t)sqlite3_column_bytes(q, 0),
+                              &stacks, &stacks_size);
     if (!err)
-        err = urd_blob_unpack(sqlite3_column_blob(q, 1), (size_t)sqlite3_column_bytes(q, 1), &joins, &joins_size);
+        err = urd_blob_unpack(sqlite3_column_blob(q, 1), (size_t)sqlite3_column_bytes(q, 1), &joins,
+                              &joins_size);
     sqlite3_finalize(q);
     struct urd_cursor in = urd_cursor(stacks, stacks_size);
     while (!err && urd_cursor_left(&in) && in.ok) {
@@ -610,7 +641,8 @@ static urd_err *entry_stack(struct urd_index *x, struct urd_index_segment *s, in
 static void replay_calls(const struct flow_row *row, int64_t clock, struct urd_cursor *irregular,
                          struct urd_call_stack *stack);
 
-urd_err *urd_index_stack(struct urd_index *x, int64_t clock, int32_t tid, struct urd_call_stack *ret)
+urd_err *urd_index_stack(struct urd_index *x, int64_t clock, int32_t tid,
+                         struct urd_call_stack *ret)
 {
     struct flow_row row;
     struct urd_buf packed = {0};
@@ -686,9 +718,12 @@ static void replay_calls(const struct flow_row *row, int64_t clock, struct urd_c
             continue;
         if (is_call(b->end)) {
             uint64_t site = last_insn(b);
-            urd_calls_push(stack, (struct urd_call_frame){.callee = next->pc, .site = site, .sp = --sp_guess,
-                                                          .return_pc = site + b->lengths[b->n_insns - 1],
-                                                          .entry = row->steps[i + 1].clock});
+            urd_calls_push(stack,
+                           (struct urd_call_frame){.callee = next->pc,
+                                                   .site = site,
+                                                   .sp = --sp_guess,
+                                                   .return_pc = site + b->lengths[b->n_insns - 1],
+                                                   .entry = row->steps[i + 1].clock});
         } else if (is_ret(b->end)) {
             uint32_t k = stack->n;
             while (k && stack->frames[k - 1].return_pc != next->pc)
@@ -700,7 +735,8 @@ static void replay_calls(const struct flow_row *row, int64_t clock, struct urd_c
                 stack->n = k;
             }
         } else if ((b->end == 5 || b->end == 1) && stack->n && next->pc != b->pc &&
-                   (next->flags & URD_BLOCK_ENTRY || row->steps[i + 1].clock - stack->frames[stack->n - 1].entry <= 3)) {
+                   (next->flags & URD_BLOCK_ENTRY ||
+                    row->steps[i + 1].clock - stack->frames[stack->n - 1].entry <= 3)) {
             struct urd_call_frame *top = &stack->frames[stack->n - 1];
             if (b->end == 5 && row->steps[i + 1].clock - top->entry <= 3) {
                 top->callee = next->pc;
@@ -721,7 +757,8 @@ static void replay_calls(const struct flow_row *row, int64_t clock, struct urd_c
 
 /* ---- calls ---- */
 
-urd_err *urd_index_call_row(struct urd_index *x, sqlite3_stmt *q, urd_index_call_fn fn, void *data, bool *ret_more)
+urd_err *urd_index_call_row(struct urd_index *x, sqlite3_stmt *q, urd_index_call_fn fn, void *data,
+                            bool *ret_more)
 {
     int64_t segment = sqlite3_column_int64(q, 2), base = 0, last = 0;
     for (uint32_t i = 0; segment >= 0 && i < x->n_segments; i++)
@@ -729,7 +766,8 @@ urd_err *urd_index_call_row(struct urd_index *x, sqlite3_stmt *q, urd_index_call
             base = x->segments[i].start;
     uint8_t *raw;
     size_t size;
-    URD_TRY(urd_blob_unpack(sqlite3_column_blob(q, 4), (size_t)sqlite3_column_bytes(q, 4), &raw, &size));
+    URD_TRY(urd_blob_unpack(sqlite3_column_blob(q, 4), (size_t)sqlite3_column_bytes(q, 4), &raw,
+                            &size));
     struct urd_cursor in = urd_cursor(raw, size);
     for (int64_t n = sqlite3_column_int64(q, 3); n > 0 && in.ok && *ret_more; n--) {
         struct urd_call c = {.callee = (uint64_t)sqlite3_column_int64(q, 1)};
@@ -747,10 +785,12 @@ urd_err *urd_index_call_row(struct urd_index *x, sqlite3_stmt *q, urd_index_call
     return NULL;
 }
 
-urd_err *urd_index_calls(struct urd_index *x, uint32_t space, uint64_t entry, urd_index_call_fn fn, void *data)
+urd_err *urd_index_calls(struct urd_index *x, uint32_t space, uint64_t entry, urd_index_call_fn fn,
+                         void *data)
 {
     sqlite3_stmt *q;
-    URD_TRY(prepare(x, "SELECT " URD_INDEX_CALL_COLUMNS " FROM calls WHERE space = ? AND entry = ?", &q));
+    URD_TRY(prepare(x, "SELECT " URD_INDEX_CALL_COLUMNS " FROM calls WHERE space = ? AND entry = ?",
+                    &q));
     sqlite3_bind_int64(q, 1, space);
     sqlite3_bind_int64(q, 2, (int64_t)entry);
     urd_err *err = NULL;

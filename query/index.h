@@ -23,7 +23,7 @@ struct urd_index_event {
 
 struct urd_index_segment {
     uint32_t id;
-    int64_t start, steps; /* clocks */
+    int64_t start, steps;          /* clocks */
     struct urd_flow_block *blocks; /* loaded when needed */
     uint32_t n_blocks;
 };
@@ -50,7 +50,7 @@ struct urd_index {
         int64_t clock;
         uint64_t event;
         char *path;
-    } *spaces; /* by id; [0] is unused */
+    } * spaces; /* by id; [0] is unused */
     uint32_t n_spaces;
     int64_t end; /* clock at the end */
     sqlite3_stmt *by_page, *page_data;
@@ -73,7 +73,8 @@ struct urd_index_place {
     uint32_t space;
     bool found;
 };
-urd_err *urd_index_place(struct urd_index *x, int64_t clock, struct urd_index_place *ret) URD_MUST_USE;
+urd_err *urd_index_place(struct urd_index *x, int64_t clock,
+                         struct urd_index_place *ret) URD_MUST_USE;
 
 /** The blocks that ran in the i-th segment. Borrowed. */
 urd_err *urd_index_blocks(struct urd_index *x, uint32_t i, const struct urd_flow_block **ret,
@@ -109,11 +110,13 @@ urd_err *urd_index_writes(struct urd_index *x, uint32_t space, uint64_t address,
                           void *data) URD_MUST_USE;
 
 /** Bytes of memory as they were before the instruction at `clock`; known[i] false: never mapped as far as is known. */
-urd_err *urd_index_memory(struct urd_index *x, struct urd_trace *trace, uint32_t space, uint64_t address,
-                          uint64_t size, int64_t clock, uint8_t *ret, bool *ret_known) URD_MUST_USE;
+urd_err *urd_index_memory(struct urd_index *x, struct urd_trace *trace, uint32_t space,
+                          uint64_t address, uint64_t size, int64_t clock, uint8_t *ret,
+                          bool *ret_known) URD_MUST_USE;
 
 /** The frames at a clock, outermost first. Free ret->frames. */
-urd_err *urd_index_stack(struct urd_index *x, int64_t clock, int32_t tid, struct urd_call_stack *ret) URD_MUST_USE;
+urd_err *urd_index_stack(struct urd_index *x, int64_t clock, int32_t tid,
+                         struct urd_call_stack *ret) URD_MUST_USE;
 
 typedef bool (*urd_index_call_fn)(void *data, uint32_t space, const struct urd_call *call);
 /** Calls of a callee, in no particular order. */

@@ -109,8 +109,8 @@ static urd_err *run_events(struct urd_engine *e, struct live *l, uint64_t event)
     struct urd_session *s = l->session;
     while (s->event < event) {
         if (!s->next)
-            URD_WRONG("there is no event %llu; the trace ends with event %llu", (unsigned long long)event,
-                      (unsigned long long)s->event);
+            URD_WRONG("there is no event %llu; the trace ends with event %llu",
+                      (unsigned long long)event, (unsigned long long)s->event);
         URD_TRY(urd_session_next(s));
         l->at = (struct urd_moment){s->event, 0};
         if (urd_now_ns() - parked > 100000000 && s->event < event) {
@@ -185,7 +185,8 @@ urd_err *engine_default_moment(struct urd_engine *e, struct urd_moment *ret)
             continue;
         *ret = (struct urd_moment){ev->number - 1, 0};
         if (ev->flags & URD_EVENT_RAN && e->index)
-            ret->steps = (uint64_t)(e->index->events[ev->number].clock - e->index->events[ev->number - 1].clock);
+            ret->steps = (uint64_t)(e->index->events[ev->number].clock -
+                                    e->index->events[ev->number - 1].clock);
         break;
     }
     urd_trace_reader_close(r);
@@ -217,8 +218,9 @@ static bool read_register(void *data, unsigned reg, uint64_t *ret)
 {
     const struct frame_state *f = data;
     const struct user_regs_struct *r = &f->task->regs;
-    const uint64_t values[17] = {r->rax, r->rdx, r->rcx, r->rbx, r->rsi, r->rdi, r->rbp, r->rsp, r->r8,
-                                 r->r9,  r->r10, r->r11, r->r12, r->r13, r->r14, r->r15, r->rip};
+    const uint64_t values[17] = {r->rax, r->rdx, r->rcx, r->rbx, r->rsi, r->rdi,
+                                 r->rbp, r->rsp, r->r8,  r->r9,  r->r10, r->r11,
+                                 r->r12, r->r13, r->r14, r->r15, r->rip};
     if (reg < 17)
         *ret = values[reg];
     else if (reg == URD_DW_EFLAGS)
@@ -255,12 +257,17 @@ urd_err *frame_open(struct urd_engine *e, struct urd_session *s, struct urd_task
     *ret = (struct frame_state){.task = t};
     struct urd_image *image;
     URD_TRY(engine_image(e, t->space, event, &image));
-    for (uint32_t space = t->space; e->index && space && space <= e->index->n_spaces && !ret->program;
+    for (uint32_t space = t->space;
+         e->index && space && space <= e->index->n_spaces && !ret->program;
          space = e->index->spaces[space].parent)
         if (e->index->spaces[space].path[0])
             ret->program = e->index->spaces[space].path;
-    ret->frame = (struct urd_frame){.image = image, .pc = t->regs.rip, .data = ret, .read_memory = read_memory,
-                                    .read_register = read_register, .read_vector = read_vector,
+    ret->frame = (struct urd_frame){.image = image,
+                                    .pc = t->regs.rip,
+                                    .data = ret,
+                                    .read_memory = read_memory,
+                                    .read_register = read_register,
+                                    .read_vector = read_vector,
                                     .fs_base = t->regs.fs_base};
     return NULL;
 }
@@ -292,7 +299,8 @@ const struct urd_frame *frame_at(struct frame_state *f, unsigned n)
 /** Is this module the program that the process runs, rather than one of its libraries? */
 static bool is_program(const struct frame_state *f, const struct urd_module *m)
 {
-    return f->program ? strcmp(urd_debuginfo_module_path(m), f->program) == 0 : urd_debuginfo_module_is_executable(m);
+    return f->program ? strcmp(urd_debuginfo_module_path(m), f->program) == 0
+                      : urd_debuginfo_module_is_executable(m);
 }
 
 static bool is_user_frame(const struct frame_state *f, const struct urd_frame *frame)

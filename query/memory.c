@@ -9,7 +9,8 @@ struct page_row {
     uint32_t segment, n;
 };
 
-static urd_err *decoded(struct urd_index *x, const struct page_row *p, const struct urd_writes_decoded **ret)
+static urd_err *decoded(struct urd_index *x, const struct page_row *p,
+                        const struct urd_writes_decoded **ret)
 {
     struct urd_writes_cache *c = x->writes_cache;
     unsigned victim = 0;
@@ -26,7 +27,8 @@ static urd_err *decoded(struct urd_index *x, const struct page_row *p, const str
     struct urd_writes_decoded d = {0};
     urd_err *err = sqlite3_step(x->page_data) == SQLITE_ROW
                        ? urd_writes_decode(sqlite3_column_blob(x->page_data, 0),
-                                           (size_t)sqlite3_column_bytes(x->page_data, 0), (uint64_t)p->first, p->n, &d)
+                                           (size_t)sqlite3_column_bytes(x->page_data, 0),
+                                           (uint64_t)p->first, p->n, &d)
                        : urd_store_failed(x->db, "cannot read the index");
     sqlite3_reset(x->page_data);
     URD_TRY(err);
@@ -38,7 +40,8 @@ static urd_err *decoded(struct urd_index *x, const struct page_row *p, const str
     return NULL;
 }
 
-static bool touches(const uint8_t *words, uint64_t low, uint64_t high /* offsets in the page, high included */)
+static bool touches(const uint8_t *words, uint64_t low,
+                    uint64_t high /* offsets in the page, high included */)
 {
     for (uint64_t w = low / 8; w <= high / 8; w++)
         if (words[w / 8] >> w % 8 & 1)
@@ -47,8 +50,8 @@ static bool touches(const uint8_t *words, uint64_t low, uint64_t high /* offsets
 }
 
 /** Rows of one page that may hold writes to [low, high], in order. */
-static urd_err *page_rows(struct urd_index *x, uint32_t space, uint64_t page, uint64_t low, uint64_t high,
-                          struct page_row **ret, uint32_t *ret_n)
+static urd_err *page_rows(struct urd_index *x, uint32_t space, uint64_t page, uint64_t low,
+                          uint64_t high, struct page_row **ret, uint32_t *ret_n)
 {
     uint32_t capacity = 0;
     *ret = NULL;
@@ -57,10 +60,12 @@ static urd_err *page_rows(struct urd_index *x, uint32_t space, uint64_t page, ui
     sqlite3_bind_int64(x->by_page, 2, (int64_t)page);
     int code;
     while ((code = sqlite3_step(x->by_page)) == SQLITE_ROW)
-        if (sqlite3_column_bytes(x->by_page, 4) == 64 && touches(sqlite3_column_blob(x->by_page, 4), low, high))
+        if (sqlite3_column_bytes(x->by_page, 4) == 64 &&
+            touches(sqlite3_column_blob(x->by_page, 4), low, high))
             URD_PUSH(*ret, *ret_n, capacity) = (struct page_row){
                 sqlite3_column_int64(x->by_page, 0), sqlite3_column_int64(x->by_page, 2),
-                (uint32_t)sqlite3_column_int(x->by_page, 1), (uint32_t)sqlite3_column_int(x->by_page, 3)};
+                (uint32_t)sqlite3_column_int(x->by_page, 1),
+                (uint32_t)sqlite3_column_int(x->by_page, 3)};
     sqlite3_reset(x->by_page);
     if (code != SQLITE_DONE)
         return urd_store_failed(x->db, "cannot read the index");
@@ -109,8 +114,12 @@ static urd_err *give_page_row(struct urd_index *x, struct page_query *q, const s
         int64_t clock = base + (int64_t)w->clock - (w->event ? 1 : 0);
         if (clock < q->from || clock >= q->to)
             continue;
-        struct urd_index_write out = {.clock = clock, .address = page + w->offset, .size = w->size,
-                                      .event = w->event, .space = q->space, .value = w->value};
+        struct urd_index_write out = {.clock = clock,
+                                      .address = page + w->offset,
+                                      .size = w->size,
+                                      .event = w->event,
+                                      .space = q->space,
+                                      .value = w->value};
         q->more = q->fn(q->data, &out);
     }
     return NULL;
@@ -120,7 +129,8 @@ static urd_err *one_page(struct urd_index *x, struct page_query *q)
 {
     struct page_row *rows;
     uint32_t n;
-    URD_TRY(page_rows(x, q->space, q->address >> 12, q->address & 4095, (q->address & 4095) + q->size - 1, &rows, &n));
+    URD_TRY(page_rows(x, q->space, q->address >> 12, q->address & 4095,
+                      (q->address & 4095) + q->size - 1, &rows, &n));
     urd_err *err = NULL;
     for (uint32_t i = 0; i < n && q->more && !err; i++)
         err = give_page_row(x, q, &rows[q->descending ? n - 1 - i : i]);
@@ -184,8 +194,9 @@ static urd_err *in_space(struct urd_index *x, struct page_query *q)
     return one ? one_page(x, q) : many_pages(x, q);
 }
 
-urd_err *urd_index_writes(struct urd_index *x, uint32_t space, uint64_t address, uint64_t size, int64_t from,
-                          int64_t to, bool descending, urd_index_write_fn fn, void *data)
+urd_err *urd_index_writes(struct urd_index *x, uint32_t space, uint64_t address, uint64_t size,
+                          int64_t from, int64_t to, bool descending, urd_index_write_fn fn,
+                          void *data)
 {
     uint32_t chain[256], n = 0;
     int64_t until[256], end = to;
@@ -195,8 +206,13 @@ urd_err *urd_index_writes(struct urd_index *x, uint32_t space, uint64_t address,
         if (x->spaces[s].clock < end)
             end = x->spaces[s].clock;
     }
-    struct page_query q = {.address = address, .size = size, .from = from, .descending = descending, .fn = fn,
-                           .data = data, .more = true};
+    struct page_query q = {.address = address,
+                           .size = size,
+                           .from = from,
+                           .descending = descending,
+                           .fn = fn,
+                           .data = data,
+                           .more = true};
     for (uint32_t k = 0; k < n && q.more; k++) {
         uint32_t i = descending ? k : n - 1 - k;
         q.space = chain[i];
@@ -206,11 +222,19 @@ urd_err *urd_index_writes(struct urd_index *x, uint32_t space, uint64_t address,
     return NULL;
 }
 
-urd_err *urd_index_writes_own(struct urd_index *x, uint32_t space, uint64_t address, uint64_t size, int64_t from,
-                              int64_t to, bool descending, urd_index_write_fn fn, void *data)
+urd_err *urd_index_writes_own(struct urd_index *x, uint32_t space, uint64_t address, uint64_t size,
+                              int64_t from, int64_t to, bool descending, urd_index_write_fn fn,
+                              void *data)
 {
-    struct page_query q = {.space = space, .address = address, .size = size, .from = from, .to = to,
-                           .descending = descending, .fn = fn, .data = data, .more = true};
+    struct page_query q = {.space = space,
+                           .address = address,
+                           .size = size,
+                           .from = from,
+                           .to = to,
+                           .descending = descending,
+                           .fn = fn,
+                           .data = data,
+                           .more = true};
     return in_space(x, &q);
 }
 
@@ -237,15 +261,19 @@ static bool fill(void *data, const struct urd_index_write *w)
 }
 
 /** What a mapping held when it was made: the file's bytes, or zeros. Clock of its making in *ret_from. */
-static urd_err *initial_bytes(struct urd_index *x, struct urd_trace *trace, uint32_t space, uint64_t address,
-                              uint64_t event, int64_t *ret_from, uint8_t *ret, bool *ret_mapped)
+static urd_err *initial_bytes(struct urd_index *x, struct urd_trace *trace, uint32_t space,
+                              uint64_t address, uint64_t event, int64_t *ret_from, uint8_t *ret,
+                              bool *ret_mapped)
 {
     sqlite3_stmt *q;
     *ret_mapped = false;
     *ret = 0;
-    if (sqlite3_prepare_v2(x->db, "SELECT start, file, file_offset, from_event, name FROM mappings WHERE space = ? AND "
-                                  "start <= ? AND start + size > ? AND from_event <= ? AND to_event > ? "
-                                  "ORDER BY from_event DESC LIMIT 1", -1, &q, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(
+            x->db,
+            "SELECT start, file, file_offset, from_event, name FROM mappings WHERE space = ? AND "
+            "start <= ? AND start + size > ? AND from_event <= ? AND to_event > ? "
+            "ORDER BY from_event DESC LIMIT 1",
+            -1, &q, NULL) != SQLITE_OK)
         return urd_store_failed(x->db, "cannot read the index");
     sqlite3_bind_int64(q, 1, space);
     sqlite3_bind_int64(q, 2, (int64_t)address);
@@ -255,15 +283,19 @@ static urd_err *initial_bytes(struct urd_index *x, struct urd_trace *trace, uint
     if (sqlite3_step(q) == SQLITE_ROW) {
         *ret_mapped = true;
         int64_t file = sqlite3_column_int64(q, 1);
-        uint64_t offset = (uint64_t)sqlite3_column_int64(q, 2) + address - (uint64_t)sqlite3_column_int64(q, 0);
+        uint64_t offset =
+            (uint64_t)sqlite3_column_int64(q, 2) + address - (uint64_t)sqlite3_column_int64(q, 0);
         URD_AUTO_FREE char *path = file ? urd_trace_file_path(trace, (uint32_t)file - 1) : NULL;
         URD_AUTO_CLOSE int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
         if (fd >= 0 && pread(fd, ret, 1, (off_t)offset) != 1)
             *ret = 0;
     } else {
         sqlite3_stmt *stack; /* a stack grows below what its mapping says */
-        if (sqlite3_prepare_v2(x->db, "SELECT 1 FROM mappings WHERE space = ? AND name = '[stack]' AND start > ? AND "
-                                      "start - 8388608 <= ? LIMIT 1", -1, &stack, NULL) == SQLITE_OK) {
+        if (sqlite3_prepare_v2(
+                x->db,
+                "SELECT 1 FROM mappings WHERE space = ? AND name = '[stack]' AND start > ? AND "
+                "start - 8388608 <= ? LIMIT 1",
+                -1, &stack, NULL) == SQLITE_OK) {
             sqlite3_bind_int64(stack, 1, space);
             sqlite3_bind_int64(stack, 2, (int64_t)address);
             sqlite3_bind_int64(stack, 3, (int64_t)address);
@@ -276,8 +308,9 @@ static urd_err *initial_bytes(struct urd_index *x, struct urd_trace *trace, uint
     return NULL;
 }
 
-urd_err *urd_index_memory(struct urd_index *x, struct urd_trace *trace, uint32_t space, uint64_t address,
-                          uint64_t size, int64_t clock, uint8_t *ret, bool *ret_known)
+urd_err *urd_index_memory(struct urd_index *x, struct urd_trace *trace, uint32_t space,
+                          uint64_t address, uint64_t size, int64_t clock, uint8_t *ret,
+                          bool *ret_known)
 {
     struct filling f = {address, size, size, ret, ret_known};
     memset(ret_known, 0, size);
@@ -288,7 +321,8 @@ urd_err *urd_index_memory(struct urd_index *x, struct urd_trace *trace, uint32_t
         int64_t from;
         if (ret_known[i])
             continue;
-        URD_TRY(initial_bytes(x, trace, space, address + i, m.event, &from, &ret[i], &ret_known[i]));
+        URD_TRY(
+            initial_bytes(x, trace, space, address + i, m.event, &from, &ret[i], &ret_known[i]));
     }
     return NULL;
 }

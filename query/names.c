@@ -8,7 +8,8 @@ struct urd_module *engine_module(struct urd_engine *e, uint32_t file)
         return NULL;
     if (!e->modules[file]) {
         URD_AUTO_FREE char *path = urd_trace_file_path(e->trace, file);
-        urd_err *err = urd_debuginfo_module_open(path, urd_trace_file(e->trace, file)->path, &e->modules[file]);
+        urd_err *err = urd_debuginfo_module_open(path, urd_trace_file(e->trace, file)->path,
+                                                 &e->modules[file]);
         if (err) {
             urd_err_free(err);
             e->module_failed[file] = true;
@@ -19,7 +20,8 @@ struct urd_module *engine_module(struct urd_engine *e, uint32_t file)
 }
 
 /** Without an index the mappings come from the trace itself. */
-static urd_err *image_from_trace(struct urd_engine *e, uint32_t space, uint64_t event, struct urd_image *image)
+static urd_err *image_from_trace(struct urd_engine *e, uint32_t space, uint64_t event,
+                                 struct urd_image *image)
 {
     struct urd_trace_reader *r;
     URD_TRY(urd_trace_read_from(e->trace, 1, &r));
@@ -28,13 +30,15 @@ static urd_err *image_from_trace(struct urd_engine *e, uint32_t space, uint64_t 
     uint32_t n_spaces = 0;
     struct urd_map spaces = {0};
     while (!(err = urd_trace_next(r, &ev)) && ev && ev->number <= event) {
-        if (ev->kind == URD_EVENT_EXEC || (ev->kind == URD_EVENT_START && !(ev->flags & URD_EVENT_VFORK)))
+        if (ev->kind == URD_EVENT_EXEC ||
+            (ev->kind == URD_EVENT_START && !(ev->flags & URD_EVENT_VFORK)))
             *urd_map_put(&spaces, (uint32_t)ev->tid) = ++n_spaces;
         uint64_t *in = urd_map_get(&spaces, (uint32_t)ev->tid);
         for (uint32_t i = 0; in && *in <= space && i < ev->n_map_ops; i++) {
             const struct urd_map_op *op = &ev->map_ops[i];
             struct urd_module *m = op->kind == URD_MAP_MAP && op->prot & 4 && op->file
-                                       ? engine_module(e, op->file - 1) : NULL;
+                                       ? engine_module(e, op->file - 1)
+                                       : NULL;
             if (m)
                 urd_debuginfo_image_add(image, m, op->start, op->size, op->offset, NULL);
         }
@@ -44,16 +48,20 @@ static urd_err *image_from_trace(struct urd_engine *e, uint32_t space, uint64_t 
     return err;
 }
 
-static urd_err *image_from_index(struct urd_engine *e, uint32_t space, struct image_entry *entry, uint64_t event)
+static urd_err *image_from_index(struct urd_engine *e, uint32_t space, struct image_entry *entry,
+                                 uint64_t event)
 {
     sqlite3_stmt *q;
-    if (sqlite3_prepare_v2(e->index->db, "SELECT start, size, file, file_offset, from_event, to_event FROM mappings "
-                                         "WHERE space = ? AND prot & 4 AND file > 0 ORDER BY from_event", -1, &q,
-                           NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(
+            e->index->db,
+            "SELECT start, size, file, file_offset, from_event, to_event FROM mappings "
+            "WHERE space = ? AND prot & 4 AND file > 0 ORDER BY from_event",
+            -1, &q, NULL) != SQLITE_OK)
         return urd_store_failed(e->index->db, "cannot read the index");
     sqlite3_bind_int64(q, 1, space);
     while (sqlite3_step(q) == SQLITE_ROW) {
-        uint64_t from = (uint64_t)sqlite3_column_int64(q, 4), to = (uint64_t)sqlite3_column_int64(q, 5);
+        uint64_t from = (uint64_t)sqlite3_column_int64(q, 4),
+                 to = (uint64_t)sqlite3_column_int64(q, 5);
         if (from > event && from < entry->to)
             entry->to = from;
         if (to <= event && to > entry->from)
@@ -67,7 +75,8 @@ static urd_err *image_from_index(struct urd_engine *e, uint32_t space, struct im
         struct urd_module *m = engine_module(e, (uint32_t)sqlite3_column_int64(q, 2) - 1);
         if (m)
             urd_debuginfo_image_add(entry->image, m, (uint64_t)sqlite3_column_int64(q, 0),
-                                    (uint64_t)sqlite3_column_int64(q, 1), (uint64_t)sqlite3_column_int64(q, 3), NULL);
+                                    (uint64_t)sqlite3_column_int64(q, 1),
+                                    (uint64_t)sqlite3_column_int64(q, 3), NULL);
     }
     sqlite3_finalize(q);
     return NULL;
@@ -110,8 +119,10 @@ bool engine_place(struct urd_engine *e, uint32_t space, uint64_t pc, struct urd_
 {
     sqlite3_stmt *q;
     bool found = false;
-    if (sqlite3_prepare_v2(e->index->db, "SELECT from_event FROM mappings WHERE space = ? AND start <= ? AND "
-                                         "start + size > ? AND prot & 4 LIMIT 1", -1, &q, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(e->index->db,
+                           "SELECT from_event FROM mappings WHERE space = ? AND start <= ? AND "
+                           "start + size > ? AND prot & 4 LIMIT 1",
+                           -1, &q, NULL) != SQLITE_OK)
         return false;
     sqlite3_bind_int64(q, 1, space);
     sqlite3_bind_int64(q, 2, (int64_t)pc);
@@ -148,7 +159,8 @@ void engine_name(struct urd_engine *e, uint32_t space, uint64_t event, uint64_t 
     if (urd_debuginfo_module_has_lines(place.module)) {
         if (urd_debuginfo_inlined_at(place.module, place.address, &inlined, 1))
             snprintf(ret->function, sizeof ret->function, "%s", inlined.name);
-        else if ((function = urd_debuginfo_function_at(place.module, place.address)) && function->qualified)
+        else if ((function = urd_debuginfo_function_at(place.module, place.address)) &&
+                 function->qualified)
             snprintf(ret->function, sizeof ret->function, "%s", function->qualified);
         if (urd_debuginfo_line_at(place.module, place.address, &line) && line.line) {
             snprintf(ret->file, sizeof ret->file, "%s", line.file);
@@ -161,10 +173,13 @@ void engine_name(struct urd_engine *e, uint32_t space, uint64_t event, uint64_t 
 
 void json_set_place(json_t *row, const struct place_name *n)
 {
-    json_object_set_new(row, "function", n->function[0] ? json_text(n->function, strlen(n->function)) : json_null());
-    json_object_set_new(row, "file", n->file[0] ? json_text(n->file, strlen(n->file)) : json_null());
+    json_object_set_new(row, "function",
+                        n->function[0] ? json_text(n->function, strlen(n->function)) : json_null());
+    json_object_set_new(row, "file",
+                        n->file[0] ? json_text(n->file, strlen(n->file)) : json_null());
     json_object_set_new(row, "line", n->line ? json_integer(n->line) : json_null());
-    json_object_set_new(row, "module", n->module[0] ? json_text(n->module, strlen(n->module)) : json_null());
+    json_object_set_new(row, "module",
+                        n->module[0] ? json_text(n->module, strlen(n->module)) : json_null());
 }
 
 static int32_t pid_of(const struct urd_engine *e, int32_t tid)
@@ -231,7 +246,8 @@ static void find_line(struct finding *f, struct urd_module *m, const char *file,
         f->nearest = urd_debuginfo_nearest_source(m, file);
 }
 
-static void find_function(struct finding *f, struct urd_module *m, const char *name, bool for_arguments, bool out_of_line)
+static void find_function(struct finding *f, struct urd_module *m, const char *name,
+                          bool for_arguments, bool out_of_line)
 {
     const struct urd_function **functions;
     size_t n;
@@ -240,7 +256,8 @@ static void find_function(struct finding *f, struct urd_module *m, const char *n
         f->inlined_only |= functions[i]->inlined;
         if (functions[i]->inlined && out_of_line)
             continue;
-        bool behind = for_arguments && !functions[i]->inlined && functions[i]->after_prologue > functions[i]->entry;
+        bool behind = for_arguments && !functions[i]->inlined &&
+                      functions[i]->after_prologue > functions[i]->entry;
         add_place(f, m, behind ? functions[i]->after_prologue : functions[i]->entry);
         if (!f->function)
             f->function = strdup(functions[i]->qualified ? functions[i]->qualified : name);
@@ -255,15 +272,18 @@ static urd_err *spread(struct urd_engine *e, struct finding *f, struct location 
 {
     uint32_t capacity = 0;
     sqlite3_stmt *q;
-    if (sqlite3_prepare_v2(e->index->db, "SELECT DISTINCT space, start, size, file, file_offset, from_event FROM "
-                                         "mappings WHERE prot & 4 AND file > 0", -1, &q, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(e->index->db,
+                           "SELECT DISTINCT space, start, size, file, file_offset, from_event FROM "
+                           "mappings WHERE prot & 4 AND file > 0",
+                           -1, &q, NULL) != SQLITE_OK)
         return urd_store_failed(e->index->db, "cannot read the index");
     while (sqlite3_step(q) == SQLITE_ROW) {
         struct urd_module *m = engine_module(e, (uint32_t)sqlite3_column_int64(q, 3) - 1);
         if (!m)
             continue;
         struct urd_image *image = urd_debuginfo_image_create();
-        uint64_t bias = 0, start = (uint64_t)sqlite3_column_int64(q, 1), size = (uint64_t)sqlite3_column_int64(q, 2);
+        uint64_t bias = 0, start = (uint64_t)sqlite3_column_int64(q, 1),
+                 size = (uint64_t)sqlite3_column_int64(q, 2);
         urd_debuginfo_image_add(image, m, start, size, (uint64_t)sqlite3_column_int64(q, 4), &bias);
         urd_debuginfo_image_destroy(image);
         for (uint32_t i = 0; i < f->n; i++) {
@@ -286,8 +306,9 @@ static bool is_mapped_executable(struct urd_engine *e, uint32_t file)
 {
     sqlite3_stmt *q;
     bool is = false;
-    if (sqlite3_prepare_v2(e->index->db, "SELECT 1 FROM mappings WHERE file = ? AND prot & 4 LIMIT 1", -1, &q, NULL) ==
-        SQLITE_OK) {
+    if (sqlite3_prepare_v2(e->index->db,
+                           "SELECT 1 FROM mappings WHERE file = ? AND prot & 4 LIMIT 1", -1, &q,
+                           NULL) == SQLITE_OK) {
         sqlite3_bind_int64(q, 1, file + 1);
         is = sqlite3_step(q) == SQLITE_ROW;
     }
@@ -295,7 +316,8 @@ static bool is_mapped_executable(struct urd_engine *e, uint32_t file)
     return is;
 }
 
-urd_err *engine_location(struct urd_engine *e, const char *text, bool for_arguments, struct location *ret)
+urd_err *engine_location(struct urd_engine *e, const char *text, bool for_arguments,
+                         struct location *ret)
 {
     URD_TRY(need_index(e));
     struct finding f = {0};
@@ -314,7 +336,8 @@ urd_err *engine_location(struct urd_engine *e, const char *text, bool for_argume
         return NULL;
     }
     char *colon = strrchr(name, ':');
-    bool is_line = colon && colon != name && colon[-1] != ':' && colon[1] && strspn(colon + 1, "0123456789") == strlen(colon + 1);
+    bool is_line = colon && colon != name && colon[-1] != ':' && colon[1] &&
+                   strspn(colon + 1, "0123456789") == strlen(colon + 1);
     if (is_line)
         *colon = 0;
     for (uint32_t i = 0; i < urd_trace_file_count(e->trace); i++) {
@@ -322,21 +345,29 @@ urd_err *engine_location(struct urd_engine *e, const char *text, bool for_argume
         if (m && is_line)
             find_line(&f, m, name, (unsigned)strtoul(colon + 1, NULL, 10));
         else if (m)
-            find_function(&f, m, name, for_arguments && !ret->is_return, ret->is_return || !for_arguments);
+            find_function(&f, m, name, for_arguments && !ret->is_return,
+                          ret->is_return || !for_arguments);
     }
     ret->is_function = !is_line;
     ret->line = f.line;
     ret->function = f.function;
     urd_err *err = NULL;
     if (!f.n && f.inlined_only)
-        err = urd_err_hint(URD_ERROR(URD_ERR_QUESTION, "'%s' was inlined wherever it is used: it has no calls", text),
-                           "urd print %s 'text' stops where its inlined copies begin; urd lines FILE:LINE works too", text);
+        err = urd_err_hint(URD_ERROR(URD_ERR_QUESTION,
+                                     "'%s' was inlined wherever it is used: it has no calls", text),
+                           "urd print %s 'text' stops where its inlined copies begin; urd lines "
+                           "FILE:LINE works too",
+                           text);
     else if (!f.n)
-        err = urd_err_hint(
-            urd_err_at(URD_ERROR(URD_ERR_QUESTION, is_line ? "no code of this run belongs to '%s'"
-                                                           : "there is no function '%s' in this run", text), 0, f.nearest),
-            is_line ? "a location is FILE:LINE, FUNCTION, FUNCTION$return or 0xADDRESS; was it compiled with -g?"
-                    : "a location is FILE:LINE, FUNCTION, FUNCTION$return or 0xADDRESS");
+        err = urd_err_hint(urd_err_at(URD_ERROR(URD_ERR_QUESTION,
+                                                is_line ? "no code of this run belongs to '%s'"
+                                                        : "there is no function '%s' in this run",
+                                                text),
+                                      0, f.nearest),
+                           is_line
+                               ? "a location is FILE:LINE, FUNCTION, FUNCTION$return or 0xADDRESS; "
+                                 "was it compiled with -g?"
+                               : "a location is FILE:LINE, FUNCTION, FUNCTION$return or 0xADDRESS");
     else
         err = spread(e, &f, ret);
     free(f.places);
@@ -357,9 +388,11 @@ const char *engine_process_name(struct urd_engine *e, int32_t tid)
     static __thread char name[256];
     name[0] = 0;
     sqlite3_stmt *q;
-    if (sqlite3_prepare_v2(e->index->db, "SELECT name, parent FROM tasks WHERE tid = ?", -1, &q, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(e->index->db, "SELECT name, parent FROM tasks WHERE tid = ?", -1, &q,
+                           NULL) != SQLITE_OK)
         return name;
-    for (int depth = 0; depth < 64 && !name[0] && tid; depth++) { /* a fork without exec has its parent's name */
+    for (int depth = 0; depth < 64 && !name[0] && tid;
+         depth++) { /* a fork without exec has its parent's name */
         sqlite3_bind_int64(q, 1, tid);
         if (sqlite3_step(q) != SQLITE_ROW)
             break;

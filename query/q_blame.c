@@ -49,7 +49,9 @@ static void show_value(struct target *t, const uint8_t *bytes, json_t *row, cons
         memcpy(&word, bytes, t->size);
         urd_buf_printf(&text, "0x%llx", (unsigned long long)word);
     }
-    json_object_set_new(row, field, text.size ? json_text((char *)text.data, text.size) : json_bytes(bytes, t->size));
+    json_object_set_new(row, field,
+                        text.size ? json_text((char *)text.data, text.size)
+                                  : json_bytes(bytes, t->size));
     urd_buf_deinit(&text);
 }
 
@@ -62,7 +64,8 @@ urd_err *write_row(struct urd_engine *e, const struct urd_index_write *w, json_t
         struct place_name n;
         sqlite3_stmt *q;
         uint64_t pc = 0;
-        if (sqlite3_prepare_v2(e->index->db, "SELECT pc FROM events WHERE number = ?", -1, &q, NULL) == SQLITE_OK) {
+        if (sqlite3_prepare_v2(e->index->db, "SELECT pc FROM events WHERE number = ?", -1, &q,
+                               NULL) == SQLITE_OK) {
             sqlite3_bind_int64(q, 1, (int64_t)w->event);
             if (sqlite3_step(q) == SQLITE_ROW)
                 pc = (uint64_t)sqlite3_column_int64(q, 0);
@@ -70,9 +73,12 @@ urd_err *write_row(struct urd_engine *e, const struct urd_index_write *w, json_t
         sqlite3_finalize(q);
         if (ev->syscall >= 0)
             pc -= 2;
-        syscall = ev->kind == URD_EVENT_EXEC ? "execve" : ev->kind == URD_EVENT_SIGNAL ? "signal"
-                  : ev->syscall >= 0 ? urd_record_syscall_name(ev->syscall) : urd_event_kind_name(ev->kind);
-        json_object_set_new(row, "moment", json_moment(urd_index_moment(e->index, w->clock < 0 ? 0 : w->clock)));
+        syscall = ev->kind == URD_EVENT_EXEC     ? "execve"
+                  : ev->kind == URD_EVENT_SIGNAL ? "signal"
+                  : ev->syscall >= 0             ? urd_record_syscall_name(ev->syscall)
+                                                 : urd_event_kind_name(ev->kind);
+        json_object_set_new(row, "moment",
+                            json_moment(urd_index_moment(e->index, w->clock < 0 ? 0 : w->clock)));
         json_object_set_new(row, "clock", json_integer(w->clock));
         json_object_set_new(row, "event", json_integer((json_int_t)w->event));
         json_object_set_new(row, "pid", json_integer(ev->pid));
@@ -86,8 +92,9 @@ urd_err *write_row(struct urd_engine *e, const struct urd_index_write *w, json_t
     json_object_set_new(row, "address", json_hex(w->address));
     json_object_set_new(row, "size", json_integer((json_int_t)w->size));
     json_object_set_new(row, "syscall", syscall ? json_string(syscall) : json_null());
-    json_object_set_new(row, "process", json_string(engine_process_name(
-                                            e, (int32_t)json_integer_value(json_object_get(row, "tid")))));
+    json_object_set_new(row, "process",
+                        json_string(engine_process_name(
+                            e, (int32_t)json_integer_value(json_object_get(row, "tid")))));
     return NULL;
 }
 
@@ -102,7 +109,8 @@ static bool memory_before(struct blaming *b, int64_t clock, uint8_t *bytes)
 {
     bool *known = urd_xcalloc(b->t->size, sizeof *known);
     struct urd_engine *e = b->a->engine;
-    b->err = urd_index_memory(e->index, e->trace, b->t->space, b->t->address, b->t->size, clock, bytes, known);
+    b->err = urd_index_memory(e->index, e->trace, b->t->space, b->t->address, b->t->size, clock,
+                              bytes, known);
     free(known);
     return !b->err;
 }
@@ -150,8 +158,8 @@ static urd_err *resolve(struct answer *a, const char *text, struct urd_moment at
     urd_err *err = engine_seek(e, at, &s);
     struct urd_task *task = err ? NULL : live_task(s);
     if (!err && !task)
-        err = URD_ERROR(URD_ERR_NOTHING, "no process exists at %llu:%llu", (unsigned long long)at.event,
-                        (unsigned long long)at.steps);
+        err = URD_ERROR(URD_ERR_NOTHING, "no process exists at %llu:%llu",
+                        (unsigned long long)at.event, (unsigned long long)at.steps);
     if (!err)
         err = frame_open(e, s, task, at.event, &t->frame);
     struct urd_value v = {0};
@@ -173,10 +181,12 @@ static urd_err *resolve(struct answer *a, const char *text, struct urd_moment at
     t->space = task->space;
     if (v.status == URD_VALUE_OPTIMISED_OUT || !v.lvalue || !urd_debuginfo_value_in_memory(&v)) {
         const char *why = v.status == URD_VALUE_OPTIMISED_OUT ? "is optimised out at this moment"
-                          : v.lvalue ? "lives in a register at this moment, not in memory" : "is a computed value, not memory";
-        err = urd_err_hint(URD_ERROR(URD_ERR_QUESTION, "'%s' %s", text, why),
-                           "blame needs something in memory: a variable, a field, *pointer, or (type *)0xADDRESS; "
-                           "choose a moment with --at");
+                          : v.lvalue ? "lives in a register at this moment, not in memory"
+                                     : "is a computed value, not memory";
+        err = urd_err_hint(
+            URD_ERROR(URD_ERR_QUESTION, "'%s' %s", text, why),
+            "blame needs something in memory: a variable, a field, *pointer, or (type *)0xADDRESS; "
+            "choose a moment with --at");
         urd_debuginfo_value_deinit(&v);
         return err;
     }
@@ -206,21 +216,25 @@ urd_err *q_blame(struct answer *a)
     bool ascending = b.all && order && strcmp(order, "asc") == 0;
     int64_t until = x->end + 1;
     urd_err *err = NULL;
-    bool whole = b.all && question_flag(a, "after"); /* the name is that of `at`, the history that of the run */
+    bool whole =
+        b.all &&
+        question_flag(a, "after"); /* the name is that of `at`, the history that of the run */
     if (!whole && question_text(a, "at") && strcmp(question_text(a, "at"), "end") != 0)
         err = urd_index_clock(x, at, &until);
     if (ascending)
         b.now = urd_xrealloc(NULL, t.size);
     if (!err)
-        err = urd_index_writes(x, t.space, t.address, t.size, INT64_MIN, until, !ascending, on_write, &b);
+        err = urd_index_writes(x, t.space, t.address, t.size, INT64_MIN, until, !ascending,
+                               on_write, &b);
     if (!err)
         err = b.err;
     free(b.now);
     json_object_set_new(a->summary, "address", json_hex(t.address));
     json_object_set_new(a->summary, "size", json_integer((json_int_t)t.size));
     if (!err && !a->rows) {
-        json_object_set_new(a->summary, "nothing", json_string(
-            "nothing wrote it before this moment: it is as its mapping began (the program's file, or zeros)"));
+        json_object_set_new(a->summary, "nothing",
+                            json_string("nothing wrote it before this moment: it is as its mapping "
+                                        "began (the program's file, or zeros)"));
     }
     frame_close(&t.frame);
     return err;

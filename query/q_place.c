@@ -3,13 +3,15 @@
 #include <capstone/capstone.h>
 #include <stdio.h>
 
-static urd_err *at_moment(struct answer *a, struct urd_moment *m, struct urd_session **s, struct urd_task **t)
+static urd_err *at_moment(struct answer *a, struct urd_moment *m, struct urd_session **s,
+                          struct urd_task **t)
 {
     URD_TRY(question_moment(a, m));
     URD_TRY(engine_seek(a->engine, *m, s));
     *t = live_task(*s);
     if (!*t)
-        URD_NOTHING("no process exists at %llu:%llu", (unsigned long long)m->event, (unsigned long long)m->steps);
+        URD_NOTHING("no process exists at %llu:%llu", (unsigned long long)m->event,
+                    (unsigned long long)m->steps);
     return NULL;
 }
 
@@ -32,7 +34,9 @@ urd_err *q_moment(struct answer *a)
         int64_t clock;
         URD_TRY(urd_index_clock(e->index, m, &clock));
         json_object_set_new(a->summary, "clock", json_integer(clock));
-        json_object_set_new(a->summary, "percent", json_real(e->index->end ? 100.0 * (double)clock / (double)e->index->end : 0));
+        json_object_set_new(
+            a->summary, "percent",
+            json_real(e->index->end ? 100.0 * (double)clock / (double)e->index->end : 0));
     }
     return NULL;
 }
@@ -40,7 +44,8 @@ urd_err *q_moment(struct answer *a)
 /** A frame of the call history, innermost first. */
 struct history_frame {
     uint64_t pc;
-    bool exact;    /* pc is where it stands (innermost, tail call, interrupted), not a return address */
+    bool
+        exact; /* pc is where it stands (innermost, tail call, interrupted), not a return address */
     int64_t entry; /* clock of the call, -1: the outermost */
 };
 
@@ -51,7 +56,8 @@ static bool is_plumbing(const struct place_name *n, bool tail)
            (length > 4 && strcmp(n->function + length - 4, "@plt") == 0);
 }
 
-static urd_err *history(struct urd_engine *e, struct urd_task *t, struct urd_moment m, struct history_frame **ret, uint32_t *ret_n)
+static urd_err *history(struct urd_engine *e, struct urd_task *t, struct urd_moment m,
+                        struct history_frame **ret, uint32_t *ret_n)
 {
     int64_t clock;
     struct urd_call_stack stack = {0};
@@ -101,7 +107,8 @@ static void add_arguments(const struct urd_frame *frame, bool exact, struct urd_
     for (size_t i = 0; i < count; i++) {
         struct urd_value v = {0};
         urd_debuginfo_variable_read(parameters[i], frame, place.bias, &v);
-        urd_buf_printf(args, "%s%s=", i ? ", " : "", parameters[i]->name ? parameters[i]->name : "");
+        urd_buf_printf(args, "%s%s=", i ? ", " : "",
+                       parameters[i]->name ? parameters[i]->name : "");
         struct urd_text_options o = {.max_elements = 40, .max_depth = 1, .max_bytes = 120};
         urd_debuginfo_value_text(frame, &v, &o, args);
         urd_debuginfo_value_deinit(&v);
@@ -110,8 +117,8 @@ static void add_arguments(const struct urd_frame *frame, bool exact, struct urd_
 }
 
 /** One row of the stack, its arguments as they are now in that frame when they can be had. */
-static json_t *frame_row(struct urd_engine *e, struct frame_state *f, unsigned depth, uint64_t event,
-                         const struct history_frame *h)
+static json_t *frame_row(struct urd_engine *e, struct frame_state *f, unsigned depth,
+                         uint64_t event, const struct history_frame *h)
 {
     struct place_name n;
     json_t *row = json_object();
@@ -119,7 +126,9 @@ static json_t *frame_row(struct urd_engine *e, struct frame_state *f, unsigned d
     json_object_set_new(row, "depth", json_integer(depth));
     json_set_place(row, &n);
     json_object_set_new(row, "pc", json_hex(h->pc));
-    json_object_set_new(row, "moment", h->entry >= 0 ? json_moment(urd_index_moment(e->index, h->entry)) : json_null());
+    json_object_set_new(row, "moment",
+                        h->entry >= 0 ? json_moment(urd_index_moment(e->index, h->entry))
+                                      : json_null());
     struct urd_buf args = {0};
     const struct urd_frame *frame = depth < 64 ? frame_by_pc(f, h->pc) : NULL;
     if (frame)
@@ -148,7 +157,8 @@ urd_err *q_stack(struct answer *a)
         err = history(e, t, m, &frames, &n);
     for (uint32_t d = 0; d < n && !err && !full; d++)
         err = answer_row(a, frame_row(e, &f, d, m.event, &frames[d]), &full);
-    for (unsigned d = 0; !e->index && d < 256 && !err && !full; d++) { /* without an index: by unwinding */
+    for (unsigned d = 0; !e->index && d < 256 && !err && !full;
+         d++) { /* without an index: by unwinding */
         const struct urd_frame *frame = frame_at(&f, d);
         if (!frame)
             break;
@@ -161,8 +171,8 @@ urd_err *q_stack(struct answer *a)
     return err;
 }
 
-urd_err *frame_numbered(struct urd_engine *e, struct frame_state *f, struct urd_moment m, unsigned number,
-                        const struct urd_frame **ret)
+urd_err *frame_numbered(struct urd_engine *e, struct frame_state *f, struct urd_moment m,
+                        unsigned number, const struct urd_frame **ret)
 {
     struct history_frame *frames;
     uint32_t n;
@@ -177,10 +187,11 @@ urd_err *frame_numbered(struct urd_engine *e, struct frame_state *f, struct urd_
 
 /* ---- values ---- */
 
-static const char *const status_names[] = {"ok", "optimised_out", "not_recorded", "unreadable", "too_large"};
+static const char *const status_names[] = {"ok", "optimised_out", "not_recorded", "unreadable",
+                                           "too_large"};
 
-static json_t *value_row(const struct urd_frame *frame, const char *name, const char *kind, const char *expr,
-                         struct urd_value *v)
+static json_t *value_row(const struct urd_frame *frame, const char *name, const char *kind,
+                         const char *expr, struct urd_value *v)
 {
     json_t *row = json_object();
     struct urd_buf text = {0};
@@ -216,7 +227,8 @@ static bool on_last_write(void *data, const struct urd_index_write *w)
 }
 
 /** Did the call or line that the task is in change this value last? And when was that. */
-static urd_err *add_last_write(struct urd_engine *e, json_t *row, uint32_t space, int64_t clock, int64_t since)
+static urd_err *add_last_write(struct urd_engine *e, json_t *row, uint32_t space, int64_t clock,
+                               int64_t since)
 {
     const char *address = json_string_value(json_object_get(row, "address"));
     json_int_t size = json_integer_value(json_object_get(row, "size"));
@@ -224,8 +236,8 @@ static urd_err *add_last_write(struct urd_engine *e, json_t *row, uint32_t space
     if (!e->index || !address || size <= 0 || size > 4096)
         return NULL;
     struct last_write last = {INT64_MIN};
-    URD_TRY(urd_index_writes(e->index, space, strtoull(address, NULL, 16), (uint64_t)size, INT64_MIN, clock, true,
-                             on_last_write, &last));
+    URD_TRY(urd_index_writes(e->index, space, strtoull(address, NULL, 16), (uint64_t)size,
+                             INT64_MIN, clock, true, on_last_write, &last));
     if (last.clock == INT64_MIN)
         return NULL;
     json_t *where = json_object();
@@ -264,7 +276,8 @@ static int64_t line_start(struct urd_engine *e, int64_t clock)
 }
 
 /** The frame that the question names; otherwise the innermost one, or that of the program itself. */
-static urd_err *open_frame(struct answer *a, bool innermost, struct urd_moment *m, struct frame_state *f, const struct urd_frame **ret)
+static urd_err *open_frame(struct answer *a, bool innermost, struct urd_moment *m,
+                           struct frame_state *f, const struct urd_frame **ret)
 {
     struct urd_session *s;
     struct urd_task *t;
@@ -280,7 +293,8 @@ static urd_err *open_frame(struct answer *a, bool innermost, struct urd_moment *
         return NULL;
     frame_close(f);
     URD_TRY(err);
-    return URD_ERROR(URD_ERR_QUESTION, "frame %lld cannot be reached", (long long)question_number(a, "frame", 0));
+    return URD_ERROR(URD_ERR_QUESTION, "frame %lld cannot be reached",
+                     (long long)question_number(a, "frame", 0));
 }
 
 urd_err *q_values(struct answer *a)
@@ -307,7 +321,10 @@ urd_err *q_values(struct answer *a)
         if (!v->name)
             continue;
         urd_debuginfo_variable_read(v, frame, place.bias, &value);
-        json_t *row = value_row(frame, v->name, v->kind == URD_VARIABLE_PARAMETER ? "argument" : v->kind == URD_VARIABLE_LOCAL ? "local" : "global",
+        json_t *row = value_row(frame, v->name,
+                                v->kind == URD_VARIABLE_PARAMETER ? "argument"
+                                : v->kind == URD_VARIABLE_LOCAL   ? "local"
+                                                                  : "global",
                                 v->name, &value);
         urd_debuginfo_value_deinit(&value);
         err = add_last_write(e, row, f.task->space, clock, since);
@@ -323,7 +340,8 @@ urd_err *q_values(struct answer *a)
     return err;
 }
 
-static urd_err *evaluate(struct answer *a, const struct urd_frame *frame, const char *text, struct urd_value *v)
+static urd_err *evaluate(struct answer *a, const struct urd_frame *frame, const char *text,
+                         struct urd_value *v)
 {
     struct urd_expr *expr;
     URD_TRY(urd_expr_parse(text, &expr));
@@ -366,9 +384,13 @@ urd_err *q_children(struct answer *a)
     if (!err) {
         struct urd_child *children;
         size_t n, total;
-        urd_debuginfo_children(frame, &v, text, (size_t)question_number(a, "first", 0), 200, &children, &n, &total);
+        urd_debuginfo_children(frame, &v, text, (size_t)question_number(a, "first", 0), 200,
+                               &children, &n, &total);
         for (size_t i = 0; i < n && !err; i++)
-            err = answer_row(a, value_row(frame, children[i].name, "member", children[i].expression, &children[i].value), NULL);
+            err = answer_row(a,
+                             value_row(frame, children[i].name, "member", children[i].expression,
+                                       &children[i].value),
+                             NULL);
         json_object_set_new(a->summary, "total", json_integer((json_int_t)total));
         a->truncated = n < total;
         urd_debuginfo_children_free(children, n);
@@ -391,7 +413,8 @@ urd_err *q_mem(struct answer *a)
     uint64_t size = (uint64_t)question_number(a, "size", 64), address = 0;
     struct urd_value v = {0};
     urd_err *err = evaluate(a, frame, where, &v);
-    if (!err && v.lvalue && urd_debuginfo_value_in_memory(&v) && !(where[0] >= '0' && where[0] <= '9')) {
+    if (!err && v.lvalue && urd_debuginfo_value_in_memory(&v) &&
+        !(where[0] >= '0' && where[0] <= '9')) {
         address = v.pieces[0].address;
         if (!question_number(a, "size", 0))
             size = v.size;
@@ -404,21 +427,25 @@ urd_err *q_mem(struct answer *a)
     bool any = false;
     for (uint64_t at = 0; at < size && !err; at += 16) {
         uint8_t bytes[16];
-        size_t want = size - at < 16 ? size - at : 16, got = urd_tracee_read(f.task->process.mem, address + at, bytes, want);
+        size_t want = size - at < 16 ? size - at : 16,
+               got = urd_tracee_read(f.task->process.mem, address + at, bytes, want);
         if (!got)
             break;
         any = true;
         char text[17] = "";
         for (size_t i = 0; i < got; i++)
             text[i] = bytes[i] >= 32 && bytes[i] < 127 ? (char)bytes[i] : '.';
-        err = answer_row(a, json_pack("{s:o, s:o, s:s#}", "address", json_hex(address + at), "hex",
-                                      json_bytes(bytes, got), "text", text, (int)got), NULL);
+        err = answer_row(a,
+                         json_pack("{s:o, s:o, s:s#}", "address", json_hex(address + at), "hex",
+                                   json_bytes(bytes, got), "text", text, (int)got),
+                         NULL);
         if (got < want)
             break;
     }
     if (!err && !any)
-        err = URD_ERROR(URD_ERR_NOTHING, "nothing is mapped at 0x%llx at %llu:%llu", (unsigned long long)address,
-                        (unsigned long long)m.event, (unsigned long long)m.steps);
+        err = URD_ERROR(URD_ERR_NOTHING, "nothing is mapped at 0x%llx at %llu:%llu",
+                        (unsigned long long)address, (unsigned long long)m.event,
+                        (unsigned long long)m.steps);
     json_object_set_new(a->summary, "at", json_moment(m));
     frame_close(&f);
     return err;
@@ -429,9 +456,25 @@ urd_err *q_reg(struct answer *a)
     static const struct {
         const char *name;
         unsigned reg;
-    } registers[] = {{"rax", 0}, {"rbx", 3}, {"rcx", 2}, {"rdx", 1}, {"rsi", 4}, {"rdi", 5}, {"rbp", 6},
-                     {"rsp", 7}, {"r8", 8}, {"r9", 9}, {"r10", 10}, {"r11", 11}, {"r12", 12}, {"r13", 13},
-                     {"r14", 14}, {"r15", 15}, {"rip", 16}, {"eflags", URD_DW_EFLAGS}, {"fs_base", URD_DW_FS_BASE},
+    } registers[] = {{"rax", 0},
+                     {"rbx", 3},
+                     {"rcx", 2},
+                     {"rdx", 1},
+                     {"rsi", 4},
+                     {"rdi", 5},
+                     {"rbp", 6},
+                     {"rsp", 7},
+                     {"r8", 8},
+                     {"r9", 9},
+                     {"r10", 10},
+                     {"r11", 11},
+                     {"r12", 12},
+                     {"r13", 13},
+                     {"r14", 14},
+                     {"r15", 15},
+                     {"rip", 16},
+                     {"eflags", URD_DW_EFLAGS},
+                     {"fs_base", URD_DW_FS_BASE},
                      {"gs_base", URD_DW_GS_BASE}};
     struct urd_moment m;
     struct frame_state f;
@@ -441,14 +484,16 @@ urd_err *q_reg(struct answer *a)
     for (unsigned i = 0; i < sizeof registers / sizeof *registers && !err; i++) {
         uint64_t v;
         if (frame->read_register(frame->data, registers[i].reg, &v))
-            err = answer_row(a, json_pack("{s:s, s:o}", "name", registers[i].name, "value", json_hex(v)), NULL);
+            err = answer_row(
+                a, json_pack("{s:s, s:o}", "name", registers[i].name, "value", json_hex(v)), NULL);
     }
     for (unsigned i = 0; i < 16 && !err && frame->read_vector; i++) {
         uint8_t bytes[16];
         char name[8];
         snprintf(name, sizeof name, "xmm%u", i);
         if (frame->read_vector(frame->data, 17 + i, bytes, 16))
-            err = answer_row(a, json_pack("{s:s, s:o}", "name", name, "value", json_bytes(bytes, 16)), NULL);
+            err = answer_row(
+                a, json_pack("{s:s, s:o}", "name", name, "value", json_bytes(bytes, 16)), NULL);
     }
     json_object_set_new(a->summary, "at", json_moment(m));
     frame_close(&f);
@@ -467,9 +512,11 @@ urd_err *q_disassemble(struct answer *a)
         pc = start = strtoull(from, NULL, 0);
     struct urd_place place;
     const struct urd_symbol *symbol;
-    if (urd_debuginfo_image_find(frame->image, pc, &place) && (symbol = urd_debuginfo_symbol_at(place.module, place.address)) &&
+    if (urd_debuginfo_image_find(frame->image, pc, &place) &&
+        (symbol = urd_debuginfo_symbol_at(place.module, place.address)) &&
         pc - (symbol->address + place.bias) < 4096)
-        start = symbol->address + place.bias; /* instructions before pc can only be told from a known start */
+        start = symbol->address +
+                place.bias; /* instructions before pc can only be told from a known start */
     uint8_t code[8192];
     size_t n = urd_tracee_read(f.task->process.mem, start, code, sizeof code);
     csh handle;
@@ -485,9 +532,9 @@ urd_err *q_disassemble(struct answer *a)
             engine_name(a->engine, f.task->space, m.event, insns[i].address, false, &name);
             char text[256];
             snprintf(text, sizeof text, "%s %s", insns[i].mnemonic, insns[i].op_str);
-            json_t *row = json_pack("{s:o, s:o, s:s, s:b}", "pc", json_hex(insns[i].address), "bytes",
-                                    json_bytes(insns[i].bytes, insns[i].size), "text", text, "current",
-                                    insns[i].address == pc);
+            json_t *row = json_pack("{s:o, s:o, s:s, s:b}", "pc", json_hex(insns[i].address),
+                                    "bytes", json_bytes(insns[i].bytes, insns[i].size), "text",
+                                    text, "current", insns[i].address == pc);
             json_set_place(row, &name);
             err = answer_row(a, row, NULL);
         }
@@ -516,10 +563,12 @@ static int64_t clamp(const struct urd_engine *e, int64_t clock)
 }
 
 /** By one instruction of the same task. */
-static urd_err *step_task(struct mover *v, bool back, int64_t *clock, struct urd_index_place *place, bool *ret_ok)
+static urd_err *step_task(struct mover *v, bool back, int64_t *clock, struct urd_index_place *place,
+                          bool *ret_ok)
 {
     *ret_ok = false;
-    for (int64_t at = *clock + (back ? -1 : 1), tries = 0; at >= 0 && at < v->e->index->end && tries < 4000000; tries++) {
+    for (int64_t at = *clock + (back ? -1 : 1), tries = 0;
+         at >= 0 && at < v->e->index->end && tries < 4000000; tries++) {
         URD_TRY(urd_index_place(v->e->index, at, place));
         if (place->found && place->tid == v->tid) {
             *clock = at;
@@ -532,7 +581,9 @@ static urd_err *step_task(struct mover *v, bool back, int64_t *clock, struct urd
         if (back)
             at = ev[m.event].clock < at ? ev[m.event].clock - 1 : at - 1;
         else
-            at = m.event < v->e->index->n_events && ev[m.event + 1].clock > at ? ev[m.event + 1].clock : at + 1;
+            at = m.event < v->e->index->n_events && ev[m.event + 1].clock > at
+                     ? ev[m.event + 1].clock
+                     : at + 1;
     }
     return NULL;
 }
@@ -559,8 +610,10 @@ static urd_err *move_line(struct mover *v, bool back, bool into, int64_t *ret, c
             break;
         }
         struct place_name n;
-        engine_name(v->e, place.space, urd_index_moment(v->e->index, clock).event, place.pc, false, &n);
-        bool same = n.line == v->here.line && strcmp(n.file, v->here.file) == 0 && strcmp(n.function, v->here.function) == 0;
+        engine_name(v->e, place.space, urd_index_moment(v->e->index, clock).event, place.pc, false,
+                    &n);
+        bool same = n.line == v->here.line && strcmp(n.file, v->here.file) == 0 &&
+                    strcmp(n.function, v->here.function) == 0;
         if (same)
             continue;
         if (!into || !n.line) {

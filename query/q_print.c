@@ -17,7 +17,8 @@ static json_t *row_at(struct printing *p, struct urd_task *t, struct urd_moment 
     json_t *row = json_object();
     struct urd_engine *e = p->a->engine;
     json_object_set_new(row, "moment", json_moment(m));
-    json_object_set_new(row, "clock", json_integer(e->index->events[m.event].clock + (int64_t)m.steps));
+    json_object_set_new(row, "clock",
+                        json_integer(e->index->events[m.event].clock + (int64_t)m.steps));
     json_object_set_new(row, "pid", json_integer(t->pid));
     json_object_set_new(row, "tid", json_integer(t->tid));
     return row;
@@ -30,14 +31,16 @@ static void set_retval(struct frame_state *f, struct urd_value *value)
     if (!urd_debuginfo_image_find(f->frame.image, f->frame.pc, &place))
         return;
     const struct urd_function *function = urd_debuginfo_function_at(place.module, place.address);
-    const struct urd_type *type = function ? urd_debuginfo_return_type(place.module, function) : NULL;
+    const struct urd_type *type =
+        function ? urd_debuginfo_return_type(place.module, function) : NULL;
     if (!type)
         return;
     urd_debuginfo_return_value(type, &f->frame, value);
     f->frame.retval = value;
 }
 
-static bool on_print(void *data, struct urd_session *s, struct urd_task *t, struct urd_moment m, uint64_t pc)
+static bool on_print(void *data, struct urd_session *s, struct urd_task *t, struct urd_moment m,
+                     uint64_t pc)
 {
     struct printing *p = data;
     struct frame_state f;
@@ -83,7 +86,9 @@ static uint32_t extents_of(struct urd_engine *e, const struct location *l, struc
             continue;
         const struct urd_function *f = urd_debuginfo_function_at(place.module, place.address);
         const struct urd_symbol *y = urd_debuginfo_symbol_at(place.module, place.address);
-        uint64_t high = f ? f->end + place.bias : y ? y->address + y->size + place.bias : l->pcs[i].pc;
+        uint64_t high = f   ? f->end + place.bias
+                        : y ? y->address + y->size + place.bias
+                            : l->pcs[i].pc;
         ret[n++] = (struct extent){l->pcs[i].space, l->pcs[i].pc, high};
     }
     return n;
@@ -199,7 +204,8 @@ urd_err *q_lines(struct answer *a)
     struct lining lining = {.a = a};
     urd_err *err = l.is_return ? returns_of(a->engine, &l) : NULL;
     if (!err)
-        err = urd_index_executions(a->engine->index, l.pcs, l.n, INT64_MIN, INT64_MAX, false, on_line, &lining);
+        err = urd_index_executions(a->engine->index, l.pcs, l.n, INT64_MIN, INT64_MAX, false,
+                                   on_line, &lining);
     json_object_set_new(a->summary, "hits", json_integer((json_int_t)lining.hits));
     if (l.line)
         json_object_set_new(a->summary, "line", json_integer(l.line));
@@ -244,7 +250,8 @@ static int by_entry(const void *a, const void *b)
 static struct call_row *call_ending_at(struct calling *c, int64_t clock, int32_t tid)
 {
     for (uint32_t i = c->n; i-- > 0;) /* the innermost that is open there */
-        if (c->calls[i].call.entry <= clock && c->calls[i].call.end == clock + 1 && c->calls[i].call.tid == tid)
+        if (c->calls[i].call.entry <= clock && c->calls[i].call.end == clock + 1 &&
+            c->calls[i].call.tid == tid)
             return &c->calls[i];
     return NULL;
 }
@@ -280,7 +287,8 @@ static json_t *arguments(struct frame_state *f)
     json_t *args = json_array();
     struct urd_place place;
     if (urd_debuginfo_image_find(f->frame.image, f->frame.pc, &place)) {
-        const struct urd_function *function = urd_debuginfo_function_at(place.module, place.address);
+        const struct urd_function *function =
+            urd_debuginfo_function_at(place.module, place.address);
         if (function && function->die) {
             const struct urd_variable **parameters;
             size_t n;
@@ -288,8 +296,10 @@ static json_t *arguments(struct frame_state *f)
             for (size_t i = 0; i < n; i++) {
                 struct urd_value v = {0};
                 urd_debuginfo_variable_read(parameters[i], &f->frame, place.bias, &v);
-                json_array_append_new(args, json_pack("{s:s, s:o}", "name", parameters[i]->name ? parameters[i]->name : "",
-                                                      "value", value_json(&f->frame, &v)));
+                json_array_append_new(args,
+                                      json_pack("{s:s, s:o}", "name",
+                                                parameters[i]->name ? parameters[i]->name : "",
+                                                "value", value_json(&f->frame, &v)));
                 urd_debuginfo_value_deinit(&v);
             }
             free(parameters);
@@ -300,16 +310,18 @@ static json_t *arguments(struct frame_state *f)
         const char *name;
         unsigned reg;
     } registers[] = {{"rdi", URD_DW_RDI}, {"rsi", URD_DW_RSI}, {"rdx", URD_DW_RDX},
-                     {"rcx", URD_DW_RCX}, {"r8", URD_DW_R8}, {"r9", URD_DW_R9}};
+                     {"rcx", URD_DW_RCX}, {"r8", URD_DW_R8},   {"r9", URD_DW_R9}};
     for (unsigned i = 0; i < 6; i++) {
         uint64_t v = 0;
         f->frame.read_register(f, registers[i].reg, &v);
-        json_array_append_new(args, json_pack("{s:s, s:o}", "name", registers[i].name, "value", json_hex(v)));
+        json_array_append_new(
+            args, json_pack("{s:s, s:o}", "name", registers[i].name, "value", json_hex(v)));
     }
     return args;
 }
 
-static bool on_call_stop(void *data, struct urd_session *s, struct urd_task *t, struct urd_moment m, uint64_t pc)
+static bool on_call_stop(void *data, struct urd_session *s, struct urd_task *t, struct urd_moment m,
+                         uint64_t pc)
 {
     struct calling *c = data;
     int64_t clock = c->a->engine->index->events[m.event].clock + (int64_t)m.steps;
@@ -336,7 +348,8 @@ static bool on_call_stop(void *data, struct urd_session *s, struct urd_task *t, 
         } else {
             if (urd_debuginfo_image_find(f.frame.image, f.frame.pc, &place))
                 function = urd_debuginfo_function_at(place.module, place.address);
-            ending->result = function && function->die ? json_string("void") : json_hex(t->regs.rax);
+            ending->result =
+                function && function->die ? json_string("void") : json_hex(t->regs.rax);
         }
         urd_debuginfo_value_deinit(&v);
     }
@@ -344,7 +357,8 @@ static bool on_call_stop(void *data, struct urd_session *s, struct urd_task *t, 
     return true;
 }
 
-static urd_err *give_call(struct calling *c, struct call_row *r, const char *function, bool *ret_full)
+static urd_err *give_call(struct calling *c, struct call_row *r, const char *function,
+                          bool *ret_full)
 {
     struct urd_engine *e = c->a->engine;
     json_t *row = json_object();
@@ -359,10 +373,12 @@ static urd_err *give_call(struct calling *c, struct call_row *r, const char *fun
     json_object_set_new(row, "args", r->args ? r->args : json_array());
     json_object_set_new(row, "returned", r->result ? r->result : json_null());
     json_object_set_new(row, "return_moment",
-                        r->call.abandoned ? json_null() : json_moment(urd_index_moment(e->index, r->call.end)));
+                        r->call.abandoned ? json_null()
+                                          : json_moment(urd_index_moment(e->index, r->call.end)));
     json_object_set_new(row, "steps", json_integer(r->call.end - r->call.entry));
     json_object_set_new(row, "depth", json_integer(r->call.depth));
-    json_object_set_new(row, "caller", caller.function[0] ? json_string(caller.function) : json_null());
+    json_object_set_new(row, "caller",
+                        caller.function[0] ? json_string(caller.function) : json_null());
     json_object_set_new(row, "file", caller.file[0] ? json_string(caller.file) : json_null());
     json_object_set_new(row, "line", caller.line ? json_integer(caller.line) : json_null());
     r->args = r->result = NULL;

@@ -14,14 +14,17 @@ static void finding_of(struct answer *a, const struct urd_event *e, struct urd_m
     const char *kind = "exit";
     if (WIFSIGNALED(e->status)) {
         kind = "signal";
-        snprintf(text, sizeof text, "killed by signal %d (%s)", WTERMSIG(e->status), strsignal(WTERMSIG(e->status)));
+        snprintf(text, sizeof text, "killed by signal %d (%s)", WTERMSIG(e->status),
+                 strsignal(WTERMSIG(e->status)));
     } else if (WEXITSTATUS(e->status)) {
         snprintf(text, sizeof text, "exit status %d", WEXITSTATUS(e->status));
     } else {
         json_object_set_new(a->summary, "finding", json_null());
         return;
     }
-    json_object_set_new(a->summary, "finding", json_pack("{s:s, s:s, s:o}", "kind", kind, "text", text, "at", json_moment(at)));
+    json_object_set_new(
+        a->summary, "finding",
+        json_pack("{s:s, s:s, s:o}", "kind", kind, "text", text, "at", json_moment(at)));
 }
 
 urd_err *q_info(struct answer *a)
@@ -45,7 +48,8 @@ urd_err *q_info(struct answer *a)
     json_object_set_new(s, "events", json_integer((json_int_t)urd_trace_event_count(e->trace)));
     json_object_set_new(s, "bytes", json_integer((json_int_t)urd_trace_bytes(e->trace)));
     json_object_set_new(s, "files", json_integer(urd_trace_file_count(e->trace)));
-    json_object_set_new(s, "torn", urd_trace_torn(e->trace) ? json_string(urd_trace_torn(e->trace)) : json_null());
+    json_object_set_new(
+        s, "torn", urd_trace_torn(e->trace) ? json_string(urd_trace_torn(e->trace)) : json_null());
     json_object_set_new(s, "indexed", json_boolean(e->index != NULL));
     json_object_set_new(s, "clock_end", e->index ? json_integer(e->index->end) : json_null());
     struct urd_moment end;
@@ -72,7 +76,8 @@ urd_err *q_info(struct answer *a)
     json_t *by_name = json_object();
     for (int k = 0; k < 600; k++)
         if (syscalls[k] && urd_record_syscall_name(k))
-            json_object_set_new(by_name, urd_record_syscall_name(k), json_integer((json_int_t)syscalls[k]));
+            json_object_set_new(by_name, urd_record_syscall_name(k),
+                                json_integer((json_int_t)syscalls[k]));
     json_object_set_new(s, "syscalls", by_name);
     json_object_set_new(s, "tasks", json_integer((json_int_t)tasks));
     json_object_set_new(s, "time_ns", json_integer((json_int_t)last_ns));
@@ -87,16 +92,23 @@ static json_t *event_row(const struct urd_event *ev, bool with_args)
     json_object_set_new(row, "pid", json_integer(ev->pid));
     json_object_set_new(row, "tid", json_integer(ev->tid));
     const char *name = ev->syscall >= 0 ? urd_record_syscall_name(ev->syscall) : NULL;
-    json_object_set_new(row, "syscall", name ? json_string(name) : ev->syscall >= 0 ? json_integer(ev->syscall) : json_null());
+    json_object_set_new(row, "syscall",
+                        name               ? json_string(name)
+                        : ev->syscall >= 0 ? json_integer(ev->syscall)
+                                           : json_null());
     bool returned = ev->kind == URD_EVENT_SYSCALL || ev->kind == URD_EVENT_SYSCALL_EXIT;
-    json_object_set_new(row, "result", returned ? json_integer((json_int_t)ev->after.rax) : json_null());
+    json_object_set_new(row, "result",
+                        returned ? json_integer((json_int_t)ev->after.rax) : json_null());
     json_object_set_new(row, "signal", ev->signal ? json_integer(ev->signal) : json_null());
-    json_object_set_new(row, "status", ev->kind == URD_EVENT_EXIT ? json_integer(ev->status) : json_null());
+    json_object_set_new(row, "status",
+                        ev->kind == URD_EVENT_EXIT ? json_integer(ev->status) : json_null());
     json_object_set_new(row, "moment", json_moment((struct urd_moment){ev->number, 0}));
     json_object_set_new(row, "time_ns", json_integer((json_int_t)ev->time_ns));
-    json_object_set_new(row, "text", ev->text && *ev->text ? json_text(ev->text, strlen(ev->text)) : json_null());
+    json_object_set_new(
+        row, "text", ev->text && *ev->text ? json_text(ev->text, strlen(ev->text)) : json_null());
     if (with_args && ev->syscall >= 0) {
-        const uint64_t args[6] = {ev->before.rdi, ev->before.rsi, ev->before.rdx, ev->before.r10, ev->before.r8, ev->before.r9};
+        const uint64_t args[6] = {ev->before.rdi, ev->before.rsi, ev->before.rdx,
+                                  ev->before.r10, ev->before.r8,  ev->before.r9};
         json_t *list = json_array();
         for (unsigned i = 0; i < 6; i++)
             json_array_append_new(list, json_hex(args[i]));
@@ -152,11 +164,13 @@ urd_err *q_outputs(struct answer *a)
             continue;
         /* the moment at which it was printed is before the call: there one sees who prints and what */
         int64_t clock = x && ev->number <= x->n_events ? x->events[ev->number].clock - 1 : -1;
-        struct urd_moment m = clock >= 0 && ev->flags & URD_EVENT_RAN ? urd_index_moment(x, clock)
-                                                                       : (struct urd_moment){ev->number, 0};
-        json_t *row = json_pack("{s:o, s:i, s:i, s:i, s:o, s:I, s:I}", "moment", json_moment(m), "fd", ev->output,
-                                "pid", ev->pid, "tid", ev->tid, "text", json_text((const char *)ev->output_data, ev->output_size),
-                                "size", (json_int_t)ev->output_size, "event", (json_int_t)ev->number);
+        struct urd_moment m = clock >= 0 && ev->flags & URD_EVENT_RAN
+                                  ? urd_index_moment(x, clock)
+                                  : (struct urd_moment){ev->number, 0};
+        json_t *row = json_pack("{s:o, s:i, s:i, s:i, s:o, s:I, s:I}", "moment", json_moment(m),
+                                "fd", ev->output, "pid", ev->pid, "tid", ev->tid, "text",
+                                json_text((const char *)ev->output_data, ev->output_size), "size",
+                                (json_int_t)ev->output_size, "event", (json_int_t)ev->number);
         json_object_set_new(row, "clock", clock >= 0 ? json_integer(clock) : json_null());
         err = answer_row(a, row, &full);
         if (err)
@@ -180,19 +194,27 @@ urd_err *q_tasks(struct answer *a)
     URD_TRY(need_index(a->engine));
     struct urd_index *x = a->engine->index;
     sqlite3_stmt *q;
-    if (sqlite3_prepare_v2(x->db, "SELECT pid, tid, parent, start_event, end_event, status FROM tasks ORDER BY start_event",
+    if (sqlite3_prepare_v2(x->db,
+                           "SELECT pid, tid, parent, start_event, end_event, status FROM tasks "
+                           "ORDER BY start_event",
                            -1, &q, NULL) != SQLITE_OK)
         return urd_store_failed(x->db, "cannot read the index");
     urd_err *err = NULL;
     while (!err && sqlite3_step(q) == SQLITE_ROW) {
-        json_t *row = json_pack("{s:i, s:i, s:i, s:s}", "pid", sqlite3_column_int(q, 0), "tid", sqlite3_column_int(q, 1),
-                                "parent", sqlite3_column_int(q, 2), "name", engine_process_name(a->engine, sqlite3_column_int(q, 1)));
-        struct urd_moment start = {(uint64_t)sqlite3_column_int64(q, 3), 0}, end = {(uint64_t)sqlite3_column_int64(q, 4), 0};
+        json_t *row = json_pack("{s:i, s:i, s:i, s:s}", "pid", sqlite3_column_int(q, 0), "tid",
+                                sqlite3_column_int(q, 1), "parent", sqlite3_column_int(q, 2),
+                                "name", engine_process_name(a->engine, sqlite3_column_int(q, 1)));
+        struct urd_moment start = {(uint64_t)sqlite3_column_int64(q, 3), 0},
+                          end = {(uint64_t)sqlite3_column_int64(q, 4), 0};
         json_object_set_new(row, "start", json_moment(start));
-        json_object_set_new(row, "end", sqlite3_column_type(q, 4) == SQLITE_NULL ? json_null() : json_moment(end));
+        json_object_set_new(
+            row, "end", sqlite3_column_type(q, 4) == SQLITE_NULL ? json_null() : json_moment(end));
         json_object_set_new(row, "start_clock", clock_or_null(x, q, 3));
         json_object_set_new(row, "end_clock", clock_or_null(x, q, 4));
-        json_object_set_new(row, "status", sqlite3_column_type(q, 5) == SQLITE_NULL ? json_null() : json_integer(sqlite3_column_int(q, 5)));
+        json_object_set_new(row, "status",
+                            sqlite3_column_type(q, 5) == SQLITE_NULL
+                                ? json_null()
+                                : json_integer(sqlite3_column_int(q, 5)));
         err = answer_row(a, row, NULL);
     }
     sqlite3_finalize(q);
@@ -223,7 +245,8 @@ static void count_pc(void *data, uint32_t space, uint64_t pc, uint64_t count)
     uint64_t address = pc - (*bias - 1);
     /* lines are sorted by line, then address: an execution of a line is one of the first instruction of a row */
     uint64_t *at = urd_map_get(&c->by_address, address);
-    for (size_t i = at ? *at - 1 : c->n_lines; i < c->n_lines && c->lines[i].start == address; i++) {
+    for (size_t i = at ? *at - 1 : c->n_lines; i < c->n_lines && c->lines[i].start == address;
+         i++) {
         if (i && c->lines[i - 1].line == c->lines[i].line && c->lines[i - 1].end == address)
             continue; /* goes on from the row before */
         c->total[i] += count;
@@ -235,7 +258,8 @@ static void count_pc(void *data, uint32_t space, uint64_t pc, uint64_t count)
 static bool path_ends_with(const char *path, const char *suffix)
 {
     size_t n = strlen(path), m = strlen(suffix);
-    return m <= n && strcmp(path + n - m, suffix) == 0 && (m == n || suffix[0] == '/' || path[n - m - 1] == '/');
+    return m <= n && strcmp(path + n - m, suffix) == 0 &&
+           (m == n || suffix[0] == '/' || path[n - m - 1] == '/');
 }
 
 static const char *find_source(struct urd_engine *e, const char *file, struct urd_module **ret)
@@ -256,15 +280,19 @@ static const char *find_source(struct urd_engine *e, const char *file, struct ur
 static void find_biases(struct source_counts *c)
 {
     sqlite3_stmt *q;
-    if (sqlite3_prepare_v2(c->e->index->db, "SELECT DISTINCT space, start, size, file, file_offset FROM mappings WHERE "
-                                            "prot & 4 AND file > 0", -1, &q, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(
+            c->e->index->db,
+            "SELECT DISTINCT space, start, size, file, file_offset FROM mappings WHERE "
+            "prot & 4 AND file > 0",
+            -1, &q, NULL) != SQLITE_OK)
         return;
     while (sqlite3_step(q) == SQLITE_ROW) {
         uint64_t bias = 0;
         if (engine_module(c->e, (uint32_t)sqlite3_column_int64(q, 3) - 1) != c->module)
             continue;
         struct urd_image *image = urd_debuginfo_image_create();
-        urd_debuginfo_image_add(image, c->module, (uint64_t)sqlite3_column_int64(q, 1), (uint64_t)sqlite3_column_int64(q, 2),
+        urd_debuginfo_image_add(image, c->module, (uint64_t)sqlite3_column_int64(q, 1),
+                                (uint64_t)sqlite3_column_int64(q, 2),
                                 (uint64_t)sqlite3_column_int64(q, 4), &bias);
         urd_debuginfo_image_destroy(image);
         *urd_map_put(&c->bias_of, (uint32_t)sqlite3_column_int64(q, 0)) = bias + 1;
@@ -289,21 +317,24 @@ static bool mark_line(void *data, int64_t clock, int32_t tid, uint32_t which)
 }
 
 /** Lines of the frame's function that ran since its call began. */
-static urd_err *mark_in_call(struct source_counts *c, struct urd_moment m, uint32_t space, int32_t tid, uint64_t pc)
+static urd_err *mark_in_call(struct source_counts *c, struct urd_moment m, uint32_t space,
+                             int32_t tid, uint64_t pc)
 {
     struct urd_engine *e = c->e;
     int64_t clock;
     struct urd_call_stack stack;
     URD_TRY(urd_index_clock(e->index, m, &clock));
     uint64_t *bias = urd_map_get(&c->bias_of, space);
-    const struct urd_function *f = bias && pc ? urd_debuginfo_function_at(c->module, pc - (*bias - 1)) : NULL;
+    const struct urd_function *f =
+        bias && pc ? urd_debuginfo_function_at(c->module, pc - (*bias - 1)) : NULL;
     if (!f)
         return NULL;
     struct urd_index_place place = {.space = space};
     URD_TRY(urd_index_stack(e->index, clock, tid, &stack));
     int64_t since = 0; /* the innermost call of this function that is open */
     for (uint32_t i = stack.n; i-- > 0 && !since;)
-        if (stack.frames[i].callee >= f->entry + *bias - 1 && stack.frames[i].callee < f->end + *bias - 1)
+        if (stack.frames[i].callee >= f->entry + *bias - 1 &&
+            stack.frames[i].callee < f->end + *bias - 1)
             since = stack.frames[i].entry;
     free(stack.frames);
     if (clock - since > 2000000)
@@ -312,9 +343,12 @@ static urd_err *mark_in_call(struct source_counts *c, struct urd_moment m, uint3
     uint32_t n = 0, capacity = 0;
     for (size_t i = 0; f && i < c->n_lines; i++)
         if (c->lines[i].start >= f->entry && c->lines[i].start < f->end)
-            URD_PUSH(pcs, n, capacity) = (struct urd_index_pc){place.space, c->lines[i].start + *bias - 1};
+            URD_PUSH(pcs, n, capacity) =
+                (struct urd_index_pc){place.space, c->lines[i].start + *bias - 1};
     struct marking marking = {c, pcs, *bias - 1};
-    urd_err *err = n ? urd_index_executions(e->index, pcs, n, since, clock + 1, false, mark_line, &marking) : NULL;
+    urd_err *err =
+        n ? urd_index_executions(e->index, pcs, n, since, clock + 1, false, mark_line, &marking)
+          : NULL;
     free(pcs);
     return err;
 }
@@ -334,7 +368,8 @@ static urd_err *open_source(struct urd_engine *e, const char *path, char **ret, 
     return NULL;
 }
 
-static urd_err *source_rows(struct answer *a, struct source_counts *c, char *text, size_t size, unsigned last_line)
+static urd_err *source_rows(struct answer *a, struct source_counts *c, char *text, size_t size,
+                            unsigned last_line)
 {
     unsigned line = 1;
     bool full = false;
@@ -345,7 +380,9 @@ static urd_err *source_rows(struct answer *a, struct source_counts *c, char *tex
         bool code = line < c->n && c->has_code[line];
         json_object_set_new(row, "line", json_integer(line));
         json_object_set_new(row, "text", text ? json_text(text + at, n) : json_string(""));
-        json_object_set_new(row, "count", code && a->engine->index ? json_integer((json_int_t)c->counts[line]) : json_null());
+        json_object_set_new(row, "count",
+                            code && a->engine->index ? json_integer((json_int_t)c->counts[line])
+                                                     : json_null());
         json_object_set_new(row, "in_call", json_boolean(line < c->n && c->in_call[line]));
         URD_TRY(answer_row(a, row, &full));
         at += n + 1;
@@ -390,8 +427,10 @@ urd_err *q_source(struct answer *a)
     struct source_counts c = {.e = e};
     const char *path = find_source(e, file, &c.module);
     if (!path)
-        return urd_err_hint(urd_err_at(URD_ERROR(URD_ERR_QUESTION, "no source file '%s' belongs to this run", file), 0, NULL),
-                            "the question 'files' lists them");
+        return urd_err_hint(
+            urd_err_at(URD_ERROR(URD_ERR_QUESTION, "no source file '%s' belongs to this run", file),
+                       0, NULL),
+            "the question 'files' lists them");
     urd_debuginfo_file_lines(c.module, path, &c.lines, &c.n_lines);
     for (size_t i = 0; i < c.n_lines; i++)
         c.n = c.lines[i].line + 1 > c.n ? c.lines[i].line + 1 : c.n;
@@ -421,12 +460,15 @@ urd_err *q_source(struct answer *a)
         free(text);
     }
     struct stat source_st;
-    bool differs = stat(path, &source_st) == 0 && source_st.st_mtime > urd_trace_get_info(e->trace)->started_unix;
-    json_object_set_new(a->summary, "differs", json_boolean(differs)); /* changed since the recording */
+    bool differs = stat(path, &source_st) == 0 &&
+                   source_st.st_mtime > urd_trace_get_info(e->trace)->started_unix;
+    json_object_set_new(a->summary, "differs",
+                        json_boolean(differs)); /* changed since the recording */
     const char *name = strrchr(path, '/');
     json_object_set_new(a->summary, "file", json_string(name ? name + 1 : path));
     json_object_set_new(a->summary, "path", json_string(path));
-    json_object_set_new(a->summary, "current_line", strcmp(here.file, path) == 0 ? json_integer(here.line) : json_null());
+    json_object_set_new(a->summary, "current_line",
+                        strcmp(here.file, path) == 0 ? json_integer(here.line) : json_null());
     json_object_set_new(a->summary, "language", json_string("c"));
     free(c.lines);
     free(c.counts);
@@ -446,9 +488,14 @@ urd_err *q_files(struct answer *a)
         const struct urd_source *sources = m ? urd_debuginfo_sources(m, &n) : NULL;
         for (size_t k = 0; k < n; k++) {
             const char *name = strrchr(sources[k].path, '/');
-            URD_TRY(answer_row(a, json_pack("{s:o, s:o, s:s}", "file", json_text(name ? name + 1 : sources[k].path, strlen(name ? name + 1 : sources[k].path)),
-                                            "path", json_text(sources[k].path, strlen(sources[k].path)), "module",
-                                            urd_debuginfo_module_name(m)), NULL));
+            URD_TRY(
+                answer_row(a,
+                           json_pack("{s:o, s:o, s:s}", "file",
+                                     json_text(name ? name + 1 : sources[k].path,
+                                               strlen(name ? name + 1 : sources[k].path)),
+                                     "path", json_text(sources[k].path, strlen(sources[k].path)),
+                                     "module", urd_debuginfo_module_name(m)),
+                           NULL));
         }
     }
     return NULL;
@@ -474,17 +521,26 @@ urd_err *q_search(struct answer *a)
         const struct urd_function *f = urd_debuginfo_functions(m, &n);
         for (size_t k = 0; k < n && !full; k++)
             if (!f[k].inlined && contains(f[k].qualified, text))
-                URD_TRY(answer_row(a, json_pack("{s:s, s:s, s:s, s:i}", "kind", "function", "name", f[k].qualified, "file",
-                                                f[k].file ? f[k].file : "", "line", (int)f[k].line), &full));
+                URD_TRY(answer_row(a,
+                                   json_pack("{s:s, s:s, s:s, s:i}", "kind", "function", "name",
+                                             f[k].qualified, "file", f[k].file ? f[k].file : "",
+                                             "line", (int)f[k].line),
+                                   &full));
         const struct urd_variable *const *g = urd_debuginfo_globals(m, &n);
         for (size_t k = 0; k < n && !full; k++)
             if (contains(g[k]->name, text))
-                URD_TRY(answer_row(a, json_pack("{s:s, s:s, s:s, s:i}", "kind", "global", "name", g[k]->name, "file",
-                                                g[k]->file ? g[k]->file : "", "line", (int)g[k]->line), &full));
+                URD_TRY(answer_row(a,
+                                   json_pack("{s:s, s:s, s:s, s:i}", "kind", "global", "name",
+                                             g[k]->name, "file", g[k]->file ? g[k]->file : "",
+                                             "line", (int)g[k]->line),
+                                   &full));
         const struct urd_source *s = urd_debuginfo_sources(m, &n);
         for (size_t k = 0; k < n && !full; k++)
             if (contains(s[k].path, text))
-                URD_TRY(answer_row(a, json_pack("{s:s, s:s, s:s, s:i}", "kind", "file", "name", s[k].path, "file", s[k].path, "line", 1), &full));
+                URD_TRY(answer_row(a,
+                                   json_pack("{s:s, s:s, s:s, s:i}", "kind", "file", "name",
+                                             s[k].path, "file", s[k].path, "line", 1),
+                                   &full));
     }
     a->truncated = full;
     return NULL;
@@ -501,7 +557,8 @@ struct lane {
 static void end_span(struct lane *l)
 {
     if (l->to > l->from)
-        json_array_append_new(l->spans, json_pack("[I, I]", (json_int_t)l->from, (json_int_t)l->to));
+        json_array_append_new(l->spans,
+                              json_pack("[I, I]", (json_int_t)l->from, (json_int_t)l->to));
     l->from = l->to = -1;
 }
 
@@ -519,7 +576,8 @@ urd_err *q_timeline(struct answer *a)
     int64_t width = (to - from + buckets - 1) / buckets;
     struct lane *lanes = NULL;
     uint32_t n = 0, capacity = 0;
-    json_int_t *events = urd_xcalloc((size_t)buckets, sizeof *events), *outputs = urd_xcalloc((size_t)buckets, sizeof *outputs);
+    json_int_t *events = urd_xcalloc((size_t)buckets, sizeof *events),
+               *outputs = urd_xcalloc((size_t)buckets, sizeof *outputs);
     for (uint64_t i = 1; i <= x->n_events; i++) {
         const struct urd_index_event *ev = &x->events[i];
         int64_t start = i > 1 ? x->events[i - 1].clock : 0, end = ev->clock;
@@ -545,7 +603,8 @@ urd_err *q_timeline(struct answer *a)
     for (uint32_t k = 0; k < n; k++) {
         end_span(&lanes[k]);
         json_array_append_new(tasks, json_pack("{s:i, s:s, s:o}", "tid", lanes[k].tid, "name",
-                                               engine_process_name(e, lanes[k].tid), "spans", lanes[k].spans));
+                                               engine_process_name(e, lanes[k].tid), "spans",
+                                               lanes[k].spans));
     }
     free(lanes);
     sqlite3_stmt *q;
@@ -560,11 +619,15 @@ urd_err *q_timeline(struct answer *a)
     for (int64_t i = 0; i < buckets; i++) {
         json_array_append_new(busy, json_integer(events[i]));
         if (events[i])
-            json_array_append_new(event_list, json_pack("{s:I, s:o, s:I}", "clock", (json_int_t)(from + i * width), "moment",
-                                                        json_moment(urd_index_moment(x, from + i * width)), "count", events[i]));
+            json_array_append_new(
+                event_list,
+                json_pack("{s:I, s:o, s:I}", "clock", (json_int_t)(from + i * width), "moment",
+                          json_moment(urd_index_moment(x, from + i * width)), "count", events[i]));
         if (outputs[i])
-            json_array_append_new(output_list, json_pack("{s:I, s:o, s:I}", "clock", (json_int_t)(from + i * width), "moment",
-                                                         json_moment(urd_index_moment(x, from + i * width)), "count", outputs[i]));
+            json_array_append_new(
+                output_list,
+                json_pack("{s:I, s:o, s:I}", "clock", (json_int_t)(from + i * width), "moment",
+                          json_moment(urd_index_moment(x, from + i * width)), "count", outputs[i]));
     }
     free(events);
     free(outputs);
@@ -582,6 +645,7 @@ urd_err *q_timeline(struct answer *a)
         json_object_set_new(a->summary, "clock", json_integer(clock));
     }
     if (question_text(a, "clock")) /* scrubbing: which moment is that? */
-        json_object_set_new(a->summary, "moment", json_moment(urd_index_moment(x, question_number(a, "clock", 0))));
+        json_object_set_new(a->summary, "moment",
+                            json_moment(urd_index_moment(x, question_number(a, "clock", 0))));
     return NULL;
 }

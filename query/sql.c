@@ -15,16 +15,51 @@
 enum table_kind { TABLE_WRITES, TABLE_CALLS, TABLE_LINES, TABLE_SYMBOLS };
 
 static const char *const schemas[] = {
-    "CREATE TABLE x(clock INTEGER, moment TEXT, pid INTEGER, tid INTEGER, address INTEGER, size INTEGER, old BLOB,"
+    "CREATE TABLE x(clock INTEGER, moment TEXT, pid INTEGER, tid INTEGER, address INTEGER, size "
+    "INTEGER, old BLOB,"
     " new BLOB, pc INTEGER, function TEXT, file TEXT, line INTEGER, syscall TEXT, space INTEGER)",
-    "CREATE TABLE x(clock INTEGER, moment TEXT, pid INTEGER, tid INTEGER, function TEXT, pc INTEGER, caller TEXT,"
-    " file TEXT, line INTEGER, return_clock INTEGER, steps INTEGER, depth INTEGER, returned INTEGER, space INTEGER)",
-    "CREATE TABLE x(clock INTEGER, moment TEXT, pid INTEGER, tid INTEGER, file TEXT, line INTEGER, function TEXT,"
+    "CREATE TABLE x(clock INTEGER, moment TEXT, pid INTEGER, tid INTEGER, function TEXT, pc "
+    "INTEGER, caller TEXT,"
+    " file TEXT, line INTEGER, return_clock INTEGER, steps INTEGER, depth INTEGER, returned "
+    "INTEGER, space INTEGER)",
+    "CREATE TABLE x(clock INTEGER, moment TEXT, pid INTEGER, tid INTEGER, file TEXT, line INTEGER, "
+    "function TEXT,"
     " pc INTEGER)",
-    "CREATE TABLE x(name TEXT, address INTEGER, size INTEGER, kind TEXT, module TEXT, pid INTEGER, space INTEGER)"};
+    "CREATE TABLE x(name TEXT, address INTEGER, size INTEGER, kind TEXT, module TEXT, pid INTEGER, "
+    "space INTEGER)"};
 
-enum { W_CLOCK, W_MOMENT, W_PID, W_TID, W_ADDRESS, W_SIZE, W_OLD, W_NEW, W_PC, W_FUNCTION, W_FILE, W_LINE, W_SYSCALL, W_SPACE };
-enum { C_CLOCK, C_MOMENT, C_PID, C_TID, C_FUNCTION, C_PC, C_CALLER, C_FILE, C_LINE, C_RETURN, C_STEPS, C_DEPTH, C_RETURNED, C_SPACE };
+enum {
+    W_CLOCK,
+    W_MOMENT,
+    W_PID,
+    W_TID,
+    W_ADDRESS,
+    W_SIZE,
+    W_OLD,
+    W_NEW,
+    W_PC,
+    W_FUNCTION,
+    W_FILE,
+    W_LINE,
+    W_SYSCALL,
+    W_SPACE
+};
+enum {
+    C_CLOCK,
+    C_MOMENT,
+    C_PID,
+    C_TID,
+    C_FUNCTION,
+    C_PC,
+    C_CALLER,
+    C_FILE,
+    C_LINE,
+    C_RETURN,
+    C_STEPS,
+    C_DEPTH,
+    C_RETURNED,
+    C_SPACE
+};
 enum { L_CLOCK, L_MOMENT, L_PID, L_TID, L_FILE, L_LINE, L_FUNCTION, L_PC };
 enum { S_NAME, S_ADDRESS, S_SIZE, S_KIND, S_MODULE, S_PID, S_SPACE };
 
@@ -58,7 +93,7 @@ struct cursor {
     uint64_t low, high; /* addresses, high included */
     int64_t from, to;   /* clocks */
     bool descending, whole;
-    bool exact;         /* the write begins in [low, high], as the column says */
+    bool exact; /* the write begins in [low, high], as the column says */
     struct stream *streams;
     uint32_t n_streams, current;
     sqlite3_stmt *scan; /* whole table */
@@ -67,7 +102,7 @@ struct cursor {
     struct call_entry {
         uint32_t space;
         struct urd_call call;
-    } *calls;
+    } * calls;
     uint32_t n_calls, cap_calls, at_call;
     bool named; /* name is that of named_callee */
     uint32_t named_space;
@@ -79,7 +114,7 @@ struct cursor {
         int64_t clock;
         int32_t tid;
         uint32_t which;
-    } *hits;
+    } * hits;
     uint64_t n_hits, cap_hits, at_hit;
     struct location location;
     /* symbols */
@@ -105,7 +140,8 @@ static int raise(sqlite3_vtab *t, urd_err *err)
     return SQLITE_ERROR;
 }
 
-static int table_connect(sqlite3 *db, void *aux, int argc, const char *const *argv, sqlite3_vtab **ret, char **error)
+static int table_connect(sqlite3 *db, void *aux, int argc, const char *const *argv,
+                         sqlite3_vtab **ret, char **error)
 {
     struct table *t = sqlite3_malloc(sizeof *t);
     if (!t)
@@ -140,10 +176,19 @@ static int table_best_index(sqlite3_vtab *base, sqlite3_index_info *info)
         if (!c->usable)
             continue;
         switch (c->op) {
-        case SQLITE_INDEX_CONSTRAINT_EQ: op = '='; break;
-        case SQLITE_INDEX_CONSTRAINT_LT: case SQLITE_INDEX_CONSTRAINT_LE: op = '<'; break;
-        case SQLITE_INDEX_CONSTRAINT_GT: case SQLITE_INDEX_CONSTRAINT_GE: op = '>'; break;
-        default: continue;
+        case SQLITE_INDEX_CONSTRAINT_EQ:
+            op = '=';
+            break;
+        case SQLITE_INDEX_CONSTRAINT_LT:
+        case SQLITE_INDEX_CONSTRAINT_LE:
+            op = '<';
+            break;
+        case SQLITE_INDEX_CONSTRAINT_GT:
+        case SQLITE_INDEX_CONSTRAINT_GE:
+            op = '>';
+            break;
+        default:
+            continue;
         }
         if (t->kind == TABLE_WRITES)
             letter = c->iColumn == W_ADDRESS ? 'a' : c->iColumn == W_CLOCK ? 'c' : 0;
@@ -161,8 +206,14 @@ static int table_best_index(sqlite3_vtab *base, sqlite3_index_info *info)
         plan[used++] = letter;
         plan[used++] = op;
     }
-    double cost = t->kind == TABLE_WRITES ? (equal ? 10 : address ? 1000 : clock ? 1e8 : 1e10) : name ? 1000 : 1e9;
-    if (t->kind == TABLE_WRITES && address && info->nOrderBy == 1 && info->aOrderBy[0].iColumn == W_CLOCK) {
+    double cost = t->kind == TABLE_WRITES ? (equal     ? 10
+                                             : address ? 1000
+                                             : clock   ? 1e8
+                                                       : 1e10)
+                  : name                  ? 1000
+                                          : 1e9;
+    if (t->kind == TABLE_WRITES && address && info->nOrderBy == 1 &&
+        info->aOrderBy[0].iColumn == W_CLOCK) {
         info->orderByConsumed = 1;
         info->idxNum = info->aOrderBy[0].desc ? 1 : 0;
     }
@@ -263,7 +314,8 @@ static urd_err *refill(struct cursor *c, struct stream *s)
     free_batch(s);
     s->want = s->want ? (s->want < 65536 ? s->want * 4 : s->want) : 16;
     uint64_t size = c->high - c->low + 1;
-    URD_TRY(urd_index_writes_own(c->engine->index, s->space, c->low, size, s->from, s->to, c->descending, fill_batch, s));
+    URD_TRY(urd_index_writes_own(c->engine->index, s->space, c->low, size, s->from, s->to,
+                                 c->descending, fill_batch, s));
     s->done = s->n == 0;
     return NULL;
 }
@@ -277,7 +329,8 @@ static urd_err *next_streamed(struct cursor *c)
         if (s->done)
             continue;
         int64_t clock = s->batch[s->at].w.clock;
-        if (!best || (c->descending ? clock > best->batch[best->at].w.clock : clock < best->batch[best->at].w.clock))
+        if (!best || (c->descending ? clock > best->batch[best->at].w.clock
+                                    : clock < best->batch[best->at].w.clock))
             best = s;
     }
     c->eof = !best;
@@ -308,8 +361,8 @@ static urd_err *next_scanned(struct cursor *c)
         low = low > c->low ? low : c->low;
         high = high < c->high ? high : c->high;
         if (low <= high)
-            URD_TRY(urd_index_writes_own(x, (uint32_t)sqlite3_column_int64(c->scan, 0), low, high - low + 1, c->from,
-                                         c->to, false, take_all, s));
+            URD_TRY(urd_index_writes_own(x, (uint32_t)sqlite3_column_int64(c->scan, 0), low,
+                                         high - low + 1, c->from, c->to, false, take_all, s));
     }
     c->row = s->batch[s->at++];
     return NULL;
@@ -334,8 +387,9 @@ static urd_err *filter_writes(struct cursor *c)
     if (c->high - c->low > 1u << 22) { /* everything, or nearly: page by page */
         c->streams = urd_xcalloc(1, sizeof *c->streams);
         c->n_streams = 1;
-        if (sqlite3_prepare_v2(x->db, "SELECT DISTINCT space, page FROM writes WHERE page BETWEEN ? AND ?", -1, &c->scan,
-                               NULL) != SQLITE_OK)
+        if (sqlite3_prepare_v2(x->db,
+                               "SELECT DISTINCT space, page FROM writes WHERE page BETWEEN ? AND ?",
+                               -1, &c->scan, NULL) != SQLITE_OK)
             return urd_store_failed(x->db, "cannot read the index");
         sqlite3_bind_int64(c->scan, 1, (int64_t)(c->low >> 12));
         sqlite3_bind_int64(c->scan, 2, (int64_t)(c->high >> 12));
@@ -354,7 +408,8 @@ static urd_err *need_place(struct cursor *c, int64_t clock)
     URD_TRY(urd_index_place(c->engine->index, clock, &c->place));
     memset(&c->name, 0, sizeof c->name);
     if (c->place.found)
-        engine_name(c->engine, c->place.space, urd_index_moment(c->engine->index, clock).event, c->place.pc, false, &c->name);
+        engine_name(c->engine, c->place.space, urd_index_moment(c->engine->index, clock).event,
+                    c->place.pc, false, &c->name);
     c->placed = true;
     c->placed_clock = clock;
     return NULL;
@@ -370,7 +425,8 @@ static void give_moment(struct cursor *c, sqlite3_context *ctx, int64_t clock)
 {
     struct urd_moment m = urd_index_moment(c->engine->index, clock);
     char text[48];
-    snprintf(text, sizeof text, "%llu:%llu", (unsigned long long)m.event, (unsigned long long)m.steps);
+    snprintf(text, sizeof text, "%llu:%llu", (unsigned long long)m.event,
+             (unsigned long long)m.steps);
     sqlite3_result_text(ctx, text, -1, SQLITE_TRANSIENT);
 }
 
@@ -379,8 +435,8 @@ static urd_err *write_old(struct cursor *c, sqlite3_context *ctx)
     uint64_t size = c->row.w.size;
     URD_AUTO_FREE uint8_t *bytes = urd_xrealloc(NULL, size);
     URD_AUTO_FREE bool *known = urd_xcalloc(size, sizeof *known);
-    URD_TRY(urd_index_memory(c->engine->index, c->engine->trace, c->row.w.space, c->row.w.address, size, c->row.w.clock,
-                             bytes, known));
+    URD_TRY(urd_index_memory(c->engine->index, c->engine->trace, c->row.w.space, c->row.w.address,
+                             size, c->row.w.clock, bytes, known));
     sqlite3_result_blob64(ctx, bytes, size, SQLITE_TRANSIENT);
     return NULL;
 }
@@ -392,16 +448,29 @@ static urd_err *write_column(struct cursor *c, sqlite3_context *ctx, int column)
     if ((column == W_PID || column == W_TID || (column >= W_PC && column <= W_LINE)) && !ev)
         URD_TRY(need_place(c, w->clock));
     switch (column) {
-    case W_CLOCK: sqlite3_result_int64(ctx, w->clock); break;
-    case W_MOMENT: give_moment(c, ctx, w->clock); break;
+    case W_CLOCK:
+        sqlite3_result_int64(ctx, w->clock);
+        break;
+    case W_MOMENT:
+        give_moment(c, ctx, w->clock);
+        break;
     case W_PID:
         sqlite3_result_int(ctx, ev ? ev->pid : c->engine->index->spaces[w->space].pid);
         break;
-    case W_TID: sqlite3_result_int(ctx, ev ? ev->tid : c->place.tid); break;
-    case W_ADDRESS: sqlite3_result_int64(ctx, (int64_t)w->address); break;
-    case W_SIZE: sqlite3_result_int64(ctx, (int64_t)w->size); break;
-    case W_OLD: return write_old(c, ctx);
-    case W_NEW: sqlite3_result_blob64(ctx, write_value(&c->row), w->size, SQLITE_TRANSIENT); break;
+    case W_TID:
+        sqlite3_result_int(ctx, ev ? ev->tid : c->place.tid);
+        break;
+    case W_ADDRESS:
+        sqlite3_result_int64(ctx, (int64_t)w->address);
+        break;
+    case W_SIZE:
+        sqlite3_result_int64(ctx, (int64_t)w->size);
+        break;
+    case W_OLD:
+        return write_old(c, ctx);
+    case W_NEW:
+        sqlite3_result_blob64(ctx, write_value(&c->row), w->size, SQLITE_TRANSIENT);
+        break;
     case W_PC:
         if (!ev && c->place.found)
             sqlite3_result_int64(ctx, (int64_t)c->place.pc);
@@ -420,10 +489,13 @@ static urd_err *write_column(struct cursor *c, sqlite3_context *ctx, int column)
         break;
     case W_SYSCALL:
         if (ev)
-            give_text(ctx, ev->kind == URD_EVENT_EXEC ? "execve" : ev->syscall >= 0 ? urd_record_syscall_name(ev->syscall)
-                                                                                    : urd_event_kind_name(ev->kind));
+            give_text(ctx, ev->kind == URD_EVENT_EXEC ? "execve"
+                           : ev->syscall >= 0         ? urd_record_syscall_name(ev->syscall)
+                                                      : urd_event_kind_name(ev->kind));
         break;
-    case W_SPACE: sqlite3_result_int64(ctx, w->space); break;
+    case W_SPACE:
+        sqlite3_result_int64(ctx, w->space);
+        break;
     }
     return NULL;
 }
@@ -473,7 +545,8 @@ static urd_err *filter_calls(struct cursor *c, const char *function)
         c->n_entries = l.n;
         l.pcs = NULL;
         location_deinit(&l);
-    } else if (sqlite3_prepare_v2(x->db, "SELECT " URD_INDEX_CALL_COLUMNS " FROM calls", -1, &c->scan, NULL) != SQLITE_OK) {
+    } else if (sqlite3_prepare_v2(x->db, "SELECT " URD_INDEX_CALL_COLUMNS " FROM calls", -1,
+                                  &c->scan, NULL) != SQLITE_OK) {
         return urd_store_failed(x->db, "cannot read the index");
     }
     c->at_call = UINT32_MAX;
@@ -486,23 +559,37 @@ static urd_err *call_column(struct cursor *c, sqlite3_context *ctx, int column)
     const struct call_entry *k = &c->calls[c->at_call];
     struct place_name n;
     uint64_t event = column == C_FUNCTION || (column >= C_CALLER && column <= C_LINE)
-                         ? urd_index_moment(c->engine->index, k->call.entry).event : 0;
+                         ? urd_index_moment(c->engine->index, k->call.entry).event
+                         : 0;
     switch (column) {
-    case C_CLOCK: sqlite3_result_int64(ctx, k->call.entry); break;
-    case C_MOMENT: give_moment(c, ctx, k->call.entry); break;
-    case C_PID: sqlite3_result_int(ctx, c->engine->index->spaces[k->space].pid); break;
-    case C_TID: sqlite3_result_int(ctx, k->call.tid); break;
+    case C_CLOCK:
+        sqlite3_result_int64(ctx, k->call.entry);
+        break;
+    case C_MOMENT:
+        give_moment(c, ctx, k->call.entry);
+        break;
+    case C_PID:
+        sqlite3_result_int(ctx, c->engine->index->spaces[k->space].pid);
+        break;
+    case C_TID:
+        sqlite3_result_int(ctx, k->call.tid);
+        break;
     case C_FUNCTION:
         if (!c->named || c->named_space != k->space || c->named_callee != k->call.callee) {
-            engine_name(c->engine, k->space, event, k->call.callee, false, &c->name); /* rows come by callee */
+            engine_name(c->engine, k->space, event, k->call.callee, false,
+                        &c->name); /* rows come by callee */
             c->named = true;
             c->named_space = k->space;
             c->named_callee = k->call.callee;
         }
         give_text(ctx, c->name.function);
         break;
-    case C_PC: sqlite3_result_int64(ctx, (int64_t)k->call.callee); break;
-    case C_CALLER: case C_FILE: case C_LINE:
+    case C_PC:
+        sqlite3_result_int64(ctx, (int64_t)k->call.callee);
+        break;
+    case C_CALLER:
+    case C_FILE:
+    case C_LINE:
         engine_name(c->engine, k->space, event, k->call.site, false, &n);
         if (column == C_LINE && n.line)
             sqlite3_result_int64(ctx, n.line);
@@ -513,10 +600,18 @@ static urd_err *call_column(struct cursor *c, sqlite3_context *ctx, int column)
         if (!k->call.abandoned)
             sqlite3_result_int64(ctx, k->call.end);
         break;
-    case C_STEPS: sqlite3_result_int64(ctx, k->call.end - k->call.entry); break;
-    case C_DEPTH: sqlite3_result_int64(ctx, k->call.depth); break;
-    case C_RETURNED: sqlite3_result_int(ctx, !k->call.abandoned); break;
-    case C_SPACE: sqlite3_result_int64(ctx, k->space); break;
+    case C_STEPS:
+        sqlite3_result_int64(ctx, k->call.end - k->call.entry);
+        break;
+    case C_DEPTH:
+        sqlite3_result_int64(ctx, k->call.depth);
+        break;
+    case C_RETURNED:
+        sqlite3_result_int(ctx, !k->call.abandoned);
+        break;
+    case C_SPACE:
+        sqlite3_result_int64(ctx, k->space);
+        break;
     }
     return NULL;
 }
@@ -546,7 +641,8 @@ static urd_err *filter_lines(struct cursor *c, const char *file, int64_t line)
         c->eof = true;
         return NULL;
     }
-    URD_TRY(urd_index_executions(c->engine->index, c->location.pcs, c->location.n, INT64_MIN, INT64_MAX, false, take_hit, c));
+    URD_TRY(urd_index_executions(c->engine->index, c->location.pcs, c->location.n, INT64_MIN,
+                                 INT64_MAX, false, take_hit, c));
     c->eof = !c->n_hits;
     return NULL;
 }
@@ -557,16 +653,33 @@ static urd_err *line_column(struct cursor *c, sqlite3_context *ctx, int column)
     const struct urd_index_pc *pc = &c->location.pcs[h->which];
     struct place_name n;
     if (column >= L_FILE)
-        engine_name(c->engine, pc->space, urd_index_moment(c->engine->index, h->clock).event, pc->pc, false, &n);
+        engine_name(c->engine, pc->space, urd_index_moment(c->engine->index, h->clock).event,
+                    pc->pc, false, &n);
     switch (column) {
-    case L_CLOCK: sqlite3_result_int64(ctx, h->clock); break;
-    case L_MOMENT: give_moment(c, ctx, h->clock); break;
-    case L_PID: sqlite3_result_int(ctx, c->engine->index->spaces[pc->space].pid); break;
-    case L_TID: sqlite3_result_int(ctx, h->tid); break;
-    case L_FILE: give_text(ctx, n.file); break;
-    case L_LINE: sqlite3_result_int64(ctx, n.line); break;
-    case L_FUNCTION: give_text(ctx, n.function); break;
-    case L_PC: sqlite3_result_int64(ctx, (int64_t)pc->pc); break;
+    case L_CLOCK:
+        sqlite3_result_int64(ctx, h->clock);
+        break;
+    case L_MOMENT:
+        give_moment(c, ctx, h->clock);
+        break;
+    case L_PID:
+        sqlite3_result_int(ctx, c->engine->index->spaces[pc->space].pid);
+        break;
+    case L_TID:
+        sqlite3_result_int(ctx, h->tid);
+        break;
+    case L_FILE:
+        give_text(ctx, n.file);
+        break;
+    case L_LINE:
+        sqlite3_result_int64(ctx, n.line);
+        break;
+    case L_FUNCTION:
+        give_text(ctx, n.function);
+        break;
+    case L_PC:
+        sqlite3_result_int64(ctx, (int64_t)pc->pc);
+        break;
     }
     return NULL;
 }
@@ -588,7 +701,8 @@ static urd_err *next_symbol(struct cursor *c)
         c->symbol_space = (uint32_t)sqlite3_column_int64(c->scan, 0);
         struct urd_image *image = urd_debuginfo_image_create();
         urd_debuginfo_image_add(image, c->module, (uint64_t)sqlite3_column_int64(c->scan, 1),
-                                (uint64_t)sqlite3_column_int64(c->scan, 2), (uint64_t)sqlite3_column_int64(c->scan, 4), &c->bias);
+                                (uint64_t)sqlite3_column_int64(c->scan, 2),
+                                (uint64_t)sqlite3_column_int64(c->scan, 4), &c->bias);
         urd_debuginfo_image_destroy(image);
         c->symbols = urd_debuginfo_symbols(c->module, &c->n_symbols);
     }
@@ -598,8 +712,11 @@ static urd_err *next_symbol(struct cursor *c)
 static urd_err *filter_symbols(struct cursor *c)
 {
     struct urd_index *x = c->engine->index;
-    if (sqlite3_prepare_v2(x->db, "SELECT space, start, size, file, file_offset FROM mappings WHERE prot & 4 AND file > 0 "
-                                  "GROUP BY space, file", -1, &c->scan, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(x->db,
+                           "SELECT space, start, size, file, file_offset FROM mappings WHERE prot "
+                           "& 4 AND file > 0 "
+                           "GROUP BY space, file",
+                           -1, &c->scan, NULL) != SQLITE_OK)
         return urd_store_failed(x->db, "cannot read the index");
     return next_symbol(c);
 }
@@ -609,21 +726,35 @@ static void symbol_column(struct cursor *c, sqlite3_context *ctx, int column)
     static const char *const kinds[] = {"function", "object", "tls", "plt", "frame"};
     const struct urd_symbol *s = &c->symbols[c->at_symbol];
     switch (column) {
-    case S_NAME: give_text(ctx, s->name); break;
-    case S_ADDRESS:
-        sqlite3_result_int64(ctx, (int64_t)(s->address + (s->kind == URD_SYMBOL_TLS ? 0 : c->bias)));
+    case S_NAME:
+        give_text(ctx, s->name);
         break;
-    case S_SIZE: sqlite3_result_int64(ctx, (int64_t)s->size); break;
-    case S_KIND: give_text(ctx, kinds[s->kind]); break;
-    case S_MODULE: give_text(ctx, urd_debuginfo_module_name(c->module)); break;
-    case S_PID: sqlite3_result_int(ctx, c->engine->index->spaces[c->symbol_space].pid); break;
-    case S_SPACE: sqlite3_result_int64(ctx, c->symbol_space); break;
+    case S_ADDRESS:
+        sqlite3_result_int64(ctx,
+                             (int64_t)(s->address + (s->kind == URD_SYMBOL_TLS ? 0 : c->bias)));
+        break;
+    case S_SIZE:
+        sqlite3_result_int64(ctx, (int64_t)s->size);
+        break;
+    case S_KIND:
+        give_text(ctx, kinds[s->kind]);
+        break;
+    case S_MODULE:
+        give_text(ctx, urd_debuginfo_module_name(c->module));
+        break;
+    case S_PID:
+        sqlite3_result_int(ctx, c->engine->index->spaces[c->symbol_space].pid);
+        break;
+    case S_SPACE:
+        sqlite3_result_int64(ctx, c->symbol_space);
+        break;
     }
 }
 
 /* ---- the module ---- */
 
-static int cursor_filter(sqlite3_vtab_cursor *base, int number, const char *plan, int argc, sqlite3_value **argv)
+static int cursor_filter(sqlite3_vtab_cursor *base, int number, const char *plan, int argc,
+                         sqlite3_value **argv)
 {
     struct cursor *c = (struct cursor *)base;
     cursor_reset(c);
@@ -650,15 +781,23 @@ static int cursor_filter(sqlite3_vtab_cursor *base, int number, const char *plan
             if (op != '>' && v < INT64_MAX && v + 1 < c->to)
                 c->to = v + 1;
             break;
-        case 'f': name = (const char *)sqlite3_value_text(argv[i]); break;
-        case 'l': line = v; break;
+        case 'f':
+            name = (const char *)sqlite3_value_text(argv[i]);
+            break;
+        case 'l':
+            line = v;
+            break;
         }
     }
     switch (c->kind) {
-    case TABLE_WRITES: return raise(base->pVtab, filter_writes(c));
-    case TABLE_CALLS: return raise(base->pVtab, filter_calls(c, name));
-    case TABLE_LINES: return raise(base->pVtab, filter_lines(c, name, line));
-    default: return raise(base->pVtab, filter_symbols(c));
+    case TABLE_WRITES:
+        return raise(base->pVtab, filter_writes(c));
+    case TABLE_CALLS:
+        return raise(base->pVtab, filter_calls(c, name));
+    case TABLE_LINES:
+        return raise(base->pVtab, filter_lines(c, name, line));
+    default:
+        return raise(base->pVtab, filter_symbols(c));
     }
 }
 
@@ -666,12 +805,15 @@ static int cursor_next(sqlite3_vtab_cursor *base)
 {
     struct cursor *c = (struct cursor *)base;
     switch (c->kind) {
-    case TABLE_WRITES: return raise(base->pVtab, next_write(c));
-    case TABLE_CALLS: return raise(base->pVtab, next_call(c));
+    case TABLE_WRITES:
+        return raise(base->pVtab, next_write(c));
+    case TABLE_CALLS:
+        return raise(base->pVtab, next_call(c));
     case TABLE_LINES:
         c->eof = ++c->at_hit >= c->n_hits;
         return SQLITE_OK;
-    default: return raise(base->pVtab, next_symbol(c));
+    default:
+        return raise(base->pVtab, next_symbol(c));
     }
 }
 
@@ -684,10 +826,15 @@ static int cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int co
 {
     struct cursor *c = (struct cursor *)base;
     switch (c->kind) {
-    case TABLE_WRITES: return raise(base->pVtab, write_column(c, ctx, column));
-    case TABLE_CALLS: return raise(base->pVtab, call_column(c, ctx, column));
-    case TABLE_LINES: return raise(base->pVtab, line_column(c, ctx, column));
-    default: symbol_column(c, ctx, column); return SQLITE_OK;
+    case TABLE_WRITES:
+        return raise(base->pVtab, write_column(c, ctx, column));
+    case TABLE_CALLS:
+        return raise(base->pVtab, call_column(c, ctx, column));
+    case TABLE_LINES:
+        return raise(base->pVtab, line_column(c, ctx, column));
+    default:
+        symbol_column(c, ctx, column);
+        return SQLITE_OK;
     }
 }
 
@@ -697,17 +844,26 @@ static int cursor_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *ret)
     return SQLITE_OK;
 }
 
-static sqlite3_module module = {
-    .xCreate = table_connect, .xConnect = table_connect, .xBestIndex = table_best_index, .xDisconnect = table_disconnect,
-    .xDestroy = table_disconnect, .xOpen = cursor_open, .xClose = cursor_close, .xFilter = cursor_filter,
-    .xNext = cursor_next, .xEof = cursor_eof, .xColumn = cursor_column, .xRowid = cursor_rowid};
+static sqlite3_module module = {.xCreate = table_connect,
+                                .xConnect = table_connect,
+                                .xBestIndex = table_best_index,
+                                .xDisconnect = table_disconnect,
+                                .xDestroy = table_disconnect,
+                                .xOpen = cursor_open,
+                                .xClose = cursor_close,
+                                .xFilter = cursor_filter,
+                                .xNext = cursor_next,
+                                .xEof = cursor_eof,
+                                .xColumn = cursor_column,
+                                .xRowid = cursor_rowid};
 
 static void fn_moment(sqlite3_context *ctx, int argc, sqlite3_value **argv)
 {
     struct urd_engine *e = sqlite3_user_data(ctx);
     struct urd_moment m = urd_index_moment(e->index, sqlite3_value_int64(argv[0]));
     char text[48];
-    snprintf(text, sizeof text, "%llu:%llu", (unsigned long long)m.event, (unsigned long long)m.steps);
+    snprintf(text, sizeof text, "%llu:%llu", (unsigned long long)m.event,
+             (unsigned long long)m.steps);
     sqlite3_result_text(ctx, text, -1, SQLITE_TRANSIENT);
 }
 
@@ -720,7 +876,8 @@ static void fn_syscall_name(sqlite3_context *ctx, int argc, sqlite3_value **argv
 
 static void fn_event_kind(sqlite3_context *ctx, int argc, sqlite3_value **argv)
 {
-    sqlite3_result_text(ctx, urd_event_kind_name((enum urd_event_kind)sqlite3_value_int(argv[0])), -1, SQLITE_STATIC);
+    sqlite3_result_text(ctx, urd_event_kind_name((enum urd_event_kind)sqlite3_value_int(argv[0])),
+                        -1, SQLITE_STATIC);
 }
 
 static void fn_word(sqlite3_context *ctx, int argc, sqlite3_value **argv)
@@ -734,24 +891,35 @@ static void fn_word(sqlite3_context *ctx, int argc, sqlite3_value **argv)
 }
 
 static const char views[] =
-    "CREATE TEMP VIEW events AS SELECT number, clock, number || ':0' AS moment, event_kind(kind) AS kind, pid, tid,"
-    " CASE WHEN syscall >= 0 THEN syscall_name(syscall) END AS syscall, CASE WHEN kind IN (2, 4) THEN result END AS result,"
-    " nullif(signal, 0) AS signal, CASE WHEN kind = 8 THEN status END AS status, time_ns, pc, nullif(text, '') AS text, space"
+    "CREATE TEMP VIEW events AS SELECT number, clock, number || ':0' AS moment, event_kind(kind) "
+    "AS kind, pid, tid,"
+    " CASE WHEN syscall >= 0 THEN syscall_name(syscall) END AS syscall, CASE WHEN kind IN (2, 4) "
+    "THEN result END AS result,"
+    " nullif(signal, 0) AS signal, CASE WHEN kind = 8 THEN status END AS status, time_ns, pc, "
+    "nullif(text, '') AS text, space"
     " FROM ix.events;"
-    "CREATE TEMP VIEW syscalls AS SELECT number, clock, number || ':0' AS moment, syscall_name(syscall) AS name, pid, tid,"
-    " word(args, 0) AS arg1, word(args, 1) AS arg2, word(args, 2) AS arg3, word(args, 3) AS arg4, word(args, 4) AS arg5,"
-    " word(args, 5) AS arg6, result, time_ns, pc, space FROM ix.events WHERE syscall >= 0 AND kind <> 3;"
-    "CREATE TEMP VIEW outputs AS SELECT event, clock, moment_of(clock) AS moment, fd, pid, tid, length(data) AS size, data,"
+    "CREATE TEMP VIEW syscalls AS SELECT number, clock, number || ':0' AS moment, "
+    "syscall_name(syscall) AS name, pid, tid,"
+    " word(args, 0) AS arg1, word(args, 1) AS arg2, word(args, 2) AS arg3, word(args, 3) AS arg4, "
+    "word(args, 4) AS arg5,"
+    " word(args, 5) AS arg6, result, time_ns, pc, space FROM ix.events WHERE syscall >= 0 AND kind "
+    "<> 3;"
+    "CREATE TEMP VIEW outputs AS SELECT event, clock, moment_of(clock) AS moment, fd, pid, tid, "
+    "length(data) AS size, data,"
     " CAST(data AS TEXT) AS text FROM ix.outputs;"
-    "CREATE TEMP VIEW tasks AS SELECT tid, pid, parent, name, start_event, end_event, status FROM ix.tasks;"
-    "CREATE TEMP VIEW mappings AS SELECT space, (SELECT pid FROM ix.spaces s WHERE s.id = space) AS pid, start, size,"
+    "CREATE TEMP VIEW tasks AS SELECT tid, pid, parent, name, start_event, end_event, status FROM "
+    "ix.tasks;"
+    "CREATE TEMP VIEW mappings AS SELECT space, (SELECT pid FROM ix.spaces s WHERE s.id = space) "
+    "AS pid, start, size,"
     " start + size AS end, prot, shared, file_offset, name, from_event, to_event FROM ix.mappings;";
 
 static urd_err *open_tables(struct urd_engine *e)
 {
     if (e->tables)
         return NULL;
-    if (sqlite3_open_v2(":memory:", &e->tables, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI, NULL) != SQLITE_OK)
+    if (sqlite3_open_v2(":memory:", &e->tables,
+                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI,
+                        NULL) != SQLITE_OK)
         URD_FAIL("cannot open a database in memory");
     URD_AUTO_FREE char *path = urd_xprintf("%s/index.urd", e->directory);
     char *attach = sqlite3_mprintf("ATTACH %Q AS ix", path);
@@ -760,14 +928,17 @@ static urd_err *open_tables(struct urd_engine *e)
         const char *name;
         int n;
         void (*fn)(sqlite3_context *, int, sqlite3_value **);
-    } functions[] = {{"moment_of", 1, fn_moment}, {"syscall_name", 1, fn_syscall_name},
-                     {"event_kind", 1, fn_event_kind}, {"word", 2, fn_word}};
+    } functions[] = {{"moment_of", 1, fn_moment},
+                     {"syscall_name", 1, fn_syscall_name},
+                     {"event_kind", 1, fn_event_kind},
+                     {"word", 2, fn_word}};
     bool ok = sqlite3_exec(e->tables, attach, NULL, NULL, NULL) == SQLITE_OK;
     sqlite3_free(attach);
     for (unsigned i = 0; i < 4 && ok; i++)
         ok = sqlite3_create_module(e->tables, names[i], &module, e) == SQLITE_OK;
     for (unsigned i = 0; i < 4 && ok; i++)
-        ok = sqlite3_create_function(e->tables, functions[i].name, functions[i].n, SQLITE_UTF8, e, functions[i].fn, NULL, NULL) == SQLITE_OK;
+        ok = sqlite3_create_function(e->tables, functions[i].name, functions[i].n, SQLITE_UTF8, e,
+                                     functions[i].fn, NULL, NULL) == SQLITE_OK;
     for (unsigned i = 0; i < 4 && ok; i++) {
         char sql[128];
         snprintf(sql, sizeof sql, "CREATE VIRTUAL TABLE temp.%s USING %s", names[i], names[i]);
@@ -787,11 +958,17 @@ static urd_err *open_tables(struct urd_engine *e)
 static json_t *sql_value(sqlite3_stmt *q, int i)
 {
     switch (sqlite3_column_type(q, i)) {
-    case SQLITE_INTEGER: return json_integer(sqlite3_column_int64(q, i));
-    case SQLITE_FLOAT: return json_real(sqlite3_column_double(q, i));
-    case SQLITE_TEXT: return json_text((const char *)sqlite3_column_text(q, i), (size_t)sqlite3_column_bytes(q, i));
-    case SQLITE_BLOB: return json_bytes(sqlite3_column_blob(q, i), (size_t)sqlite3_column_bytes(q, i));
-    default: return json_null();
+    case SQLITE_INTEGER:
+        return json_integer(sqlite3_column_int64(q, i));
+    case SQLITE_FLOAT:
+        return json_real(sqlite3_column_double(q, i));
+    case SQLITE_TEXT:
+        return json_text((const char *)sqlite3_column_text(q, i),
+                         (size_t)sqlite3_column_bytes(q, i));
+    case SQLITE_BLOB:
+        return json_bytes(sqlite3_column_blob(q, i), (size_t)sqlite3_column_bytes(q, i));
+    default:
+        return json_null();
     }
 }
 
@@ -801,14 +978,19 @@ static urd_err *sql_failed(struct urd_engine *e, const char *sql)
     int offset = sqlite3_error_offset(e->tables);
     if (offset >= 0)
         urd_err_at(err, offset, NULL);
-    return urd_err_hint(err, "tables: writes, calls, lines, events, syscalls, outputs, tasks, mappings, symbols");
+    return urd_err_hint(
+        err, "tables: writes, calls, lines, events, syscalls, outputs, tasks, mappings, symbols");
 }
 
 /** Only reading: the index is nobody's to change, and no file is to be made. */
-static int allow_reading(void *data, int action, const char *a, const char *b, const char *c, const char *d)
+static int allow_reading(void *data, int action, const char *a, const char *b, const char *c,
+                         const char *d)
 {
     switch (action) {
-    case SQLITE_SELECT: case SQLITE_READ: case SQLITE_FUNCTION: case SQLITE_RECURSIVE:
+    case SQLITE_SELECT:
+    case SQLITE_READ:
+    case SQLITE_FUNCTION:
+    case SQLITE_RECURSIVE:
         return SQLITE_OK;
     }
     return SQLITE_DENY;

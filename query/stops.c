@@ -33,8 +33,9 @@ static urd_err *skip_event(struct urd_session *s, struct urd_runner *r)
     return urd_runner_apply(r);
 }
 
-static urd_err *run_interval(struct urd_session *s, struct urd_runner *r, const struct urd_index_pc *pcs,
-                             uint32_t n, stop_fn fn, void *data, bool *ret_more)
+static urd_err *run_interval(struct urd_session *s, struct urd_runner *r,
+                             const struct urd_index_pc *pcs, uint32_t n, stop_fn fn, void *data,
+                             bool *ret_more)
 {
     const uint64_t all = 1ull << 62;
     uint64_t left = all;
@@ -63,8 +64,8 @@ static urd_err *run_all(struct urd_session *s, struct urd_runner *r, const struc
     return NULL;
 }
 
-urd_err *stops_run(struct urd_engine *e, const struct urd_index_pc *pcs, uint32_t n, int64_t from_clock,
-                   int64_t to_clock, stop_fn fn, void *data)
+urd_err *stops_run(struct urd_engine *e, const struct urd_index_pc *pcs, uint32_t n,
+                   int64_t from_clock, int64_t to_clock, stop_fn fn, void *data)
 {
     struct intervals v = {.index = e->index};
     if (!n)

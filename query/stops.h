@@ -9,9 +9,10 @@
 #include "query/engine.h"
 
 /** At a stop, before the instruction at pc. False ends the run. */
-typedef bool (*stop_fn)(void *data, struct urd_session *s, struct urd_task *t, struct urd_moment m, uint64_t pc);
+typedef bool (*stop_fn)(void *data, struct urd_session *s, struct urd_task *t, struct urd_moment m,
+                        uint64_t pc);
 
 /** to_clock: stop looking at this clock. */
-urd_err *stops_run(struct urd_engine *e, const struct urd_index_pc *pcs, uint32_t n, int64_t from_clock,
-                   int64_t to_clock, stop_fn fn, void *data) URD_MUST_USE;
+urd_err *stops_run(struct urd_engine *e, const struct urd_index_pc *pcs, uint32_t n,
+                   int64_t from_clock, int64_t to_clock, stop_fn fn, void *data) URD_MUST_USE;
 #endif

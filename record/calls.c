@@ -35,7 +35,8 @@ static void apply_flags(struct recorder *r, struct task *t, int number)
     if (t->call == &unknown_call && number >= 0 && number < 600 && !r->warned[number]) {
         r->warned[number] = true;
         urd_warn("system call %d is not in the table and was answered ENOSYS "
-                 "(docs/how-to-add-a-system-call.md)", number);
+                 "(docs/how-to-add-a-system-call.md)",
+                 number);
     }
     const char *refuse = strpbrk(t->call->flags, "eps");
     if (!refuse)
@@ -95,7 +96,8 @@ urd_err *calls_emit_enter(struct recorder *r, struct task *t)
 
 static urd_err *emit_exit(struct recorder *r, struct task *t, const struct user_regs_struct *now)
 {
-    event_begin(&r->builder, t->entered ? URD_EVENT_SYSCALL_EXIT : URD_EVENT_SYSCALL, t->pid, t->tid);
+    event_begin(&r->builder, t->entered ? URD_EVENT_SYSCALL_EXIT : URD_EVENT_SYSCALL, t->pid,
+                t->tid);
     struct urd_event *e = &r->builder.event;
     e->flags = t->entered ? 0 : URD_EVENT_RAN;
     e->syscall = (int32_t)t->entry.orig_rax;

@@ -3,8 +3,8 @@
 
 void event_begin(struct event_builder *b, enum urd_event_kind kind, pid_t pid, pid_t tid)
 {
-    b->event = (struct urd_event){.kind = (uint8_t)kind, .pid = pid, .tid = tid, .syscall = -1,
-                                  .text = ""};
+    b->event = (struct urd_event){
+        .kind = (uint8_t)kind, .pid = pid, .tid = tid, .syscall = -1, .text = ""};
     b->n_ops = b->n_writes = 0;
     b->bytes.size = b->output.size = 0;
     for (unsigned i = 0; i < b->n_names; i++)

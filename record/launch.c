@@ -14,9 +14,9 @@
 #include <time.h>
 #include <unistd.h>
 
-const long launch_ptrace_options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
-                                   PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT |
-                                   PTRACE_O_EXITKILL;
+const long launch_ptrace_options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK |
+                                   PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC |
+                                   PTRACE_O_TRACEEXIT | PTRACE_O_EXITKILL;
 
 static void add_cpuid(struct urd_trace_info *info, uint32_t leaf, uint32_t subleaf, bool keyed)
 {
@@ -30,12 +30,25 @@ static void add_cpuid(struct urd_trace_info *info, uint32_t leaf, uint32_t suble
 static unsigned subleaves(uint32_t leaf)
 {
     switch (leaf) {
-    case 4: case 0xb: case 0xf: case 0x10: case 0x14: case 0x17: case 0x18: case 0x1f:
-    case 0x8000001d: case 0x80000026: return 8;
-    case 7: return 3;
-    case 0xd: return 20;
-    case 2: return 0;
-    default: return 0;
+    case 4:
+    case 0xb:
+    case 0xf:
+    case 0x10:
+    case 0x14:
+    case 0x17:
+    case 0x18:
+    case 0x1f:
+    case 0x8000001d:
+    case 0x80000026:
+        return 8;
+    case 7:
+        return 3;
+    case 0xd:
+        return 20;
+    case 2:
+        return 0;
+    default:
+        return 0;
     }
 }
 
@@ -157,10 +170,10 @@ urd_err *launch_subject(const char *program, char **argv, pid_t *ret)
         int saved = errno;
         kill(pid, SIGKILL);
         close(go[1]);
-        return urd_err_hint(
-            urd_err_make(URD_ERR_FAILED, saved, __func__, __FILE__, __LINE__,
-                         "this machine does not let urd trace a process"),
-            "in a container, allow ptrace (--cap-add=SYS_PTRACE); see /proc/sys/kernel/yama/ptrace_scope");
+        return urd_err_hint(urd_err_make(URD_ERR_FAILED, saved, __func__, __FILE__, __LINE__,
+                                         "this machine does not let urd trace a process"),
+                            "in a container, allow ptrace (--cap-add=SYS_PTRACE); see "
+                            "/proc/sys/kernel/yama/ptrace_scope");
     }
     if (ptrace(PTRACE_INTERRUPT, pid, 0, 0) != 0)
         URD_FAIL_ERRNO("cannot stop the subject");

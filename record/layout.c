@@ -85,9 +85,14 @@ urd_err *layout_after_exec(struct recorder *r, struct task *t)
     while (!err && urd_tracee_next_map(maps, &m)) {
         if (strncmp(m.name, "[v", 2) == 0) /* vdso, vvar, vvar_vclock, vsyscall */
             continue;
-        struct urd_map_op op = {.kind = URD_MAP_MAP, .shared = m.shared, .prot = m.prot,
-                                .start = m.start, .size = m.end - m.start, .offset = m.offset,
-                                .name = m.name, .grows_down = strcmp(m.name, "[stack]") == 0};
+        struct urd_map_op op = {.kind = URD_MAP_MAP,
+                                .shared = m.shared,
+                                .prot = m.prot,
+                                .start = m.start,
+                                .size = m.end - m.start,
+                                .offset = m.offset,
+                                .name = m.name,
+                                .grows_down = strcmp(m.name, "[stack]") == 0};
         int fd = -1;
         if (m.inode) {
             char link[128];

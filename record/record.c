@@ -205,7 +205,9 @@ static urd_err *let_call_run(struct recorder *r, struct task *t)
 static urd_err *handle_event_stop(struct recorder *r, struct task *t, int event, int signal)
 {
     switch (event) {
-    case PTRACE_EVENT_FORK: case PTRACE_EVENT_VFORK: case PTRACE_EVENT_CLONE:
+    case PTRACE_EVENT_FORK:
+    case PTRACE_EVENT_VFORK:
+    case PTRACE_EVENT_CLONE:
         URD_TRY(new_child(r, t, event == PTRACE_EVENT_VFORK));
         URD_TRY(resume(t, 0));
         t->state = TASK_BLOCKED;
@@ -417,7 +419,8 @@ static urd_err *run_task(struct recorder *r, struct task *t)
             URD_TRY(calls_emit_enter(r, r->current));
         r->current = t;
     }
-    r->turn_started_ns = urd_now_ns() - r->turn_started_ns > 5000000 ? urd_now_ns() : r->turn_started_ns;
+    r->turn_started_ns =
+        urd_now_ns() - r->turn_started_ns > 5000000 ? urd_now_ns() : r->turn_started_ns;
     if (t->state == TASK_STOPPED) {
         int status = t->wait_status;
         t->state = TASK_RUNNING;
@@ -525,14 +528,16 @@ urd_err *urd_record_run(const char *directory, char **argv, struct urd_record_su
     setitimer(ITIMER_REAL, &(struct itimerval){0}, NULL);
     stop_everything(r);
     if (!err && !r->exec_seen)
-        err = urd_err_hint(URD_ERROR(URD_ERR_QUESTION, "the kernel cannot run '%s'", program),
-                           "it is no program for this machine; a script needs a first line like #!/bin/sh");
+        err = urd_err_hint(
+            URD_ERROR(URD_ERR_QUESTION, "the kernel cannot run '%s'", program),
+            "it is no program for this machine; a script needs a first line like #!/bin/sh");
     if (!err)
         err = finish(r);
     if (!err)
         err = urd_trace_flush(r->writer);
     *ret = (struct urd_record_summary){r->first_status, urd_trace_written_events(r->writer),
-                                       urd_trace_written_bytes(r->writer), urd_now_ns() - r->started_ns};
+                                       urd_trace_written_bytes(r->writer),
+                                       urd_now_ns() - r->started_ns};
     urd_err *close_err = urd_trace_finish(r->writer);
     event_builder_deinit(&r->builder);
     free(r->early);

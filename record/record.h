@@ -10,7 +10,7 @@
 #include "base/err.h"
 
 struct urd_record_summary {
-    int status;      /* of the first process, as wait4 gives it */
+    int status; /* of the first process, as wait4 gives it */
     uint64_t events, bytes, wall_ns;
 };
 
@@ -18,7 +18,8 @@ struct urd_record_summary {
  * Record argv into `directory`. The subject keeps stdin, stdout, stderr, terminal and signals.
  * A program that cannot be started is URD_ERR_QUESTION; then the directory holds no trace.
  */
-urd_err *urd_record_run(const char *directory, char **argv, struct urd_record_summary *ret) URD_MUST_USE;
+urd_err *urd_record_run(const char *directory, char **argv,
+                        struct urd_record_summary *ret) URD_MUST_USE;
 
 /** Name of a system call, or NULL. */
 const char *urd_record_syscall_name(int number);

@@ -16,10 +16,10 @@ struct mm {
 };
 
 enum task_state {
-    TASK_READY,   /* stopped and dealt with: may be resumed */
-    TASK_RUNNING, /* in user code, or in a call that does not block */
-    TASK_BLOCKED, /* in a call that blocks; others run */
-    TASK_STOPPED, /* a stop of a blocked task was seen and waits for its turn (wait_status) */
+    TASK_READY,     /* stopped and dealt with: may be resumed */
+    TASK_RUNNING,   /* in user code, or in a call that does not block */
+    TASK_BLOCKED,   /* in a call that blocks; others run */
+    TASK_STOPPED,   /* a stop of a blocked task was seen and waits for its turn (wait_status) */
     TASK_LISTENING, /* job control stop */
 };
 
@@ -30,25 +30,25 @@ struct task {
     int wait_status;
     int mem; /* /proc/TID/mem */
     struct mm *mm;
-    bool in_call;         /* between entry and exit of a system call */
-    bool entered;         /* SYSCALL_ENTER was written for it */
-    bool held_exit;       /* the call returned with a restart code; not yet clear what becomes of it */
-    bool execed;          /* PTRACE_EVENT_EXEC was seen in this call */
+    bool in_call;   /* between entry and exit of a system call */
+    bool entered;   /* SYSCALL_ENTER was written for it */
+    bool held_exit; /* the call returned with a restart code; not yet clear what becomes of it */
+    bool execed;    /* PTRACE_EVENT_EXEC was seen in this call */
     const struct urd_syscall_entry *call;
-    struct user_regs_struct entry;  /* registers at the call's entry */
-    int64_t forced;                 /* result to put in place of the kernel's, when call was cancelled */
+    struct user_regs_struct entry; /* registers at the call's entry */
+    int64_t forced; /* result to put in place of the kernel's, when call was cancelled */
     bool cancelled;
     uint32_t lengths[6];
     uint8_t before[1024]; /* memory that an unknown ioctl might change */
     size_t before_size;
-    struct user_regs_struct last;   /* registers with which it was last resumed */
-    siginfo_t deferred[32];         /* asynchronous signals that wait for the next call */
+    struct user_regs_struct last; /* registers with which it was last resumed */
+    siginfo_t deferred[32];       /* asynchronous signals that wait for the next call */
     unsigned n_deferred;
-    bool injecting;                 /* deferred[0] was handed to the kernel again */
-    struct user_regs_struct fatal;  /* at the instruction that raised a fatal signal */
+    bool injecting;                /* deferred[0] was handed to the kernel again */
+    struct user_regs_struct fatal; /* at the instruction that raised a fatal signal */
     int fatal_signal;
     bool exit_emitted;
-    bool has_checksum;              /* of the memory at the entry of the call under way */
+    bool has_checksum; /* of the memory at the entry of the call under way */
     uint64_t checksum;
     pid_t vfork_parent;
 };
@@ -61,7 +61,7 @@ struct recorder {
     struct early_stop {
         pid_t tid;
         int status;
-    } *early; /* stops of tasks that are not known yet */
+    } * early; /* stops of tasks that are not known yet */
     unsigned n_early, cap_early;
     pid_t first_pid;
     int first_status;

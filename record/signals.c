@@ -15,7 +15,11 @@
 static bool is_raised_by_code(const siginfo_t *si)
 {
     switch (si->si_signo) {
-    case SIGSEGV: case SIGBUS: case SIGFPE: case SIGILL: case SIGTRAP:
+    case SIGSEGV:
+    case SIGBUS:
+    case SIGFPE:
+    case SIGILL:
+    case SIGTRAP:
         return si->si_code > 0;
     }
     return false;
@@ -40,9 +44,15 @@ static enum disposition disposition_of(struct task *t, int signal)
     if (ignored >> (signal - 1) & 1)
         return IGNORED;
     switch (signal) {
-    case SIGCHLD: case SIGURG: case SIGWINCH: case SIGCONT:
+    case SIGCHLD:
+    case SIGURG:
+    case SIGWINCH:
+    case SIGCONT:
         return IGNORED;
-    case SIGSTOP: case SIGTSTP: case SIGTTIN: case SIGTTOU:
+    case SIGSTOP:
+    case SIGTSTP:
+    case SIGTTIN:
+    case SIGTTOU:
         return STOPS;
     }
     return FATAL;

@@ -73,9 +73,12 @@ static void op_map(struct recorder *r, struct urd_map_op op)
 static urd_err *exit_mmap(struct recorder *r, struct task *t, uint64_t result)
 {
     const struct user_regs_struct *e = &t->entry;
-    struct urd_map_op op = {.kind = URD_MAP_MAP, .shared = (e->r10 & MAP_TYPE) != MAP_PRIVATE,
-                            .prot = (uint8_t)(e->rdx & 7), .start = result,
-                            .size = PAGE_UP(e->rsi), .grows_down = (e->r10 & MAP_GROWSDOWN) != 0,
+    struct urd_map_op op = {.kind = URD_MAP_MAP,
+                            .shared = (e->r10 & MAP_TYPE) != MAP_PRIVATE,
+                            .prot = (uint8_t)(e->rdx & 7),
+                            .start = result,
+                            .size = PAGE_UP(e->rsi),
+                            .grows_down = (e->r10 & MAP_GROWSDOWN) != 0,
                             .name = ""};
     char target[512] = "";
     if (!(e->r10 & MAP_ANONYMOUS)) {
@@ -87,8 +90,10 @@ static urd_err *exit_mmap(struct recorder *r, struct task *t, uint64_t result)
         op.name = target;
         URD_TRY(layout_store(r, link, target, &op.file));
         if (!op.file && strcmp(target, "/dev/zero") != 0) {
-            urd_warn("process %d mapped %s, which is no regular file: its content is recorded as it is "
-                     "now, later changes from outside are not", t->pid, target);
+            urd_warn(
+                "process %d mapped %s, which is no regular file: its content is recorded as it is "
+                "now, later changes from outside are not",
+                t->pid, target);
             op_map(r, op);
             event_add_memory(&r->builder, t->mem, op.start, op.size);
             return NULL;
@@ -102,11 +107,14 @@ static void exit_brk(struct recorder *r, struct task *t, uint64_t result)
 {
     uint64_t end = PAGE_UP(result);
     if (t->mm->brk && end > t->mm->brk)
-        op_map(r, (struct urd_map_op){.kind = URD_MAP_MAP, .prot = PROT_READ | PROT_WRITE,
-                                      .start = t->mm->brk, .size = end - t->mm->brk, .name = "[heap]"});
+        op_map(r, (struct urd_map_op){.kind = URD_MAP_MAP,
+                                      .prot = PROT_READ | PROT_WRITE,
+                                      .start = t->mm->brk,
+                                      .size = end - t->mm->brk,
+                                      .name = "[heap]"});
     else if (t->mm->brk && end < t->mm->brk)
-        op_map(r, (struct urd_map_op){.kind = URD_MAP_UNMAP, .start = end,
-                                      .size = t->mm->brk - end, .name = ""});
+        op_map(r, (struct urd_map_op){
+                      .kind = URD_MAP_UNMAP, .start = end, .size = t->mm->brk - end, .name = ""});
     else if (!t->mm->brk && t->entry.rdi && result == t->entry.rdi)
         urd_warn("process %d moved its heap before it asked where it is", t->pid);
     t->mm->brk = end;
@@ -115,18 +123,33 @@ static void exit_brk(struct recorder *r, struct task *t, uint64_t result)
 static void exit_mremap(struct recorder *r, struct task *t, uint64_t result)
 {
     const struct user_regs_struct *e = &t->entry;
-    op_map(r, (struct urd_map_op){.kind = URD_MAP_MOVE, .start = result, .size = PAGE_UP(e->rdx),
-                                  .offset = e->rdi, .old_size = PAGE_UP(e->rsi), .name = ""});
+    op_map(r, (struct urd_map_op){.kind = URD_MAP_MOVE,
+                                  .start = result,
+                                  .size = PAGE_UP(e->rdx),
+                                  .offset = e->rdi,
+                                  .old_size = PAGE_UP(e->rsi),
+                                  .name = ""});
 }
 
 static void exit_prctl(struct recorder *r, struct task *t)
 {
     unsigned size = 0;
     switch (t->entry.rdi) {
-    case PR_GET_NAME: size = 16; break;
-    case PR_GET_TID_ADDRESS: size = 8; break;
-    case PR_GET_PDEATHSIG: case PR_GET_TSC: case PR_GET_CHILD_SUBREAPER: case PR_GET_UNALIGN:
-    case PR_GET_FPEMU: case PR_GET_FPEXC: case PR_GET_ENDIAN: size = 4; break;
+    case PR_GET_NAME:
+        size = 16;
+        break;
+    case PR_GET_TID_ADDRESS:
+        size = 8;
+        break;
+    case PR_GET_PDEATHSIG:
+    case PR_GET_TSC:
+    case PR_GET_CHILD_SUBREAPER:
+    case PR_GET_UNALIGN:
+    case PR_GET_FPEMU:
+    case PR_GET_FPEXC:
+    case PR_GET_ENDIAN:
+        size = 4;
+        break;
     }
     event_add_memory(&r->builder, t->mem, t->entry.rsi, size);
 }
@@ -217,7 +240,9 @@ static void exit_output(struct recorder *r, struct task *t, int64_t result)
     if (!which)
         return;
     switch (t->call->number) {
-    case SYS_writev: case SYS_pwritev: case SYS_pwritev2:
+    case SYS_writev:
+    case SYS_pwritev:
+    case SYS_pwritev2:
         output_iovec(r, t, which, (uint64_t)result);
         break;
     case SYS_sendfile:
@@ -246,17 +271,23 @@ static urd_err *exit_success(struct recorder *r, struct task *t, int64_t result)
     case SYS_mmap:
         return exit_mmap(r, t, (uint64_t)result);
     case SYS_munmap:
-        op_map(r, (struct urd_map_op){.kind = URD_MAP_UNMAP, .start = e->rdi,
-                                      .size = PAGE_UP(e->rsi), .name = ""});
+        op_map(r, (struct urd_map_op){
+                      .kind = URD_MAP_UNMAP, .start = e->rdi, .size = PAGE_UP(e->rsi), .name = ""});
         break;
-    case SYS_mprotect: case SYS_pkey_mprotect:
-        op_map(r, (struct urd_map_op){.kind = URD_MAP_PROTECT, .prot = (uint8_t)(e->rdx & 7),
-                                      .start = e->rdi, .size = PAGE_UP(e->rsi), .name = ""});
+    case SYS_mprotect:
+    case SYS_pkey_mprotect:
+        op_map(r, (struct urd_map_op){.kind = URD_MAP_PROTECT,
+                                      .prot = (uint8_t)(e->rdx & 7),
+                                      .start = e->rdi,
+                                      .size = PAGE_UP(e->rsi),
+                                      .name = ""});
         break;
     case SYS_madvise:
         if (e->rdx == MADV_DONTNEED)
-            op_map(r, (struct urd_map_op){.kind = URD_MAP_DISCARD, .start = e->rdi,
-                                          .size = PAGE_UP(e->rsi), .name = ""});
+            op_map(r, (struct urd_map_op){.kind = URD_MAP_DISCARD,
+                                          .start = e->rdi,
+                                          .size = PAGE_UP(e->rsi),
+                                          .name = ""});
         break;
     case SYS_brk:
         exit_brk(r, t, (uint64_t)result);
@@ -280,11 +311,15 @@ static urd_err *exit_success(struct recorder *r, struct task *t, int64_t result)
         else if (e->rsi == F_GETOWN_EX)
             event_add_memory(b, t->mem, e->rdx, 8);
         break;
-    case SYS_getxattr: case SYS_lgetxattr: case SYS_fgetxattr:
+    case SYS_getxattr:
+    case SYS_lgetxattr:
+    case SYS_fgetxattr:
         if (e->r10)
             event_add_memory(b, t->mem, e->rdx, (uint64_t)result);
         break;
-    case SYS_listxattr: case SYS_llistxattr: case SYS_flistxattr:
+    case SYS_listxattr:
+    case SYS_llistxattr:
+    case SYS_flistxattr:
         if (e->rdx)
             event_add_memory(b, t->mem, e->rsi, (uint64_t)result);
         break;
@@ -301,7 +336,8 @@ static urd_err *exit_success(struct recorder *r, struct task *t, int64_t result)
         else if (e->rdi & CLONE_PIDFD)
             event_add_memory(b, t->mem, e->rdx, 4);
         break;
-    case SYS_select: case SYS_pselect6:
+    case SYS_select:
+    case SYS_pselect6:
         exit_fd_sets(r, t);
         break;
     }
@@ -312,8 +348,14 @@ urd_err *special_exit(struct recorder *r, struct task *t, const struct user_regs
                       int64_t result)
 {
     switch (t->call->number) {
-    case SYS_write: case SYS_pwrite64: case SYS_sendto: case SYS_sendfile: case SYS_writev:
-    case SYS_pwritev: case SYS_pwritev2: case SYS_copy_file_range:
+    case SYS_write:
+    case SYS_pwrite64:
+    case SYS_sendto:
+    case SYS_sendfile:
+    case SYS_writev:
+    case SYS_pwritev:
+    case SYS_pwritev2:
+    case SYS_copy_file_range:
         exit_output(r, t, result);
         break;
     case SYS_rt_sigreturn: {

@@ -30,12 +30,18 @@ const struct urd_syscall_entry *urd_record_syscall(int number)
 uint64_t urd_syscall_arg(const struct user_regs_struct *r, unsigned n)
 {
     switch (n) {
-    case 1: return r->rdi;
-    case 2: return r->rsi;
-    case 3: return r->rdx;
-    case 4: return r->r10;
-    case 5: return r->r8;
-    default: return r->r9;
+    case 1:
+        return r->rdi;
+    case 2:
+        return r->rsi;
+    case 3:
+        return r->rdx;
+    case 4:
+        return r->r10;
+    case 5:
+        return r->r8;
+    default:
+        return r->r9;
     }
 }
 
@@ -124,8 +130,9 @@ void urd_record_outputs(const struct urd_syscall_entry *s, struct event_builder 
             } else if (count_arg) {
                 add_iovec(b, mem, address, urd_syscall_arg(before, count_arg), (uint64_t)result);
             } else {
-                event_add_memory(b, mem, address,
-                                 min_u64(size_of(at, mem, before, result, lengths_before), MAX_OUTPUT));
+                event_add_memory(
+                    b, mem, address,
+                    min_u64(size_of(at, mem, before, result, lengths_before), MAX_OUTPUT));
             }
         }
         while (*at && *at != ' ')

@@ -11,7 +11,7 @@
 struct urd_syscall_entry {
     int number;
     const char *name;
-    const char *flags;   /* see syscalls.def */
+    const char *flags; /* see syscalls.def */
     const char *outputs;
 };
 

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PAGE_DOWN(x) ((x) & ~4095ull)
+#define PAGE_DOWN(x)    ((x) & ~4095ull)
 #define STUB_CALL       0x100 /* offsets in the stub page */
 #define STUB_CHECKPOINT 0x110
 #define STUB_TEXT       0x200 /* room for a path */
@@ -24,17 +24,17 @@ static const long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_
 
 static const uint8_t call_code[] = {0x0f, 0x05, 0xcc}; /* syscall; int3 */
 static const uint8_t checkpoint_code[] = {
-    0x0f, 0x05,                         /* syscall (clone) */
-    0x85, 0xc0,                         /* test %eax,%eax */
-    0x74, 0x01,                         /* jz 1f */
-    0xcc,                               /* int3 */
-    0xb8, 157, 0, 0, 0,                 /* 1: mov $prctl,%eax */
-    0xbf, 1, 0, 0, 0,                   /* mov $PR_SET_PDEATHSIG,%edi */
-    0xbe, 9, 0, 0, 0,                   /* mov $SIGKILL,%esi */
-    0x0f, 0x05,                         /* syscall */
-    0xb8, 34, 0, 0, 0,                  /* 2: mov $pause,%eax */
-    0x0f, 0x05,                         /* syscall */
-    0xeb, 0xf7,                         /* jmp 2b */
+    0x0f, 0x05,          /* syscall (clone) */
+    0x85, 0xc0,          /* test %eax,%eax */
+    0x74, 0x01,          /* jz 1f */
+    0xcc,                /* int3 */
+    0xb8, 157,  0, 0, 0, /* 1: mov $prctl,%eax */
+    0xbf, 1,    0, 0, 0, /* mov $PR_SET_PDEATHSIG,%edi */
+    0xbe, 9,    0, 0, 0, /* mov $SIGKILL,%esi */
+    0x0f, 0x05,          /* syscall */
+    0xb8, 34,   0, 0, 0, /* 2: mov $pause,%eax */
+    0x0f, 0x05,          /* syscall */
+    0xeb, 0xf7,          /* jmp 2b */
 };
 
 static int make_image(void)
@@ -51,8 +51,13 @@ static int make_image(void)
     h->e_phentsize = sizeof(Elf64_Phdr);
     h->e_phnum = 1;
     Elf64_Phdr *p = (Elf64_Phdr *)(h + 1);
-    *p = (Elf64_Phdr){.p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_vaddr = URD_STUB_BASE,
-                      .p_paddr = URD_STUB_BASE, .p_filesz = 4096, .p_memsz = 4096, .p_align = 4096};
+    *p = (Elf64_Phdr){.p_type = PT_LOAD,
+                      .p_flags = PF_R | PF_X,
+                      .p_vaddr = URD_STUB_BASE,
+                      .p_paddr = URD_STUB_BASE,
+                      .p_filesz = 4096,
+                      .p_memsz = 4096,
+                      .p_align = 4096};
     memcpy(image + STUB_CALL, call_code, sizeof call_code);
     memcpy(image + STUB_CHECKPOINT, checkpoint_code, sizeof checkpoint_code);
     int fd = memfd_create("urd-stub", MFD_CLOEXEC);
@@ -180,7 +185,8 @@ static void copy_fds(const struct urd_process *from, struct urd_process *to)
 urd_err *urd_process_fork(struct urd_process *p, bool shares_vm, struct urd_process *ret)
 {
     uint64_t flags = CLONE_PARENT | SIGCHLD | (shares_vm ? CLONE_VM : 0);
-    URD_TRY(run_stub(p, URD_STUB_BASE + STUB_CALL, SYS_clone, (const uint64_t[]){flags, 0, 0, 0, 0, 0}));
+    URD_TRY(run_stub(p, URD_STUB_BASE + STUB_CALL, SYS_clone,
+                     (const uint64_t[]){flags, 0, 0, 0, 0, 0}));
     int status;
     URD_TRY(urd_process_wait(p, &status));
     unsigned long message = 0;
@@ -241,15 +247,17 @@ void urd_process_kill(struct urd_process *p)
 static urd_err *open_in(struct urd_process *p, const char *path, int flags, int64_t *ret)
 {
     size_t size = strlen(path) + 1;
-    if (size > 4096 - STUB_TEXT || urd_tracee_write(p->mem, URD_STUB_BASE + STUB_TEXT, path, size) != size)
+    if (size > 4096 - STUB_TEXT ||
+        urd_tracee_write(p->mem, URD_STUB_BASE + STUB_TEXT, path, size) != size)
         URD_FAIL("cannot pass the path %s", path);
     URD_TRY(urd_process_call(p, ret, SYS_openat, (uint64_t)AT_FDCWD, URD_STUB_BASE + STUB_TEXT,
                              (unsigned)flags, 0, 0, 0));
     if (*ret < 0) {
         errno = (int)-*ret;
-        return urd_err_hint(urd_err_make(URD_ERR_FAILED, errno, __func__, __FILE__, __LINE__,
-                                         "cannot open the stored file %s", path),
-                            "it is part of the trace and must be there; restore it from a copy of the trace");
+        return urd_err_hint(
+            urd_err_make(URD_ERR_FAILED, errno, __func__, __FILE__, __LINE__,
+                         "cannot open the stored file %s", path),
+            "it is part of the trace and must be there; restore it from a copy of the trace");
     }
     return NULL;
 }
@@ -273,8 +281,9 @@ static urd_err *check_call(int64_t result, const char *what, const struct urd_ma
 {
     if (result < 0 && result >= -4095) {
         errno = (int)-result;
-        URD_FAIL_ERRNO("cannot %s %#llx-%#llx %s in the replay", what, (unsigned long long)op->start,
-                       (unsigned long long)(op->start + op->size), op->name);
+        URD_FAIL_ERRNO("cannot %s %#llx-%#llx %s in the replay", what,
+                       (unsigned long long)op->start, (unsigned long long)(op->start + op->size),
+                       op->name);
     }
     return NULL;
 }
@@ -321,7 +330,8 @@ urd_err *urd_process_map(struct urd_process *p, const struct urd_trace *trace,
                                  op->start, 0));
         return check_call(result, "move", op);
     case URD_MAP_DISCARD:
-        URD_TRY(urd_process_call(p, &result, SYS_madvise, op->start, op->size, MADV_DONTNEED, 0, 0, 0));
+        URD_TRY(
+            urd_process_call(p, &result, SYS_madvise, op->start, op->size, MADV_DONTNEED, 0, 0, 0));
         return check_call(result, "discard", op);
     }
     URD_FAIL("unknown mapping change %u in the trace", op->kind);

@@ -17,15 +17,16 @@
 #define URD_STUB_BASE 0x5e0f00000000u
 
 struct urd_process {
-    pid_t pid;       /* the real one */
-    int mem;         /* /proc/PID/mem */
+    pid_t pid;          /* the real one */
+    int mem;            /* /proc/PID/mem */
     struct urd_map fds; /* stored file index + 1 -> fd number in the process + 1 */
 };
 
 /** A new process with nothing but the stub page, stopped. */
 urd_err *urd_process_spawn(struct urd_process *ret) URD_MUST_USE;
 /** A copy of a stopped process, stopped too; with its memory shared when shares_vm. */
-urd_err *urd_process_fork(struct urd_process *p, bool shares_vm, struct urd_process *ret) URD_MUST_USE;
+urd_err *urd_process_fork(struct urd_process *p, bool shares_vm,
+                          struct urd_process *ret) URD_MUST_USE;
 /** An untraced copy that sleeps in the stub page until it is adopted, by any thread of the tool. */
 urd_err *urd_process_checkpoint(struct urd_process *p, struct urd_process *ret) URD_MUST_USE;
 urd_err *urd_process_adopt(struct urd_process *p) URD_MUST_USE;

@@ -34,8 +34,8 @@ static void put_code(struct urd_buf *b, struct urd_task *t, uint64_t pc)
     cs_insn *insns;
     size_t count = cs_disasm(handle, code, n, pc, 4, &insns);
     for (size_t i = 0; i < count; i++)
-        urd_buf_printf(b, "\n  %#llx: %s %s", (unsigned long long)insns[i].address, insns[i].mnemonic,
-                       insns[i].op_str);
+        urd_buf_printf(b, "\n  %#llx: %s %s", (unsigned long long)insns[i].address,
+                       insns[i].mnemonic, insns[i].op_str);
     if (count)
         cs_free(insns, count);
     cs_close(&handle);
@@ -58,11 +58,12 @@ urd_err *urd_session_diverged(struct urd_session *s, struct urd_task *t, const c
     urd_buf_printf(&b, "\n  last events:");
     for (unsigned i = 0; i < 8 && s->recent[i].number; i++)
         urd_buf_printf(&b, " %llu:%s/%d(task %d)", (unsigned long long)s->recent[i].number,
-                       urd_event_kind_name(s->recent[i].kind), s->recent[i].syscall, s->recent[i].tid);
-    urd_err *err = urd_err_hint(
-        URD_ERROR(URD_ERR_FAILED, "%.*s", (int)b.size, b.data),
-        "nothing after event %llu can be trusted; please report this with the trace",
-        (unsigned long long)s->event);
+                       urd_event_kind_name(s->recent[i].kind), s->recent[i].syscall,
+                       s->recent[i].tid);
+    urd_err *err =
+        urd_err_hint(URD_ERROR(URD_ERR_FAILED, "%.*s", (int)b.size, b.data),
+                     "nothing after event %llu can be trusted; please report this with the trace",
+                     (unsigned long long)s->event);
     urd_buf_deinit(&b);
     return err;
 }

@@ -23,7 +23,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#define PAGE_DOWN(x) ((x) & ~4095ull)
+#define PAGE_DOWN(x)  ((x) & ~4095ull)
 #define CONTEXT_TOTAL (URD_CONTEXT_BYTES + URD_LOG_BYTES + URD_LOG_SLACK)
 
 struct code_space {
@@ -40,7 +40,7 @@ struct task_run {
     bool borrowed;                /* context belongs to the vfork parent */
     uint64_t resume;              /* cache address to go on at, after a stop or cut */
     uint64_t resume_pc;
-    pid_t mapped_in;              /* the real process that has our mappings */
+    pid_t mapped_in; /* the real process that has our mappings */
 };
 
 struct urd_runner {
@@ -111,8 +111,8 @@ static void on_task_gone(void *data, struct urd_task *t)
 
 static urd_err *map_cache(struct task_run *tr, struct urd_task *t)
 {
-    return urd_process_map_fd(&t->process, urd_translate_fd(tr->space->id.translator), URD_CACHE_BASE,
-                              URD_CACHE_BYTES, PROT_READ | PROT_EXEC, 0);
+    return urd_process_map_fd(&t->process, urd_translate_fd(tr->space->id.translator),
+                              URD_CACHE_BASE, URD_CACHE_BYTES, PROT_READ | PROT_EXEC, 0);
 }
 
 static urd_err *make_context(struct task_run *tr, struct urd_task *t)
@@ -206,7 +206,8 @@ static urd_err *protect(struct urd_task *t, uint64_t page, uint8_t prot)
 }
 
 /** Code was translated from this page: see that no write to it goes unnoticed. */
-static urd_err *guard_code(struct urd_runner *r, struct urd_task *t, struct task_run *tr, uint64_t pc)
+static urd_err *guard_code(struct urd_runner *r, struct urd_task *t, struct task_run *tr,
+                           uint64_t pc)
 {
     for (unsigned i = 0; i < 2; i++) {
         uint64_t page = PAGE_DOWN(pc) + i * 4096;
@@ -233,8 +234,8 @@ static urd_err *enter(struct urd_runner *r, struct urd_task *t, struct task_run 
 }
 
 /** A write hit a page that was guarded because of its code. */
-static urd_err *unguard(struct urd_runner *r, struct urd_task *t, struct task_run *tr, uint64_t address,
-                        bool *ret_mine)
+static urd_err *unguard(struct urd_runner *r, struct urd_task *t, struct task_run *tr,
+                        uint64_t address, bool *ret_mine)
 {
     uint64_t page = PAGE_DOWN(address);
     uint64_t *known = urd_map_get(&tr->writable_code, page);
@@ -249,7 +250,8 @@ static urd_err *unguard(struct urd_runner *r, struct urd_task *t, struct task_ru
     return protect(t, page, prot);
 }
 
-static urd_err *continue_at(struct urd_task *t, struct user_regs_struct *regs, uint64_t cache, int *status)
+static urd_err *continue_at(struct urd_task *t, struct user_regs_struct *regs, uint64_t cache,
+                            int *status)
 {
     regs->rip = cache;
     regs->gs_base = URD_CONTEXT_BASE;
@@ -274,7 +276,8 @@ static void emulate_cpuid(struct urd_runner *r, struct user_regs_struct *regs)
     regs->rip += 2;
 }
 
-static void give_stepped_write(struct urd_runner *r, struct urd_task *t, uint64_t address, uint64_t size)
+static void give_stepped_write(struct urd_runner *r, struct urd_task *t, uint64_t address,
+                               uint64_t size)
 {
     uint8_t bytes[4096 + 8];
     for (uint64_t done = 0; done < size;) {
@@ -318,7 +321,8 @@ static urd_err *step(struct urd_runner *r, struct urd_task *t, struct task_run *
             URD_TRY(urd_process_wait(&t->process, &status));
             URD_TRY(urd_tracee_get_regs(t->process.pid, regs));
             siginfo_t si;
-            if (WSTOPSIG(status) == SIGSEGV && ptrace(PTRACE_GETSIGINFO, t->process.pid, 0, &si) == 0) {
+            if (WSTOPSIG(status) == SIGSEGV &&
+                ptrace(PTRACE_GETSIGINFO, t->process.pid, 0, &si) == 0) {
                 bool mine;
                 URD_TRY(unguard(r, t, tr, (uint64_t)(uintptr_t)si.si_addr, &mine));
                 if (mine)
@@ -329,7 +333,8 @@ static urd_err *step(struct urd_runner *r, struct urd_task *t, struct task_run *
                 regs->eflags &= ~0x100ull;
                 return NULL;
             }
-        } while (regs->rip == pc && code[1] != 0xfe); /* REP, or a page fault came first; fe: a jump to itself */
+        } while (regs->rip == pc &&
+                 code[1] != 0xfe); /* REP, or a page fault came first; fe: a jump to itself */
         regs->eflags &= ~0x100ull;
     }
     t->regs = *regs;
@@ -355,7 +360,8 @@ static uint64_t hash_near(struct urd_task *t, const struct user_regs_struct *reg
     urd_tracee_read(t->process.mem, regs->rsp, bytes, 2048);
     for (unsigned i = 0; i < 16; i++)
         if (i != 4)
-            urd_tracee_read(t->process.mem, *urd_reg_slot(&copy, i) - 64, bytes + 2048 + i * 128, 128);
+            urd_tracee_read(t->process.mem, *urd_reg_slot(&copy, i) - 64, bytes + 2048 + i * 128,
+                            128);
     return XXH3_64bits(bytes, sizeof bytes);
 }
 
@@ -376,14 +382,15 @@ urd_err *urd_cut_take(struct urd_task *t, const struct user_regs_struct *regs, s
 }
 
 /** The 16 registers agree: is it really the state of the cut? */
-static urd_err *is_cut(struct urd_runner *r, struct urd_task *t, const struct user_regs_struct *regs,
-                       bool *ret)
+static urd_err *is_cut(struct urd_runner *r, struct urd_task *t,
+                       const struct user_regs_struct *regs, bool *ret)
 {
     const struct urd_cut *c = &r->cut;
     struct user_fpregs_struct vectors;
     uint64_t sum, bytes;
     *ret = false;
-    if (((regs->eflags ^ c->regs.eflags) & 0xcd5) || regs->fs_base != c->regs.fs_base || hash_near(t, regs) != c->near)
+    if (((regs->eflags ^ c->regs.eflags) & 0xcd5) || regs->fs_base != c->regs.fs_base ||
+        hash_near(t, regs) != c->near)
         return NULL;
     URD_TRY(take_vectors(t, &vectors));
     if (memcmp(vectors.xmm_space, c->vectors.xmm_space, sizeof vectors.xmm_space) ||
@@ -415,18 +422,20 @@ static void at_syscall(struct urd_task *t, struct user_regs_struct *regs, uint64
 enum next { GO_ON, FINISHED };
 
 /** A signal in translated code (or a page guard). On GO_ON *pc is where the subject is. */
-static urd_err *serve_signal(struct urd_runner *r, struct urd_task *t, struct task_run *tr, int status,
-                             struct user_regs_struct *regs, uint64_t *pc, enum next *ret)
+static urd_err *serve_signal(struct urd_runner *r, struct urd_task *t, struct task_run *tr,
+                             int status, struct user_regs_struct *regs, uint64_t *pc,
+                             enum next *ret)
 {
     siginfo_t si = {0};
     if (ptrace(PTRACE_GETSIGINFO, t->process.pid, 0, &si) != 0)
         URD_FAIL_ERRNO("cannot ask about a signal of a replayed process");
     uint64_t cache = regs->rip;
-    urd_log(1, "signal %d code %d address %p in the cache at %#llx", si.si_signo, si.si_code, si.si_addr,
-            (unsigned long long)cache);
+    urd_log(1, "signal %d code %d address %p in the cache at %#llx", si.si_signo, si.si_code,
+            si.si_addr, (unsigned long long)cache);
     const struct urd_block *block;
     unsigned insn;
-    if (WSTOPSIG(status) == SIGSEGV && urd_translate_log_full(tr->space->id.translator, regs, tr->context)) {
+    if (WSTOPSIG(status) == SIGSEGV &&
+        urd_translate_log_full(tr->space->id.translator, regs, tr->context)) {
         drain(r, t, tr);
         *pc = regs->rip;
         *ret = GO_ON;
@@ -602,8 +611,8 @@ static urd_err *before_event(struct urd_runner *r)
             if (op->kind == URD_MAP_MOVE)
                 urd_translate_invalidate(tr->space->id.translator, op->offset, op->old_size);
         }
-        for (uint64_t page = PAGE_DOWN(op->start); page < op->start + op->size && op->size < 1u << 26;
-             page += 4096)
+        for (uint64_t page = PAGE_DOWN(op->start);
+             page < op->start + op->size && op->size < 1u << 26; page += 4096)
             urd_map_remove(&tr->writable_code, page);
         if (op->size >= 1u << 26)
             urd_map_clear(&tr->writable_code);
@@ -612,7 +621,8 @@ static urd_err *before_event(struct urd_runner *r)
 }
 
 /** The kernel wrote into pages with translated code (read() of code, for example). */
-static void after_writes(struct urd_runner *r, struct urd_task *t, const uint64_t *ranges, unsigned n)
+static void after_writes(struct urd_runner *r, struct urd_task *t, const uint64_t *ranges,
+                         unsigned n)
 {
     struct task_run *tr = t->user;
     for (unsigned i = 0; tr && i < n; i++)
@@ -632,7 +642,8 @@ static urd_err *after_start(struct urd_runner *r, int32_t tid, int32_t parent_ti
     t->user = tr;
     tr->space = ptr->space;
     tr->space->refs++;
-    for (size_t i = 0; i < ptr->writable_code.capacity; i++) /* the guards were copied with the memory */
+    for (size_t i = 0; i < ptr->writable_code.capacity;
+         i++) /* the guards were copied with the memory */
         if (ptr->writable_code.slots[i].used == 1)
             *urd_map_put(&tr->writable_code, ptr->writable_code.slots[i].key) =
                 ptr->writable_code.slots[i].value;
@@ -682,16 +693,17 @@ urd_err *urd_runner_seek(struct urd_runner *r, struct urd_moment to)
         return NULL;
     if (!urd_session_running(s))
         return urd_err_hint(URD_ERROR(URD_ERR_QUESTION, "nothing runs between events %llu and %llu",
-                                      (unsigned long long)to.event, (unsigned long long)to.event + 1),
+                                      (unsigned long long)to.event,
+                                      (unsigned long long)to.event + 1),
                             "the moment %llu:0 exists", (unsigned long long)to.event);
     uint64_t steps = to.steps;
     enum urd_run_end end;
     URD_TRY(urd_runner_run(r, &steps, &end));
     if (end != URD_RUN_STEPS || steps)
-        return urd_err_hint(
-            URD_ERROR(URD_ERR_QUESTION, "event %llu is followed by fewer than %llu steps",
-                      (unsigned long long)to.event, (unsigned long long)to.steps),
-            "the next moment is %llu:0", (unsigned long long)to.event + 1);
+        return urd_err_hint(URD_ERROR(URD_ERR_QUESTION,
+                                      "event %llu is followed by fewer than %llu steps",
+                                      (unsigned long long)to.event, (unsigned long long)to.steps),
+                            "the next moment is %llu:0", (unsigned long long)to.event + 1);
     return NULL;
 }
 
@@ -722,7 +734,8 @@ void urd_runner_destroy(struct urd_runner *r)
     free(r);
 }
 
-static void for_each_space(struct urd_runner *r, void (*f)(struct urd_runner *r, struct code_space *s))
+static void for_each_space(struct urd_runner *r,
+                           void (*f)(struct urd_runner *r, struct code_space *s))
 {
     for (uint32_t i = 0; i < r->session->n_tasks; i++) {
         struct task_run *tr = r->session->tasks[i].user;

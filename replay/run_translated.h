@@ -41,18 +41,19 @@ struct urd_cut {
     struct user_regs_struct regs;
     struct user_fpregs_struct vectors; /* x87 and the low 128 bits of the vector registers */
     uint64_t near;                     /* hash of the memory around the registers: soon compared */
-    uint64_t memory;                   /* checksum of all writable memory: compared when all else agrees */
+    uint64_t memory; /* checksum of all writable memory: compared when all else agrees */
 };
 
 /** Describe the state of a stopped task. */
-urd_err *urd_cut_take(struct urd_task *t, const struct user_regs_struct *regs, struct urd_cut *ret) URD_MUST_USE;
+urd_err *urd_cut_take(struct urd_task *t, const struct user_regs_struct *regs,
+                      struct urd_cut *ret) URD_MUST_USE;
 
 enum urd_run_end {
-    URD_RUN_SYSCALL,  /* at the system call of the next event */
-    URD_RUN_SIGNAL,   /* an instruction raised a signal */
-    URD_RUN_STEPS,    /* steps are used up */
-    URD_RUN_CUT,      /* the state is that of the cut */
-    URD_RUN_STOP,     /* at a stop address; the next run goes on past it */
+    URD_RUN_SYSCALL, /* at the system call of the next event */
+    URD_RUN_SIGNAL,  /* an instruction raised a signal */
+    URD_RUN_STEPS,   /* steps are used up */
+    URD_RUN_CUT,     /* the state is that of the cut */
+    URD_RUN_STOP,    /* at a stop address; the next run goes on past it */
 };
 
 struct urd_runner;

@@ -199,7 +199,8 @@ static urd_err *apply_memory(struct urd_session *s, struct urd_task *t, const st
 {
     for (uint32_t i = 0; i < e->n_map_ops; i++) {
         URD_TRY(urd_process_map(&t->process, s->trace, &e->map_ops[i]));
-        s->has_shared |= e->map_ops[i].kind == URD_MAP_MAP && e->map_ops[i].shared && !e->map_ops[i].file;
+        s->has_shared |=
+            e->map_ops[i].kind == URD_MAP_MAP && e->map_ops[i].shared && !e->map_ops[i].file;
     }
     URD_TRY(write_memory(s, t, e));
     if (e->xstate)
@@ -254,7 +255,8 @@ urd_err *urd_session_apply(struct urd_session *s)
     const struct urd_event *e = s->next;
     struct urd_task *t = urd_session_task(s, e->tid);
     if (!t && e->kind != URD_EVENT_EXEC && e->kind != URD_EVENT_START && e->kind != URD_EVENT_END)
-        URD_FAIL("event %llu is of task %d, which is not there", (unsigned long long)e->number, e->tid);
+        URD_FAIL("event %llu is of task %d, which is not there", (unsigned long long)e->number,
+                 e->tid);
     if (e->flags & URD_EVENT_RAN)
         URD_TRY(check_before(s, t));
     switch (e->kind) {
@@ -283,7 +285,8 @@ urd_err *urd_session_apply(struct urd_session *s)
 
 static bool stop_fits(const struct urd_event *e, enum urd_stop stop)
 {
-    bool by_code = e->kind == URD_EVENT_SIGNAL || e->kind == URD_EVENT_INSN || e->kind == URD_EVENT_EXIT;
+    bool by_code =
+        e->kind == URD_EVENT_SIGNAL || e->kind == URD_EVENT_INSN || e->kind == URD_EVENT_EXIT;
     return stop == (by_code ? URD_STOP_SIGNAL : URD_STOP_SYSCALL);
 }
 
@@ -294,9 +297,9 @@ urd_err *urd_session_next(struct urd_session *s)
         enum urd_stop stop;
         URD_TRY(urd_session_run_native(s, NULL, &stop));
         if (!stop_fits(s->next, stop))
-            return urd_session_diverged(s, t, stop == URD_STOP_SIGNAL
-                                                  ? "it raised a signal instead"
-                                                  : "it made a system call instead");
+            return urd_session_diverged(s, t,
+                                        stop == URD_STOP_SIGNAL ? "it raised a signal instead"
+                                                                : "it made a system call instead");
     }
     return urd_session_apply(s);
 }
@@ -306,7 +309,7 @@ urd_err *urd_session_to_event(struct urd_session *s, uint64_t event)
     while (s->event < event && s->next)
         URD_TRY(urd_session_next(s));
     if (s->event < event)
-        URD_WRONG("there is no event %llu; the trace ends with event %llu", (unsigned long long)event,
-                  (unsigned long long)s->event);
+        URD_WRONG("there is no event %llu; the trace ends with event %llu",
+                  (unsigned long long)event, (unsigned long long)s->event);
     return NULL;
 }

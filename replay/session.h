@@ -13,13 +13,13 @@
 #include "replay/process.h"
 
 struct urd_task {
-    int32_t tid, pid;             /* recorded ones */
+    int32_t tid, pid; /* recorded ones */
     struct urd_process process;
     struct user_regs_struct regs; /* the subject's; the process gets them when it is resumed */
     bool exists;
-    uint32_t space;               /* address space number, counted from 1 in order of exec and fork */
-    int32_t shares_with;          /* a vfork child lives in this task's memory; 0: its own */
-    void *user;                   /* of whoever drives the session (translated runs) */
+    uint32_t space;      /* address space number, counted from 1 in order of exec and fork */
+    int32_t shares_with; /* a vfork child lives in this task's memory; 0: its own */
+    void *user;          /* of whoever drives the session (translated runs) */
 };
 
 struct urd_session {
@@ -31,8 +31,8 @@ struct urd_session {
     struct urd_task *tasks;
     uint32_t n_tasks, cap_tasks;
     uint32_t n_spaces;
-    bool has_shared;              /* anonymous memory was shared: a fork would share it too */
-    bool check_memory;            /* compare checksums */
+    bool has_shared;   /* anonymous memory was shared: a fork would share it too */
+    bool check_memory; /* compare checksums */
     uint64_t checksums_compared;
     void (*output)(void *data, int which, const void *bytes, size_t size);
     void *output_data;
@@ -42,11 +42,12 @@ struct urd_session {
         uint64_t number;
         uint8_t kind;
         int32_t tid, syscall;
-    } recent[8];                  /* for the divergence report */
+    } recent[8]; /* for the divergence report */
 };
 
 /** At event 0: before the program's exec. Pins this thread to the recorded core when native is set. */
-urd_err *urd_session_open(struct urd_trace *trace, bool native, struct urd_session **ret) URD_MUST_USE;
+urd_err *urd_session_open(struct urd_trace *trace, bool native,
+                          struct urd_session **ret) URD_MUST_USE;
 void urd_session_close(struct urd_session *s);
 
 /** The task that runs until the next event; NULL when nothing runs before it. */

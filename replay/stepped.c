@@ -25,7 +25,8 @@ static void add_range(struct urd_stepped *s, uint64_t address, uint64_t size)
 }
 
 /** ENTER pushes rbp and, when nested, copies of the enclosing frames' pointers and its own (SDM vol. 2, ENTER). */
-static void enter_range(const ZydisDecodedOperand *operands, const struct user_regs_struct *regs, struct urd_stepped *ret)
+static void enter_range(const ZydisDecodedOperand *operands, const struct user_regs_struct *regs,
+                        struct urd_stepped *ret)
 {
     uint64_t level = operands[1].imm.value.u & 31, size = level ? 8 * (level + 1) : 8;
     add_range(ret, regs->rsp - size, size);
@@ -59,8 +60,9 @@ static unsigned vector_number(ZydisRegister r)
 }
 
 /** A scatter: each element whose mask bit is set goes to base + index * scale + displacement. */
-static bool scatter_ranges(pid_t tid, const ZydisDecodedInstruction *in, const ZydisDecodedOperand *o,
-                           const ZydisRegisterContext *context, struct urd_stepped *ret)
+static bool scatter_ranges(pid_t tid, const ZydisDecodedInstruction *in,
+                           const ZydisDecodedOperand *o, const ZydisRegisterContext *context,
+                           struct urd_stepped *ret)
 {
     uint8_t xstate[16384] = {0}, index[64];
     size_t size = sizeof xstate;
@@ -69,13 +71,15 @@ static bool scatter_ranges(pid_t tid, const ZydisDecodedInstruction *in, const Z
         urd_err_free(err);
         return false;
     }
-    const char *name = ZydisMnemonicGetString(in->mnemonic); /* v[p]scatter INDEX DATA, each d/q or s/d */
+    const char *name =
+        ZydisMnemonicGetString(in->mnemonic); /* v[p]scatter INDEX DATA, each d/q or s/d */
     const char *kinds = strstr(name, "scatter");
     if (!kinds || strlen(kinds) < 9)
         return false;
     unsigned index_bytes = kinds[7] == 'd' ? 4 : 8;
     unsigned data_bytes = name[1] == 'p' ? (kinds[8] == 'd' ? 4 : 8) : (kinds[9] == 's' ? 4 : 8);
-    unsigned count = in->avx.vector_length / 8u / (index_bytes > data_bytes ? index_bytes : data_bytes);
+    unsigned count =
+        in->avx.vector_length / 8u / (index_bytes > data_bytes ? index_bytes : data_bytes);
     uint64_t mask, base = o->mem.base == ZYDIS_REGISTER_NONE ? 0 : context->values[o->mem.base];
     memcpy(&mask, xstate + component(5) + (in->avx.mask.reg - ZYDIS_REGISTER_K0) * 8, 8);
     vector_register(xstate, vector_number(o->mem.index), index);
@@ -87,13 +91,14 @@ static bool scatter_ranges(pid_t tid, const ZydisDecodedInstruction *in, const Z
         if (index_bytes == 4)
             at = narrow;
         if (mask >> i & 1)
-            add_range(ret, base + (uint64_t)(at * o->mem.scale) + (uint64_t)o->mem.disp.value, data_bytes);
+            add_range(ret, base + (uint64_t)(at * o->mem.scale) + (uint64_t)o->mem.disp.value,
+                      data_bytes);
     }
     return true;
 }
 
-void urd_stepped_before(pid_t tid, const uint8_t *code, size_t size, const struct user_regs_struct *regs,
-                        struct urd_stepped *ret)
+void urd_stepped_before(pid_t tid, const uint8_t *code, size_t size,
+                        const struct user_regs_struct *regs, struct urd_stepped *ret)
 {
     ZydisDecoder decoder;
     ZydisDecodedInstruction in;
@@ -113,30 +118,38 @@ void urd_stepped_before(pid_t tid, const uint8_t *code, size_t size, const struc
         if (o->type != ZYDIS_OPERAND_TYPE_MEMORY || !(o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE))
             continue;
         uint64_t address = 0, bytes = o->size / 8;
-        if (in.attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE)) {
+        if (in.attributes &
+            (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE)) {
             ret->rep = true;
             add_range(ret, 0, bytes);
-        } else if (in.meta.category == ZYDIS_CATEGORY_PUSH || in.meta.category == ZYDIS_CATEGORY_CALL) {
+        } else if (in.meta.category == ZYDIS_CATEGORY_PUSH ||
+                   in.meta.category == ZYDIS_CATEGORY_CALL) {
             add_range(ret, regs->rsp - bytes, bytes);
         } else if (o->mem.type == ZYDIS_MEMOP_TYPE_VSIB) {
             ret->unknown = !scatter_ranges(tid, &in, o, &context, ret);
-        } else if (!bytes || !ZYAN_SUCCESS(ZydisCalcAbsoluteAddressEx(&in, o, regs->rip, &context, &address))) {
+        } else if (!bytes || !ZYAN_SUCCESS(ZydisCalcAbsoluteAddressEx(&in, o, regs->rip, &context,
+                                                                      &address))) {
             ret->unknown = true;
         } else {
-            add_range(ret, address + (o->mem.segment == ZYDIS_REGISTER_FS   ? regs->fs_base
-                                      : o->mem.segment == ZYDIS_REGISTER_GS ? regs->gs_base
-                                                                            : 0), bytes);
+            add_range(ret,
+                      address + (o->mem.segment == ZYDIS_REGISTER_FS   ? regs->fs_base
+                                 : o->mem.segment == ZYDIS_REGISTER_GS ? regs->gs_base
+                                                                       : 0),
+                      bytes);
         }
         return;
     }
 }
 
-void urd_stepped_after(struct urd_stepped *s, const struct user_regs_struct *before, const struct user_regs_struct *after)
+void urd_stepped_after(struct urd_stepped *s, const struct user_regs_struct *before,
+                       const struct user_regs_struct *after)
 {
     if (!s->rep || !s->n)
         return;
     uint64_t element = s->ranges[0].size, a = before->rdi, b = after->rdi;
     s->ranges[0].size = a < b ? b - a : a - b;
-    s->ranges[0].address = a < b ? a : b + element; /* downwards: from the last element stored to the first one's end */
+    s->ranges[0].address =
+        a < b ? a
+              : b + element; /* downwards: from the last element stored to the first one's end */
     s->n = s->ranges[0].size != 0;
 }

@@ -13,15 +13,16 @@
 struct urd_stepped {
     struct {
         uint64_t address, size;
-    } ranges[16];  /* a scatter has one for each element */
+    } ranges[16]; /* a scatter has one for each element */
     unsigned n;
-    bool rep;      /* [rdi before, rdi after) */
-    bool unknown;  /* it writes, but where cannot be told */
+    bool rep;     /* [rdi before, rdi after) */
+    bool unknown; /* it writes, but where cannot be told */
 };
 
 /** From the instruction's bytes and the registers before it; those of vectors are asked of the stopped task tid. */
-void urd_stepped_before(pid_t tid, const uint8_t *code, size_t size, const struct user_regs_struct *regs,
-                        struct urd_stepped *ret);
+void urd_stepped_before(pid_t tid, const uint8_t *code, size_t size,
+                        const struct user_regs_struct *regs, struct urd_stepped *ret);
 /** Once it ran: complete the range of a REP. */
-void urd_stepped_after(struct urd_stepped *s, const struct user_regs_struct *before, const struct user_regs_struct *after);
+void urd_stepped_after(struct urd_stepped *s, const struct user_regs_struct *before,
+                       const struct user_regs_struct *after);
 #endif

@@ -16,5 +16,6 @@
 #define URD_OWN_END   0x5e2000000000u
 
 /** Of the process pid, read through mem_fd (/proc/PID/mem). *ret_bytes: how much was read. */
-urd_err *urd_checksum_memory(pid_t pid, int mem_fd, uint64_t *ret, uint64_t *ret_bytes) URD_MUST_USE;
+urd_err *urd_checksum_memory(pid_t pid, int mem_fd, uint64_t *ret,
+                             uint64_t *ret_bytes) URD_MUST_USE;
 #endif

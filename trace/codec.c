@@ -94,11 +94,11 @@ void urd_codec_encode(struct urd_codec *c, const struct urd_event *e, struct urd
 {
     const struct urd_mem_write *shared = e->output ? write_of_output(e) : NULL;
     unsigned parts = (e->syscall >= 0 ? PART_SYSCALL : 0) |
-                     (e->signal || e->status ? PART_SIGNAL : 0) | (e->n_map_ops ? PART_MAP_OPS : 0) |
-                     (e->n_writes ? PART_WRITES : 0) | (e->xstate ? PART_XSTATE : 0) |
-                     (e->output ? PART_OUTPUT : 0) | (e->text && *e->text ? PART_TEXT : 0) |
-                     (e->has_checksum ? PART_CHECKSUM : 0) | (e->other_tid ? PART_OTHER : 0) |
-                     (shared ? PART_OUTPUT_SHARED : 0);
+                     (e->signal || e->status ? PART_SIGNAL : 0) |
+                     (e->n_map_ops ? PART_MAP_OPS : 0) | (e->n_writes ? PART_WRITES : 0) |
+                     (e->xstate ? PART_XSTATE : 0) | (e->output ? PART_OUTPUT : 0) |
+                     (e->text && *e->text ? PART_TEXT : 0) | (e->has_checksum ? PART_CHECKSUM : 0) |
+                     (e->other_tid ? PART_OTHER : 0) | (shared ? PART_OUTPUT_SHARED : 0);
     urd_buf_u8(out, e->kind);
     urd_buf_u8(out, e->flags);
     urd_buf_varint(out, parts);

@@ -27,5 +27,6 @@ void urd_codec_reset(struct urd_codec *c);
 void urd_codec_deinit(struct urd_codec *c);
 void urd_codec_encode(struct urd_codec *c, const struct urd_event *e, struct urd_buf *out);
 /** Decode one event; its pointers lead into the cursor's bytes and the codec's scratch. */
-urd_err *urd_codec_decode(struct urd_codec *c, struct urd_cursor *in, struct urd_event *ret) URD_MUST_USE;
+urd_err *urd_codec_decode(struct urd_codec *c, struct urd_cursor *in,
+                          struct urd_event *ret) URD_MUST_USE;
 #endif

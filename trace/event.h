@@ -40,8 +40,8 @@ enum urd_event_kind {
 };
 
 enum urd_event_flag {
-    URD_EVENT_RAN = 1,   /* the task ran user code just before */
-    URD_EVENT_VFORK = 2, /* START: shares memory with its parent until exec or exit */
+    URD_EVENT_RAN = 1,    /* the task ran user code just before */
+    URD_EVENT_VFORK = 2,  /* START: shares memory with its parent until exec or exit */
     URD_EVENT_KILLED = 4, /* EXIT by a signal that hit in the middle of user code, before = there */
 };
 
@@ -49,15 +49,15 @@ enum urd_map_op_kind { URD_MAP_MAP, URD_MAP_UNMAP, URD_MAP_PROTECT, URD_MAP_MOVE
 
 /** One change of an address space. DISCARD: pages go back to zeros or to their file (MADV_DONTNEED). */
 struct urd_map_op {
-    uint8_t kind;          /* enum urd_map_op_kind */
-    uint8_t shared;        /* MAP_SHARED */
-    uint8_t grows_down;    /* a stack */
-    uint8_t prot;          /* PROT_... */
-    uint32_t file;         /* index of a stored file + 1; 0: anonymous */
-    uint64_t start, size;  /* bytes, page aligned */
-    uint64_t offset;       /* in the file; MOVE: the old start */
-    uint64_t old_size;     /* MOVE */
-    const char *name;      /* as /proc/PID/maps has it, or "" */
+    uint8_t kind;         /* enum urd_map_op_kind */
+    uint8_t shared;       /* MAP_SHARED */
+    uint8_t grows_down;   /* a stack */
+    uint8_t prot;         /* PROT_... */
+    uint32_t file;        /* index of a stored file + 1; 0: anonymous */
+    uint64_t start, size; /* bytes, page aligned */
+    uint64_t offset;      /* in the file; MOVE: the old start */
+    uint64_t old_size;    /* MOVE */
+    const char *name;     /* as /proc/PID/maps has it, or "" */
 };
 
 /** Bytes that came in. */
@@ -69,22 +69,22 @@ struct urd_mem_write {
 struct urd_event {
     uint64_t number;
     uint8_t kind, flags;
-    uint8_t output;         /* 0, or 1 stdout, 2 stderr: output_data was written there */
+    uint8_t output; /* 0, or 1 stdout, 2 stderr: output_data was written there */
     int32_t pid, tid, other_tid;
-    int32_t syscall;        /* number, or -1 */
+    int32_t syscall; /* number, or -1 */
     int32_t signal, status;
-    uint64_t time_ns;       /* since the start of the recording */
+    uint64_t time_ns; /* since the start of the recording */
     struct user_regs_struct before, after;
     uint32_t n_map_ops, n_writes;
     struct urd_map_op *map_ops;
     struct urd_mem_write *writes;
-    const uint8_t *xstate;  /* XSAVE area to load, or NULL */
+    const uint8_t *xstate; /* XSAVE area to load, or NULL */
     uint32_t xstate_size;
     const uint8_t *output_data;
     uint64_t output_size;
-    const char *text;       /* EXEC: path; otherwise "" */
+    const char *text; /* EXEC: path; otherwise "" */
     bool has_checksum;
-    uint64_t checksum;      /* of the writable memory before the event, as trace/checksum.h says */
+    uint64_t checksum; /* of the writable memory before the event, as trace/checksum.h says */
 };
 
 const char *urd_event_kind_name(enum urd_event_kind kind);
@@ -93,22 +93,38 @@ const char *urd_event_kind_name(enum urd_event_kind kind);
 static inline uint64_t *urd_reg_slot(struct user_regs_struct *r, unsigned hw)
 {
     switch (hw) { /* hardware encoding order */
-    case 0: return (uint64_t *)&r->rax;
-    case 1: return (uint64_t *)&r->rcx;
-    case 2: return (uint64_t *)&r->rdx;
-    case 3: return (uint64_t *)&r->rbx;
-    case 4: return (uint64_t *)&r->rsp;
-    case 5: return (uint64_t *)&r->rbp;
-    case 6: return (uint64_t *)&r->rsi;
-    case 7: return (uint64_t *)&r->rdi;
-    case 8: return (uint64_t *)&r->r8;
-    case 9: return (uint64_t *)&r->r9;
-    case 10: return (uint64_t *)&r->r10;
-    case 11: return (uint64_t *)&r->r11;
-    case 12: return (uint64_t *)&r->r12;
-    case 13: return (uint64_t *)&r->r13;
-    case 14: return (uint64_t *)&r->r14;
-    default: return (uint64_t *)&r->r15;
+    case 0:
+        return (uint64_t *)&r->rax;
+    case 1:
+        return (uint64_t *)&r->rcx;
+    case 2:
+        return (uint64_t *)&r->rdx;
+    case 3:
+        return (uint64_t *)&r->rbx;
+    case 4:
+        return (uint64_t *)&r->rsp;
+    case 5:
+        return (uint64_t *)&r->rbp;
+    case 6:
+        return (uint64_t *)&r->rsi;
+    case 7:
+        return (uint64_t *)&r->rdi;
+    case 8:
+        return (uint64_t *)&r->r8;
+    case 9:
+        return (uint64_t *)&r->r9;
+    case 10:
+        return (uint64_t *)&r->r10;
+    case 11:
+        return (uint64_t *)&r->r11;
+    case 12:
+        return (uint64_t *)&r->r12;
+    case 13:
+        return (uint64_t *)&r->r13;
+    case 14:
+        return (uint64_t *)&r->r14;
+    default:
+        return (uint64_t *)&r->r15;
     }
 }
 

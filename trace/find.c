@@ -31,9 +31,9 @@ urd_err *urd_trace_find(const char *name, char **ret)
     }
     free(path);
     if (name)
-        return urd_err_hint(URD_ERROR(URD_ERR_QUESTION, "there is no trace '%s', here or in %s", name,
-                                      home),
-                            "list the traces with: urd ls");
+        return urd_err_hint(
+            URD_ERROR(URD_ERR_QUESTION, "there is no trace '%s', here or in %s", name, home),
+            "list the traces with: urd ls");
     return urd_err_hint(URD_ERROR(URD_ERR_QUESTION, "there is no trace in %s yet", home),
                         "record one with: urd record PROGRAM");
 }

@@ -30,9 +30,9 @@ urd_err *urd_moment_parse(const char *text, struct urd_moment *ret)
         ok = parse_number(&at, &m.steps);
     }
     if (!ok || *at)
-        return urd_err_hint(urd_err_at(URD_ERROR(URD_ERR_QUESTION, "'%s' is not a moment", text),
-                                       at - text, NULL),
-                            "a moment is EVENT:STEPS, for example 1042:318");
+        return urd_err_hint(
+            urd_err_at(URD_ERROR(URD_ERR_QUESTION, "'%s' is not a moment", text), at - text, NULL),
+            "a moment is EVENT:STEPS, for example 1042:318");
     *ret = m;
     return NULL;
 }

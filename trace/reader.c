@@ -58,8 +58,8 @@ static urd_err *unpack(const struct urd_trace *t, uint64_t offset, uint32_t stor
 {
     out->size = 0;
     urd_buf_reserve(out, raw + 1);
-    size_t n = ZSTD_decompress(out->data, raw, t->data + offset + sizeof(struct urd_chunk_header),
-                               stored);
+    size_t n =
+        ZSTD_decompress(out->data, raw, t->data + offset + sizeof(struct urd_chunk_header), stored);
     if (ZSTD_isError(n) || n != raw)
         URD_FAIL("the chunk at byte %llu of %s/trace.urd is damaged", (unsigned long long)offset,
                  t->directory);
@@ -89,7 +89,8 @@ static urd_err *read_files(struct urd_trace *t, const struct urd_buf *raw, uint3
 }
 
 /** One chunk at *offset; false in *ret_whole when it is torn or damaged. */
-static urd_err *scan_chunk(struct urd_trace *t, uint64_t *offset, struct urd_buf *raw, bool *ret_whole)
+static urd_err *scan_chunk(struct urd_trace *t, uint64_t *offset, struct urd_buf *raw,
+                           bool *ret_whole)
 {
     *ret_whole = false;
     struct urd_chunk_header h;
@@ -100,7 +101,8 @@ static urd_err *scan_chunk(struct urd_trace *t, uint64_t *offset, struct urd_buf
         h.raw_bytes > MAX_RAW_BYTES || chunk_checksum(t->data + *offset, &h) != h.checksum)
         return NULL;
     if (h.version != URD_TRACE_VERSION)
-        return urd_err_hint(URD_ERROR(URD_ERR_FAILED, "%s was written in format %u; this urd reads %u",
+        return urd_err_hint(URD_ERROR(URD_ERR_FAILED,
+                                      "%s was written in format %u; this urd reads %u",
                                       t->directory, h.version, URD_TRACE_VERSION),
                             "use the urd that recorded it");
     bool first = *offset == 0;
@@ -109,8 +111,8 @@ static urd_err *scan_chunk(struct urd_trace *t, uint64_t *offset, struct urd_buf
     if (h.kind == URD_CHUNK_EVENTS) {
         if (h.first_event != t->n_events + 1)
             return NULL;
-        URD_PUSH(t->chunks, t->n_chunks, t->cap_chunks) = (struct chunk){
-            *offset, h.first_event, h.n_records, h.raw_bytes, h.stored_bytes};
+        URD_PUSH(t->chunks, t->n_chunks, t->cap_chunks) =
+            (struct chunk){*offset, h.first_event, h.n_records, h.raw_bytes, h.stored_bytes};
         t->n_events += h.n_records;
     } else {
         URD_TRY(unpack(t, *offset, h.stored_bytes, h.raw_bytes, raw));
@@ -135,9 +137,10 @@ static urd_err *scan(struct urd_trace *t)
         if (err)
             break;
         if (!whole) {
-            t->torn = urd_xprintf("the trace is cut off or damaged after event %llu (byte %llu of %llu)",
-                                  (unsigned long long)t->n_events, (unsigned long long)offset,
-                                  (unsigned long long)t->size);
+            t->torn =
+                urd_xprintf("the trace is cut off or damaged after event %llu (byte %llu of %llu)",
+                            (unsigned long long)t->n_events, (unsigned long long)offset,
+                            (unsigned long long)t->size);
             break;
         }
     }
@@ -172,12 +175,13 @@ urd_err *urd_trace_open(const char *directory, struct urd_trace **ret)
     }
     URD_TRY(scan(t));
     if (!t->info.version)
-        return urd_err_hint(URD_ERROR(URD_ERR_FAILED, "%s is not a trace, or its header is damaged",
-                                      path),
-                            "nothing of it can be replayed; record again");
+        return urd_err_hint(
+            URD_ERROR(URD_ERR_FAILED, "%s is not a trace, or its header is damaged", path),
+            "nothing of it can be replayed; record again");
     if (!t->n_events)
-        return urd_err_hint(URD_ERROR(URD_ERR_FAILED, "the trace in %s has no events", directory),
-                            "its recording was killed before anything ran, or all of it is damaged");
+        return urd_err_hint(
+            URD_ERROR(URD_ERR_FAILED, "the trace in %s has no events", directory),
+            "its recording was killed before anything ran, or all of it is damaged");
     *ret = t;
     t = NULL;
     return NULL;
@@ -239,7 +243,8 @@ uint32_t urd_trace_file_count(const struct urd_trace *t)
 
 char *urd_trace_file_path(const struct urd_trace *t, uint32_t index)
 {
-    return index < t->n_files ? urd_xprintf("%s/files/%s", t->directory, t->files[index].hash) : NULL;
+    return index < t->n_files ? urd_xprintf("%s/files/%s", t->directory, t->files[index].hash)
+                              : NULL;
 }
 
 static urd_err *next_chunk(struct urd_trace_reader *r)

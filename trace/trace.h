@@ -22,13 +22,13 @@ struct urd_trace_info {
     char **argv;
     int argc;
     char *cwd, *host, *kernel, *cpu, *version;
-    int core;              /* the subject was pinned to it */
-    int64_t started_unix;  /* seconds */
-    uint64_t xfeatures;    /* XCR0 */
-    uint32_t n_cpuid;      /* CPUID as the recorded core answers it */
+    int core;             /* the subject was pinned to it */
+    int64_t started_unix; /* seconds */
+    uint64_t xfeatures;   /* XCR0 */
+    uint32_t n_cpuid;     /* CPUID as the recorded core answers it */
     struct urd_cpuid {
         uint32_t leaf, subleaf, eax, ebx, ecx, edx;
-    } *cpuid;
+    } * cpuid;
 };
 void urd_trace_info_deinit(struct urd_trace_info *info);
 /** Answer CPUID as the recorded CPU did; false when that leaf was not written down. */

@@ -45,10 +45,10 @@ static urd_err *write_whole(struct urd_trace_writer *w, const void *data, size_t
             if (ftruncate(w->fd, start) != 0)
                 urd_log(1, "cannot cut the torn chunk off");
             errno = saved;
-            return urd_err_hint(
-                urd_err_make(URD_ERR_FAILED, saved, __func__, __FILE__, __LINE__,
-                             "cannot write the trace in %s", w->directory),
-                "what was recorded so far replays; free some space, or record elsewhere with -o DIR");
+            return urd_err_hint(urd_err_make(URD_ERR_FAILED, saved, __func__, __FILE__, __LINE__,
+                                             "cannot write the trace in %s", w->directory),
+                                "what was recorded so far replays; free some space, or record "
+                                "elsewhere with -o DIR");
         }
         p += n;
         size -= (size_t)n;
@@ -64,13 +64,17 @@ static urd_err *write_chunk(struct urd_trace_writer *w, uint16_t kind, uint64_t 
     size_t bound = ZSTD_compressBound(raw->size);
     out->size = 0;
     urd_buf_reserve(out, sizeof(struct urd_chunk_header) + bound);
-    size_t stored = ZSTD_compress(out->data + sizeof(struct urd_chunk_header), bound, raw->data,
-                                  raw->size, 1);
+    size_t stored =
+        ZSTD_compress(out->data + sizeof(struct urd_chunk_header), bound, raw->data, raw->size, 1);
     if (ZSTD_isError(stored))
         URD_FAIL("zstd: %s", ZSTD_getErrorName(stored));
-    struct urd_chunk_header h = {.magic = URD_TRACE_MAGIC, .version = URD_TRACE_VERSION, .kind = kind,
-                                 .first_event = first, .n_records = n_records,
-                                 .raw_bytes = (uint32_t)raw->size, .stored_bytes = (uint32_t)stored};
+    struct urd_chunk_header h = {.magic = URD_TRACE_MAGIC,
+                                 .version = URD_TRACE_VERSION,
+                                 .kind = kind,
+                                 .first_event = first,
+                                 .n_records = n_records,
+                                 .raw_bytes = (uint32_t)raw->size,
+                                 .stored_bytes = (uint32_t)stored};
     memcpy(out->data, &h, sizeof h);
     XXH3_state_t *state = XXH3_createState();
     XXH3_64bits_reset(state);
@@ -170,8 +174,8 @@ static urd_err *copy_content(int fd, uint64_t size, const void *data, const char
         for (uint64_t done = 0; done < size;) {
             ssize_t n = write(out, (const char *)data + done, size - done);
             if (n <= 0)
-                return urd_err_hint(urd_err_make(URD_ERR_FAILED, errno, __func__, __FILE__, __LINE__,
-                                                 "cannot keep a mapped file in %s", part),
+                return urd_err_hint(urd_err_make(URD_ERR_FAILED, errno, __func__, __FILE__,
+                                                 __LINE__, "cannot keep a mapped file in %s", part),
                                     "free some space, or record elsewhere with -o DIR");
             done += (uint64_t)n;
         }
@@ -223,8 +227,12 @@ urd_err *urd_trace_store_file(struct urd_trace_writer *w, int fd, const char *pa
     struct stat st;
     if (fstat(fd, &st) != 0)
         URD_FAIL_ERRNO("cannot look at the mapped file %s", path);
-    uint64_t id[] = {st.st_dev, st.st_ino, (uint64_t)st.st_size, (uint64_t)st.st_mtim.tv_sec,
-                     (uint64_t)st.st_mtim.tv_nsec, (uint64_t)st.st_ctim.tv_sec,
+    uint64_t id[] = {st.st_dev,
+                     st.st_ino,
+                     (uint64_t)st.st_size,
+                     (uint64_t)st.st_mtim.tv_sec,
+                     (uint64_t)st.st_mtim.tv_nsec,
+                     (uint64_t)st.st_ctim.tv_sec,
                      (uint64_t)st.st_ctim.tv_nsec};
     uint64_t *slot = urd_map_get(&w->known, XXH3_64bits(id, sizeof id));
     if (slot) {
