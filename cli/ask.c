@@ -45,6 +45,19 @@ static long long number(json_t *row, const char *field)
     return (long long)json_integer_value(json_object_get(row, field));
 }
 
+/** Recorded text is not to be trusted with a terminal: there, control characters are shown as \xNN. */
+static void print_recorded(const char *t)
+{
+    bool terminal = isatty(1);
+    for (; *t; t++) {
+        unsigned char c = (unsigned char)*t;
+        if (terminal && ((c < 32 && c != '\n' && c != '\t') || c == 127))
+            printf("\\x%02x", c);
+        else
+            putchar(c);
+    }
+}
+
 static const char *short_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -73,7 +86,9 @@ static void row_blame(json_t *row)
 
 static void row_print(json_t *row)
 {
-    printf("%-12s %s\n", text(row, "moment"), text(row, "text"));
+    printf("%-12s ", text(row, "moment"));
+    print_recorded(text(row, "text"));
+    putchar('\n');
 }
 
 static void row_call(json_t *row)
@@ -156,9 +171,10 @@ static void row_event(json_t *row)
 
 static void row_output(json_t *row)
 {
-    printf("%-12s %lld %s", text(row, "moment"), number(row, "fd"), text(row, "text"));
-    size_t n = strlen(text(row, "text"));
-    if (!n || text(row, "text")[n - 1] != '\n')
+    const char *t = text(row, "text");
+    printf("%-12s %lld ", text(row, "moment"), number(row, "fd"));
+    print_recorded(t);
+    if (!*t || t[strlen(t) - 1] != '\n')
         putchar('\n');
 }
 
