@@ -424,7 +424,8 @@ urd_err *q_calls(struct answer *a)
     urd_err *err = NULL;
     for (uint32_t i = 0; i < l.n && !err; i++)
         err = urd_index_calls(a->engine->index, l.pcs[i].space, l.pcs[i].pc, on_call, &c);
-    qsort(c.calls, c.n, sizeof *c.calls, by_entry);
+    if (c.n)
+        qsort(c.calls, c.n, sizeof *c.calls, by_entry);
     json_object_set_new(a->summary, "calls", json_integer(c.n));
     if (a->limit && c.n > a->limit) {
         c.n = (uint32_t)a->limit;
