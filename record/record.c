@@ -103,6 +103,7 @@ static urd_err *resume(struct task *t, int signal)
     if (ptrace(PTRACE_SYSCALL, t->tid, 0, (void *)(long)signal) != 0 && errno != ESRCH)
         URD_FAIL_ERRNO("cannot resume process %d", t->tid);
     t->state = TASK_RUNNING;
+    t->at_exit = false;
     return NULL;
 }
 
@@ -248,6 +249,7 @@ static urd_err *handle_stop(struct recorder *r, struct task *t, int status)
         }
         URD_TRY(calls_exit(r, t));
         t->state = TASK_READY;
+        t->at_exit = !t->held_exit;
         if (t->held_exit) { /* restarts or is interrupted: see which, others run meanwhile */
             URD_TRY(calls_emit_enter(r, t));
             URD_TRY(resume(t, 0));
@@ -426,7 +428,7 @@ static urd_err *run_task(struct recorder *r, struct task *t)
         t->state = TASK_RUNNING;
         URD_TRY(handle_status(r, t, status));
     } else if (t->state == TASK_READY) {
-        URD_TRY(resume(t, signals_take_deferred(t)));
+        URD_TRY(resume(t, t->at_exit ? signals_take_deferred(t) : 0));
     }
     return NULL;
 }

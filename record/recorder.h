@@ -30,6 +30,7 @@ struct task {
     int wait_status;
     int mem; /* /proc/TID/mem */
     struct mm *mm;
+    bool at_exit;  /* stopped at a call's exit: a signal raised now comes before any code runs */
     bool in_call;   /* between entry and exit of a system call */
     bool entered;   /* SYSCALL_ENTER was written for it */
     bool held_exit; /* the call returned with a restart code; not yet clear what becomes of it */
