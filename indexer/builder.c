@@ -31,6 +31,7 @@ struct task_state {
     uint8_t pending;                 /* end kind of the last block: what the next one's pc means */
     uint32_t last;                   /* dense id of the last block */
     uint64_t return_slot, return_pc; /* of the pending call */
+    uint64_t first_pc; /* of its first block in this segment, 0: none yet */
 };
 
 struct code_ids { /* dense ids of one code space's blocks */
@@ -536,6 +537,8 @@ static void on_records(void *data, struct urd_task *t, const struct urd_code *co
             after_transfer(b, ts, pending, dense);
         }
         const struct block_info *info = &blocks[dense];
+        if (__builtin_expect(!ts->first_pc, 0))
+            ts->first_pc = info->pc;
         urd_flow_put(&b->flow, dense);
         const struct urd_slot *slot = info->slots, *slots_end = slot + info->n_slots;
         for (; slot < slots_end; slot++)
@@ -566,6 +569,7 @@ static void on_partial(void *data, struct urd_task *t, const struct urd_code *co
     uint32_t dense = dense_of(b, t, code, block->id, block);
     if (is_transfer(ts->pending) && ts->last != URD_FLOW_NONE)
         after_transfer(b, ts, ts->pending, dense);
+    ts->first_pc = ts->first_pc ? ts->first_pc : b->blocks[dense].pc;
     urd_flow_put_partial(&b->flow, dense, n_insns);
     const struct block_info *info = &b->blocks[dense];
     const uint8_t *p = record + 8;
@@ -584,6 +588,7 @@ static void on_single(void *data, struct urd_task *t, const struct urd_code *cod
     uint32_t dense = dense_of(b, t, code, block->id, block);
     if (is_transfer(ts->pending) && ts->last != URD_FLOW_NONE)
         after_transfer(b, ts, ts->pending, dense);
+    ts->first_pc = ts->first_pc ? ts->first_pc : b->blocks[dense].pc;
     urd_flow_put(&b->flow, dense);
     b->clock++;
     ts->pending = URD_END_FALL;
@@ -697,6 +702,13 @@ static void encode_joins(struct urd_builder *b, struct urd_buf *raw)
         urd_buf_varint(raw, (uint32_t)ts->tid);
         urd_buf_varint(raw, (uint32_t)ts->inherits);
         urd_buf_varint(raw, ts->inherited_unmatched);
+        /* the segment may end between a call and its callee's first instruction */
+        bool calls = (ts->pending == URD_END_CALL || ts->pending == URD_END_CALL_INDIRECT) &&
+                     ts->last != URD_FLOW_NONE;
+        urd_buf_varint(raw, ts->first_pc);
+        urd_buf_varint(raw, calls ? b->blocks[ts->last].last_insn : 0);
+        urd_buf_varint(raw, ts->return_slot);
+        urd_buf_varint(raw, ts->return_pc);
         urd_buf_varint(raw, ts->n_unmatched);
         for (uint32_t k = 0; k < ts->n_unmatched; k++) {
             urd_buf_varint(raw, ts->unmatched[k].sp);

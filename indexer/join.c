@@ -11,6 +11,7 @@
 struct joined_task {
     int32_t tid;
     struct urd_call_stack stack;
+    uint64_t site, slot, return_pc; /* a call whose callee begins in a later segment; site 0: none */
 };
 
 struct cross {
@@ -81,13 +82,23 @@ static urd_err *join_stacks(struct join *j, const void *data, size_t size,
         NULL; /* stacks at the segment's start, for children that inherit */
     for (uint64_t i = 0; i < n && in.ok; i++) {
         int32_t tid = (int32_t)urd_cursor_varint(&in), inherits = (int32_t)urd_cursor_varint(&in);
-        uint64_t after = urd_cursor_varint(&in), n_unmatched = urd_cursor_varint(&in);
+        urd_cursor_varint(&in); /* unmatched returns of the parent before the fork */
+        uint64_t first_pc = urd_cursor_varint(&in), site = urd_cursor_varint(&in);
+        uint64_t slot = urd_cursor_varint(&in), return_pc = urd_cursor_varint(&in);
+        uint64_t n_unmatched = urd_cursor_varint(&in);
         struct joined_task *t = joined_task(j, tid);
+        if (first_pc && t->site) /* the call with which the segment before ended gets its callee */
+            urd_calls_push(&t->stack, (struct urd_call_frame){.callee = first_pc, .return_pc = t->return_pc,
+                                                              .sp = t->slot, .site = t->site, .entry = j->base});
+        if (first_pc || site) {
+            t->site = site;
+            t->slot = slot;
+            t->return_pc = return_pc;
+        }
         struct joined_task start = {.tid = tid};
         for (uint32_t k = 0; inherits && k < n_starts; k++)
             if (starts[k].tid == inherits)
                 copy_stack(&t->stack, &starts[k].stack);
-        (void)after;
         for (uint32_t k = 0; k < t->stack.n; k++)
             urd_calls_push(&start.stack, t->stack.frames[k]);
         urd_buf_varint(&stacks, (uint32_t)tid);

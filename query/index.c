@@ -615,8 +615,8 @@ static urd_err *entry_stack(struct urd_index *x, struct urd_index_segment *s, in
     uint64_t n = err ? 0 : urd_cursor_varint(&jn);
     for (uint64_t i = 0; i < n && jn.ok; i++) {
         int32_t who = (int32_t)urd_cursor_varint(&jn);
-        urd_cursor_varint(&jn);
-        urd_cursor_varint(&jn);
+        for (unsigned k = 0; k < 6; k++) /* inherits, unmatched, first pc, site, slot, return pc */
+            urd_cursor_varint(&jn);
         uint64_t count = urd_cursor_varint(&jn);
         for (uint64_t k = 0; k < count && jn.ok; k++) {
             uint64_t sp = urd_cursor_varint(&jn);
