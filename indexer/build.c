@@ -83,9 +83,7 @@ static urd_err *run_segment(struct build *b, struct job *j, struct urd_store_seg
             at_cut = !err && end == URD_RUN_CUT;
             if (err || at_cut)
                 break;
-            bool by_code = s->next->kind == URD_EVENT_SIGNAL || s->next->kind == URD_EVENT_INSN ||
-                           s->next->kind == URD_EVENT_EXIT;
-            if ((end == URD_RUN_SIGNAL) != by_code)
+            if (!urd_run_end_fits(s->next, end))
                 err = urd_session_diverged(s, urd_session_running(s),
                                            "it stopped for another reason");
         }
@@ -116,7 +114,7 @@ static void share_core(struct urd_session *s)
         return;
     for (uint32_t i = 0; i < s->n_tasks; i++)
         if (s->tasks[i].exists)
-            sched_setaffinity(s->tasks[i].process.pid, sizeof here, &here);
+            sched_setaffinity(s->tasks[i].process->pid, sizeof here, &here);
 }
 
 static urd_err *do_job(struct build *b, struct job *j)
@@ -235,21 +233,6 @@ static uint64_t segment_ms(struct build *b, uint64_t started)
     return ms < 30 ? 30 : ms > 400 ? 400 : ms;
 }
 
-/** A REP instruction left in the middle: translated code never shows that state. */
-static bool is_in_rep(struct urd_task *t)
-{
-    uint8_t code[6] = {0};
-    unsigned at = 0;
-    bool repeats = false;
-    urd_tracee_read(t->process.mem, t->regs.rip, code, sizeof code);
-    for (; at < 5 && (code[at] == 0xf3 || code[at] == 0xf2 || code[at] == 0x66 ||
-                      code[at] == 0x67 || (code[at] & 0xf0) == 0x40);
-         at++)
-        repeats |= code[at] == 0xf3 || code[at] == 0xf2;
-    return repeats &&
-           ((code[at] >= 0xa4 && code[at] <= 0xa7) || (code[at] >= 0xaa && code[at] <= 0xaf));
-}
-
 struct leader {
     struct build *b;
     struct urd_session *s;
@@ -299,19 +282,17 @@ static urd_err *lead_interval(struct leader *l)
         struct urd_task *t = urd_session_running(s);
         URD_TRY(urd_session_run_native(s, interrupt, &stop));
         if (stop != URD_STOP_INTERRUPTED) {
-            bool by_code = s->next->kind == URD_EVENT_SIGNAL || s->next->kind == URD_EVENT_INSN ||
-                           s->next->kind == URD_EVENT_EXIT;
-            if ((stop == URD_STOP_SIGNAL) != by_code)
+            if (stop != urd_session_stop_wanted(s->next))
                 return urd_session_diverged(s, t, "it stopped for another reason");
             return NULL;
         }
-        if (is_in_rep(t)) {
+        if (urd_cut_rep_end(t->process->mem, t->regs.rip)) {
             arm(l->timer, 2);
             continue;
         }
         struct urd_cut cut;
         bool done;
-        URD_TRY(urd_cut_take(t, &t->regs, &cut));
+        URD_TRY(urd_cut_take(t->process->pid, t->process->mem, &t->regs, &cut));
         URD_TRY(split(l, &cut, &done));
         arm(l->timer, done ? segment_ms(l->b, l->started) : 20);
         if (l->b->err)

@@ -249,7 +249,7 @@ static void forget_image(struct urd_builder *b, uint32_t space)
 
 static void find_function(struct urd_builder *b, struct urd_task *t, struct block_info *info)
 {
-    struct urd_image *image = image_of(b, t->space, t->process.pid);
+    struct urd_image *image = image_of(b, t->space, t->process->pid);
     struct urd_place place;
     if (!urd_debuginfo_image_find(image, info->pc, &place))
         return;
@@ -433,7 +433,7 @@ static const uint8_t *rep_slot(struct urd_builder *b, struct urd_task *t, const 
     static __thread uint8_t data[65536];
     for (uint64_t done = 0; done < bytes;) {
         uint64_t n = bytes - done < sizeof data ? bytes - done : sizeof data;
-        if (urd_tracee_read(t->process.mem, address + done, data, n) != n)
+        if (urd_tracee_read(t->process->mem, address + done, data, n) != n)
             break;
         urd_writes_add(b->writes, t->space, (uint64_t)clock, address + done, n, data, 0);
         done += n;
@@ -618,15 +618,17 @@ static void end_stack(struct urd_builder *b, struct task_state *ts, uint32_t spa
     ts->last = URD_FLOW_NONE;
 }
 
-static void start_child(struct urd_builder *b, const struct urd_event *e)
+static void start_child(struct urd_builder *b, const struct urd_event *e, uint64_t parent_sp)
 {
     task_state(b, e->other_tid);
     struct task_state *child = task_state(b, e->tid), *parent = task_state(b, e->other_tid);
-    child->inherits = parent->tid;
-    child->inherited_unmatched = parent->n_unmatched;
     child->pending = URD_END_FALL;
     child->last = URD_FLOW_NONE;
     child->stack.n = 0;
+    if (e->after.rsp != parent_sp) /* a thread: it has a stack of its own */
+        return;
+    child->inherits = parent->tid;
+    child->inherited_unmatched = parent->n_unmatched;
     for (uint32_t i = 0; i < parent->stack.n; i++) {
         struct urd_call_frame f = parent->stack.frames[i];
         f.inherited = true;
@@ -677,13 +679,13 @@ void urd_builder_event(struct urd_builder *b, const struct urd_session *s,
         ts->pending = URD_END_FALL;
         close_row(b); /* the next row begins with the handler's frame: readers see no call for it */
     } else if (e->kind == URD_EVENT_START) {
-        start_child(b, e);
+        start_child(b, e, urd_session_task((struct urd_session *)s, e->other_tid)->regs.rsp);
     }
     for (uint32_t i = 0; t && i < e->n_map_ops; i++)
         if (e->map_ops[i].prot & 4 || e->map_ops[i].kind == URD_MAP_UNMAP)
             forget_image(b, t->space);
     bool makes_space =
-        e->kind == URD_EVENT_EXEC || (e->kind == URD_EVENT_START && !(e->flags & URD_EVENT_VFORK));
+        e->kind == URD_EVENT_EXEC || (e->kind == URD_EVENT_START && !(e->flags & URD_EVENT_SHARES));
     uint32_t space = makes_space ? s->n_spaces + 1 : t ? t->space : 0;
     if (!space && e->kind == URD_EVENT_START)
         space = urd_session_task((struct urd_session *)s, e->other_tid)->space;

@@ -346,7 +346,7 @@ static urd_err *space_event(struct rows *r, const struct urd_event *e)
     URD_TRY(new_task(r, e));
     uint64_t *parent = urd_map_get(&r->space_of, (uint32_t)e->other_tid);
     uint32_t from = parent ? (uint32_t)*parent : 0;
-    if (e->flags & URD_EVENT_VFORK) {
+    if (e->flags & URD_EVENT_SHARES) {
         *urd_map_put(&r->space_of, (uint32_t)e->tid) = from;
         return NULL;
     }

@@ -211,7 +211,7 @@ struct urd_task *live_task(struct urd_session *s)
 static bool read_memory(void *data, uint64_t address, void *buf, size_t size)
 {
     const struct frame_state *f = data;
-    return urd_tracee_read(f->task->process.mem, address, buf, size) == size;
+    return urd_tracee_read(f->task->process->mem, address, buf, size) == size;
 }
 
 static bool read_register(void *data, unsigned reg, uint64_t *ret)
@@ -237,8 +237,13 @@ static bool read_register(void *data, unsigned reg, uint64_t *ret)
 static bool read_vector(void *data, unsigned reg, void *buf, size_t size)
 {
     struct frame_state *f = data;
-    if (!f->have_vectors && ptrace(PTRACE_GETFPREGS, f->task->process.pid, 0, &f->vectors) != 0)
-        return false;
+    if (!f->have_vectors) {
+        urd_err *err = urd_task_load_vectors(f->task);
+        bool ok = !err && ptrace(PTRACE_GETFPREGS, f->task->process->pid, 0, &f->vectors) == 0;
+        urd_err_free(err);
+        if (!ok)
+            return false;
+    }
     f->have_vectors = true;
     if (reg >= 33 && reg < 41 && size <= 10)
         memcpy(buf, (char *)f->vectors.st_space + (reg - 33) * 16, size);

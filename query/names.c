@@ -31,7 +31,7 @@ static urd_err *image_from_trace(struct urd_engine *e, uint32_t space, uint64_t 
     struct urd_map spaces = {0};
     while (!(err = urd_trace_next(r, &ev)) && ev && ev->number <= event) {
         if (ev->kind == URD_EVENT_EXEC ||
-            (ev->kind == URD_EVENT_START && !(ev->flags & URD_EVENT_VFORK)))
+            (ev->kind == URD_EVENT_START && !(ev->flags & URD_EVENT_SHARES)))
             *urd_map_put(&spaces, (uint32_t)ev->tid) = ++n_spaces;
         uint64_t *in = urd_map_get(&spaces, (uint32_t)ev->tid);
         for (uint32_t i = 0; in && *in <= space && i < ev->n_map_ops; i++) {

@@ -428,7 +428,7 @@ urd_err *q_mem(struct answer *a)
     for (uint64_t at = 0; at < size && !err; at += 16) {
         uint8_t bytes[16];
         size_t want = size - at < 16 ? size - at : 16,
-               got = urd_tracee_read(f.task->process.mem, address + at, bytes, want);
+               got = urd_tracee_read(f.task->process->mem, address + at, bytes, want);
         if (!got)
             break;
         any = true;
@@ -518,7 +518,7 @@ urd_err *q_disassemble(struct answer *a)
         start = symbol->address +
                 place.bias; /* instructions before pc can only be told from a known start */
     uint8_t code[8192];
-    size_t n = urd_tracee_read(f.task->process.mem, start, code, sizeof code);
+    size_t n = urd_tracee_read(f.task->process->mem, start, code, sizeof code);
     csh handle;
     urd_err *err = NULL;
     if (n && cs_open(CS_ARCH_X86, CS_MODE_64, &handle) == CS_ERR_OK) {

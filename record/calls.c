@@ -3,6 +3,7 @@
 #include "base/tracee.h"
 #include "record/record.h"
 #include <errno.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* The kernel's own codes for "call me again" (include/linux/errno.h); a process never sees them. */
@@ -56,8 +57,10 @@ urd_err *calls_entry(struct recorder *r, struct task *t)
     }
     t->entry = regs;
     t->in_call = true;
+    t->resumed_ns = 0;
     t->entered = false;
     t->execed = false;
+    t->clone = (struct clone_request){0};
     t->call = urd_record_syscall((int)regs.orig_rax);
     if (!t->call)
         t->call = &unknown_call;
@@ -124,7 +127,7 @@ static urd_err *emit_exec(struct recorder *r, struct task *t, struct user_regs_s
         free(old);
     close(t->mem);
     t->mem = urd_tracee_open_mem(t->tid);
-    t->vfork_parent = 0;
+    t->clear_tid = 0;
     URD_TRY(layout_hide_vdso(t, now->rsp));
     event_begin(&r->builder, URD_EVENT_EXEC, t->pid, t->tid);
     struct urd_event *e = &r->builder.event;
@@ -132,6 +135,8 @@ static urd_err *emit_exec(struct recorder *r, struct task *t, struct user_regs_s
     e->syscall = (int32_t)t->entry.orig_rax;
     e->before = t->entry;
     e->after = *now;
+    e->other_tid = t->former_tid;
+    t->former_tid = 0;
     char link[64], path[4096];
     snprintf(link, sizeof link, "/proc/%d/exe", t->pid);
     ssize_t n = readlink(link, path, sizeof path - 1);
@@ -164,6 +169,7 @@ urd_err *calls_exit(struct recorder *r, struct task *t)
         URD_TRY(emit_exit(r, t, &now));
     }
     t->last = now;
+    r->turn_over |= t->call->number == SYS_sched_yield;
     return NULL;
 }
 

@@ -24,6 +24,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum { FLUSH_NS = 200000000 }; /* at most this much of a run is lost when the recorder is killed */
+
 urd_err *recorder_checksum(struct recorder *r, struct task *t)
 {
     /* at every exit, and otherwise so that they cost about 1 % of the time */
@@ -33,7 +35,8 @@ urd_err *recorder_checksum(struct recorder *r, struct task *t)
                           now - r->last_checksum_ns < 100 * r->checksum_cost_ns + 10000000))
         return NULL;
     uint64_t bytes;
-    URD_TRY(urd_checksum_memory(t->pid, t->mem, &t->checksum, &bytes));
+    URD_TRY(recorder_settle_memory(r, t->mm));
+    URD_TRY(urd_checksum_memory(t->tid, t->mem, &t->checksum, &bytes));
     t->has_checksum = true;
     r->last_checksum_ns = urd_now_ns();
     r->checksum_cost_ns = r->last_checksum_ns - now;
@@ -53,14 +56,14 @@ urd_err *recorder_emit(struct recorder *r)
     uint64_t now = urd_now_ns();
     e->time_ns = now - r->started_ns;
     URD_TRY(urd_trace_append(r->writer, event_finish(&r->builder)));
-    if (now - r->last_flush_ns > 200000000) {
+    if (now - r->last_flush_ns > FLUSH_NS) {
         r->last_flush_ns = now;
         URD_TRY(urd_trace_flush(r->writer));
     }
     return NULL;
 }
 
-static struct task *find_task(struct recorder *r, pid_t tid)
+struct task *recorder_find_task(struct recorder *r, pid_t tid)
 {
     struct task *t = r->tasks;
     while (t && t->tid != tid)
@@ -68,7 +71,7 @@ static struct task *find_task(struct recorder *r, pid_t tid)
     return t;
 }
 
-static struct task *add_task(struct recorder *r, pid_t tid, struct mm *mm)
+struct task *recorder_add_task(struct recorder *r, pid_t tid, struct mm *mm)
 {
     struct task *t = urd_xcalloc(1, sizeof *t);
     t->tid = t->pid = tid;
@@ -82,7 +85,7 @@ static struct task *add_task(struct recorder *r, pid_t tid, struct mm *mm)
     return t;
 }
 
-static void remove_task(struct recorder *r, struct task *t)
+void recorder_remove_task(struct recorder *r, struct task *t)
 {
     for (struct task **at = &r->tasks; *at; at = &(*at)->next)
         if (*at == t) {
@@ -98,91 +101,14 @@ static void remove_task(struct recorder *r, struct task *t)
     free(t);
 }
 
-static urd_err *resume(struct task *t, int signal)
+urd_err *recorder_resume(struct task *t, int signal)
 {
     if (ptrace(PTRACE_SYSCALL, t->tid, 0, (void *)(long)signal) != 0 && errno != ESRCH)
         URD_FAIL_ERRNO("cannot resume process %d", t->tid);
     t->state = TASK_RUNNING;
     t->at_exit = false;
-    return NULL;
-}
-
-static bool take_early(struct recorder *r, pid_t tid, int *ret_status)
-{
-    for (unsigned i = 0; i < r->n_early; i++)
-        if (r->early[i].tid == tid) {
-            *ret_status = r->early[i].status;
-            r->early[i] = r->early[--r->n_early];
-            return true;
-        }
-    return false;
-}
-
-/** A child was born inside the current call of t: it begins where its parent is, with result 0. */
-static urd_err *new_child(struct recorder *r, struct task *t, bool vfork)
-{
-    unsigned long message = 0;
-    if (ptrace(PTRACE_GETEVENTMSG, t->tid, 0, &message) != 0)
-        URD_FAIL_ERRNO("cannot ask for the child of process %d", t->tid);
-    int status;
-    pid_t pid = (pid_t)message;
-    if (!take_early(r, pid, &status))
-        while (waitpid(pid, &status, __WALL) < 0 && errno == EINTR)
-            ;
-    URD_TRY(calls_emit_enter(r, t));
-    bool shares = vfork || (t->call->number == SYS_clone && t->entry.rdi & CLONE_VM);
-    struct mm *mm = t->mm;
-    if (!shares) {
-        mm = urd_xcalloc(1, sizeof *mm);
-        mm->brk = t->mm->brk;
-    }
-    struct task *child = add_task(r, pid, mm);
-    child->vfork_parent = shares ? t->tid : 0;
-    event_begin(&r->builder, URD_EVENT_START, pid, pid);
-    struct urd_event *e = &r->builder.event;
-    e->other_tid = t->tid;
-    e->flags = shares ? URD_EVENT_VFORK : 0;
-    URD_TRY(urd_tracee_get_regs(pid, &e->after));
-    e->before = e->after;
-    child->last = e->after;
-    if (t->call->number == SYS_clone && t->entry.rdi & CLONE_CHILD_SETTID)
-        event_add_memory(&r->builder, child->mem, t->entry.r10, 4);
-    URD_TRY(recorder_emit(r));
-    child->state = TASK_READY;
-    if (WIFSTOPPED(status) && status >> 16 != PTRACE_EVENT_STOP) {
-        child->state = TASK_STOPPED; /* a signal was faster than the first stop */
-        child->wait_status = status;
-    }
-    return NULL;
-}
-
-static urd_err *task_exit(struct recorder *r, struct task *t)
-{
-    unsigned long message = 0;
-    if (ptrace(PTRACE_GETEVENTMSG, t->tid, 0, &message) != 0 && errno != ESRCH)
-        URD_FAIL_ERRNO("cannot ask for the status of process %d", t->tid);
-    event_begin(&r->builder, URD_EVENT_EXIT, t->pid, t->tid);
-    struct urd_event *e = &r->builder.event;
-    e->status = (int32_t)message;
-    e->signal = (int32_t)(message & 0x7f);
-    e->before = t->last;
-    if (t->fatal_signal) {
-        e->before = t->fatal;
-        e->flags = t->fatal_signal > 0 ? URD_EVENT_RAN : URD_EVENT_KILLED;
-    } else if (!t->in_call && e->signal) {
-        struct user_regs_struct now;
-        urd_err *err = urd_tracee_get_regs(t->tid, &now);
-        if (!err) {
-            e->before = now;
-            e->flags = URD_EVENT_KILLED;
-        }
-        urd_err_free(err);
-    }
-    e->after = e->before;
-    t->exit_emitted = true;
-    if (t->tid == r->first_pid)
-        r->first_status = (int)message;
-    URD_TRY(recorder_emit(r));
+    if (!t->in_call && !t->resumed_ns)
+        t->resumed_ns = urd_now_ns();
     return NULL;
 }
 
@@ -195,10 +121,11 @@ static bool may_block(const struct task *t)
 static urd_err *let_call_run(struct recorder *r, struct task *t)
 {
     int number = t->call->number;
-    if (number == SYS_exit_group || number == SYS_exit)
+    bool exits = number == SYS_exit_group || number == SYS_exit;
+    if (exits)
         URD_TRY(calls_emit_enter(r, t));
-    URD_TRY(resume(t, 0));
-    if (may_block(t) || t->entered)
+    URD_TRY(recorder_resume(t, 0));
+    if (!exits && (may_block(t) || t->entered))
         t->state = TASK_BLOCKED;
     return NULL;
 }
@@ -209,18 +136,15 @@ static urd_err *handle_event_stop(struct recorder *r, struct task *t, int event,
     case PTRACE_EVENT_FORK:
     case PTRACE_EVENT_VFORK:
     case PTRACE_EVENT_CLONE:
-        URD_TRY(new_child(r, t, event == PTRACE_EVENT_VFORK));
-        URD_TRY(resume(t, 0));
+        URD_TRY(lives_child(r, t, event == PTRACE_EVENT_VFORK));
+        URD_TRY(recorder_resume(t, 0));
         t->state = TASK_BLOCKED;
         return NULL;
     case PTRACE_EVENT_EXEC:
         t->execed = true;
-        return resume(t, 0);
+        return recorder_resume(t, 0);
     case PTRACE_EVENT_EXIT:
-        URD_TRY(task_exit(r, t));
-        URD_TRY(resume(t, 0));
-        t->state = TASK_BLOCKED; /* until waitpid says that it is gone */
-        return NULL;
+        return lives_exit(r, t);
     case PTRACE_EVENT_STOP:
         if (signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU) {
             if (ptrace(PTRACE_LISTEN, t->tid, 0, 0) != 0)
@@ -228,13 +152,16 @@ static urd_err *handle_event_stop(struct recorder *r, struct task *t, int event,
             t->state = TASK_LISTENING;
             return NULL;
         }
-        bool was_in_call = t->in_call;
-        URD_TRY(resume(t, 0));
+        bool was_in_call = t->in_call, interrupted = t->interrupted;
+        t->interrupted = false;
+        if (interrupted && !was_in_call)
+            return preempt_stopped(r, t);
+        URD_TRY(recorder_resume(t, 0));
         if (was_in_call)
             t->state = TASK_BLOCKED;
         return NULL;
     }
-    return resume(t, 0);
+    return recorder_resume(t, 0);
 }
 
 static urd_err *handle_stop(struct recorder *r, struct task *t, int status)
@@ -252,7 +179,7 @@ static urd_err *handle_stop(struct recorder *r, struct task *t, int status)
         t->at_exit = !t->held_exit;
         if (t->held_exit) { /* restarts or is interrupted: see which, others run meanwhile */
             URD_TRY(calls_emit_enter(r, t));
-            URD_TRY(resume(t, 0));
+            URD_TRY(recorder_resume(t, 0));
             t->state = TASK_BLOCKED;
         }
         return NULL;
@@ -264,28 +191,10 @@ static urd_err *handle_stop(struct recorder *r, struct task *t, int status)
     if (t->state == TASK_STOPPED)
         return NULL;
     if (pass || (in_call && t->in_call)) {
-        URD_TRY(resume(t, pass));
+        URD_TRY(recorder_resume(t, pass));
         if (in_call)
             t->state = TASK_BLOCKED;
     }
-    return NULL;
-}
-
-/** waitpid says that the task is gone: by SIGKILL perhaps without a PTRACE_EVENT_EXIT before. */
-static urd_err *task_gone(struct recorder *r, struct task *t, int status)
-{
-    if (!t->exit_emitted) {
-        event_begin(&r->builder, URD_EVENT_EXIT, t->pid, t->tid);
-        struct urd_event *e = &r->builder.event;
-        e->status = status;
-        e->signal = status & 0x7f;
-        e->before = e->after = t->last;
-        e->flags = URD_EVENT_KILLED;
-        if (t->tid == r->first_pid)
-            r->first_status = status;
-        URD_TRY(recorder_emit(r));
-    }
-    remove_task(r, t);
     return NULL;
 }
 
@@ -294,7 +203,7 @@ static urd_err *handle_status(struct recorder *r, struct task *t, int status)
 {
     urd_log(2, "task %d status %x state %d", t->tid, status, t->state);
     if (WIFEXITED(status) || WIFSIGNALED(status))
-        return task_gone(r, t, status);
+        return lives_gone(r, t, status);
     return handle_stop(r, t, status);
 }
 
@@ -302,7 +211,7 @@ static urd_err *handle_status(struct recorder *r, struct task *t, int status)
 static bool keeps_its_turn(struct recorder *r)
 {
     struct task *c = r->current;
-    if (!c || (c->state != TASK_READY && c->state != TASK_STOPPED))
+    if (!c || r->turn_over || (c->state != TASK_READY && c->state != TASK_STOPPED))
         return false;
     return urd_now_ns() - r->turn_started_ns < 5000000;
 }
@@ -331,25 +240,43 @@ static void on_tick(int signal)
 
 static urd_err *on_interrupt(struct recorder *r)
 {
-    if (tick) {
-        tick = 0;
+    if (!tick)
+        return NULL;
+    tick = 0;
+    if (urd_now_ns() - r->last_flush_ns > FLUSH_NS) {
         r->last_flush_ns = urd_now_ns();
         URD_TRY(urd_trace_flush(r->writer));
     }
-    return NULL;
+    return preempt_tick(r);
 }
 
-/** Note a status of some task: dealt with at once, or kept until that task's turn comes. */
-static urd_err *note_status(struct recorder *r, pid_t tid, int status)
+/** How often to look: soon when a signal waits, sometimes when a task does, else only to flush. */
+static void set_tick(struct recorder *r)
 {
-    struct task *t = find_task(r, tid);
-    if (!t) { /* a child that is faster than its parent's event: new_child asks for it */
+    const struct task *c = r->current;
+    uint64_t ns = c && c->n_deferred ? 1000000 : recorder_others_can_run(r, c) ? 5000000 : FLUSH_NS;
+    if (ns == r->tick_ns)
+        return;
+    r->tick_ns = ns;
+    struct timeval t = {0, (suseconds_t)(ns / 1000)};
+    setitimer(ITIMER_REAL, &(struct itimerval){t, t}, NULL);
+}
+
+urd_err *recorder_note_status(struct recorder *r, pid_t tid, int status)
+{
+    struct task *t = WIFSTOPPED(status) && status >> 16 == PTRACE_EVENT_EXEC
+                         ? lives_exec(r, tid)
+                         : recorder_find_task(r, tid);
+    if (!t) { /* a child that is faster than its parent's event: lives_child asks for it */
         URD_PUSH(r->early, r->n_early, r->cap_early) = (struct early_stop){tid, status};
         return NULL;
     }
+    bool call_returned = WIFSTOPPED(status) && WSTOPSIG(status) == (SIGTRAP | 0x80) && t->in_call;
+    if (t->state == TASK_BLOCKED && call_returned) /* no user code runs for that */
+        return handle_stop(r, t, status);
     if (t->state == TASK_BLOCKED || t->state == TASK_LISTENING) {
         if (WIFEXITED(status) || WIFSIGNALED(status))
-            return task_gone(r, t, status);
+            return lives_gone(r, t, status);
         t->state = TASK_STOPPED;
         t->wait_status = status;
         return NULL;
@@ -360,19 +287,20 @@ static urd_err *note_status(struct recorder *r, pid_t tid, int status)
 static urd_err *wait_any(struct recorder *r, int flags, bool *ret_got)
 {
     int status;
+    set_tick(r);
     pid_t tid = waitpid(-1, &status, __WALL | flags);
     *ret_got = tid > 0;
     if (tid > 0)
-        return note_status(r, tid, status);
+        return recorder_note_status(r, tid, status);
     if (tid < 0 && errno == EINTR)
         return on_interrupt(r);
     if (tid < 0 && errno == ECHILD)
         while (r->tasks)
-            remove_task(r, r->tasks);
+            recorder_remove_task(r, r->tasks);
     return NULL;
 }
 
-static char run_state(pid_t tid)
+char recorder_run_state(pid_t tid)
 {
     char path[64], text[512];
     snprintf(path, sizeof path, "/proc/%d/stat", tid);
@@ -386,6 +314,26 @@ static char run_state(pid_t tid)
     return close_paren && close_paren[1] ? close_paren[2] : 'X';
 }
 
+urd_err *recorder_settle_memory(struct recorder *r, const struct mm *mm)
+{
+    for (unsigned tries = 0; mm->refs > 1 && tries < 200; tries++) {
+        int status;
+        pid_t tid;
+        bool busy = false;
+        while ((tid = waitpid(-1, &status, __WALL | WNOHANG)) > 0)
+            URD_TRY(recorder_note_status(r, tid, status));
+        for (struct task *t = r->tasks; t && !busy; t = t->next)
+            if (t->mm == mm && t->state == TASK_BLOCKED) {
+                char state = recorder_run_state(t->tid);
+                busy = state == 'R' || state == 'D';
+            }
+        if (!busy)
+            return NULL;
+        sched_yield();
+    }
+    return NULL;
+}
+
 /** The current task is in a call that may block. Give it the time it needs, unless it sleeps. */
 static urd_err *settle_blocked(struct recorder *r, struct task *t)
 {
@@ -394,8 +342,8 @@ static urd_err *settle_blocked(struct recorder *r, struct task *t)
         int status;
         pid_t got = waitpid(tid, &status, __WALL | WNOHANG);
         if (got == tid)
-            return note_status(r, tid, status);
-        char state = run_state(tid);
+            return recorder_note_status(r, tid, status);
+        char state = recorder_run_state(tid);
         if (state == 'S' || state == 'X' || state == 'Z' || (state == 'D' && tries > 20))
             return NULL;
         if (tries < 4)
@@ -405,9 +353,9 @@ static urd_err *settle_blocked(struct recorder *r, struct task *t)
     }
 }
 
-static bool others_can_run(struct recorder *r, struct task *except)
+bool recorder_others_can_run(const struct recorder *r, const struct task *except)
 {
-    for (struct task *t = r->tasks; t; t = t->next)
+    for (const struct task *t = r->tasks; t; t = t->next)
         if (t != except && (t->state == TASK_READY || t->state == TASK_STOPPED))
             return true;
     return false;
@@ -417,18 +365,19 @@ static bool others_can_run(struct recorder *r, struct task *except)
 static urd_err *run_task(struct recorder *r, struct task *t)
 {
     if (r->current != t) {
-        if (r->current && r->current->state == TASK_BLOCKED)
+        if (r->current) /* it has run up to its call, even when that has returned meanwhile */
             URD_TRY(calls_emit_enter(r, r->current));
         r->current = t;
     }
-    r->turn_started_ns =
-        urd_now_ns() - r->turn_started_ns > 5000000 ? urd_now_ns() : r->turn_started_ns;
+    if (r->turn_over || urd_now_ns() - r->turn_started_ns > 5000000)
+        r->turn_started_ns = urd_now_ns();
+    r->turn_over = false;
     if (t->state == TASK_STOPPED) {
         int status = t->wait_status;
         t->state = TASK_RUNNING;
         URD_TRY(handle_status(r, t, status));
     } else if (t->state == TASK_READY) {
-        URD_TRY(resume(t, t->at_exit ? signals_take_deferred(t) : 0));
+        URD_TRY(recorder_resume(t, t->at_exit ? signals_take_deferred(t) : 0));
     }
     return NULL;
 }
@@ -447,7 +396,8 @@ static urd_err *main_loop(struct recorder *r)
         struct task *t = pick(r);
         bool got;
         struct task *c = r->current;
-        if (c && c->state == TASK_BLOCKED && !c->entered && c->in_call && others_can_run(r, c)) {
+        if (c && c->state == TASK_BLOCKED && !c->entered && c->in_call &&
+            recorder_others_can_run(r, c)) {
             URD_TRY(settle_blocked(r, c));
             if (r->current == c && c->state == TASK_BLOCKED) {
                 URD_TRY(calls_emit_enter(r, c));
@@ -493,7 +443,7 @@ static void stop_everything(struct recorder *r)
 {
     while (r->tasks) {
         kill(r->tasks->tid, SIGKILL);
-        remove_task(r, r->tasks);
+        recorder_remove_task(r, r->tasks);
     }
 }
 
@@ -517,12 +467,11 @@ urd_err *urd_record_run(const char *directory, char **argv, struct urd_record_su
     if (!err) {
         struct mm *mm = urd_xcalloc(1, sizeof *mm);
         r->first_pid = pid;
-        struct task *t = add_task(r, pid, mm);
+        struct task *t = recorder_add_task(r, pid, mm);
         err = urd_tracee_get_regs(pid, &t->last);
         ignore_terminal_signals();
         struct sigaction on_alarm = {.sa_handler = on_tick};
         sigaction(SIGALRM, &on_alarm, NULL);
-        setitimer(ITIMER_REAL, &(struct itimerval){{0, 200000}, {0, 200000}}, NULL);
         prctl(PR_SET_TIMERSLACK, 1);
     }
     if (!err)

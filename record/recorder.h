@@ -9,9 +9,9 @@
 #include "trace/trace.h"
 #include <signal.h>
 
-/** An address space, shared by a vfork child with its parent until it execs. */
+/** An address space: of the threads of a process, and of a vfork child until it execs. */
 struct mm {
-    int refs;
+    int refs;     /* tasks */
     uint64_t brk; /* page aligned end of the heap as mapped; 0: not known yet */
 };
 
@@ -30,11 +30,14 @@ struct task {
     int wait_status;
     int mem; /* /proc/TID/mem */
     struct mm *mm;
-    bool at_exit;  /* stopped at a call's exit: a signal raised now comes before any code runs */
-    bool in_call;   /* between entry and exit of a system call */
-    bool entered;   /* SYSCALL_ENTER was written for it */
-    bool held_exit; /* the call returned with a restart code; not yet clear what becomes of it */
-    bool execed;    /* PTRACE_EVENT_EXEC was seen in this call */
+    bool at_exit;     /* stopped at a call's exit: a signal raised now comes before any code runs */
+    bool in_call;     /* between entry and exit of a system call */
+    bool interrupted; /* PTRACE_INTERRUPT was asked for */
+    uint64_t resumed_ns; /* when it last went on to user code; 0: not since its last event */
+    bool entered;        /* SYSCALL_ENTER was written for it */
+    bool held_exit;   /* the call returned with a restart code; not yet clear what becomes of it */
+    bool execed;      /* PTRACE_EVENT_EXEC was seen in this call */
+    pid_t former_tid; /* the tid it had before that, when it was not its process's first thread */
     const struct urd_syscall_entry *call;
     struct user_regs_struct entry; /* registers at the call's entry */
     int64_t forced; /* result to put in place of the kernel's, when call was cancelled */
@@ -43,15 +46,22 @@ struct task {
     uint8_t before[1024]; /* memory that an unknown ioctl might change */
     size_t before_size;
     struct user_regs_struct last; /* registers with which it was last resumed */
-    siginfo_t deferred[32];       /* asynchronous signals that wait for the next call */
+    siginfo_t deferred[32]; /* asynchronous signals that wait for the next call, or for a while */
     unsigned n_deferred;
+    uint64_t deferred_ns;          /* since when */
     bool injecting;                /* deferred[0] was handed to the kernel again */
     struct user_regs_struct fatal; /* at the instruction that raised a fatal signal */
-    int fatal_signal;
+    bool is_fatal,
+        has_fatal_cut; /* fatal is known; it hit in the middle of a computation, cut says where */
+    struct urd_cut cut;
     bool exit_emitted;
     bool has_checksum; /* of the memory at the entry of the call under way */
     uint64_t checksum;
-    pid_t vfork_parent;
+    struct clone_request { /* of the clone or clone3 under way */
+        uint64_t flags, child_tid, parent_tid, pidfd;
+    } clone;
+    uint64_t
+        clear_tid; /* the kernel writes 0 there when the task ends and others share the memory */
 };
 
 struct recorder {
@@ -67,16 +77,58 @@ struct recorder {
     pid_t first_pid;
     int first_status;
     bool exec_seen;
+    bool turn_over; /* the current task has had its turn, whatever the time */
+    uint64_t tick_ns, cut_cost_ns;
     uint64_t started_ns, turn_started_ns, last_flush_ns, checksum_cost_ns, last_checksum_ns;
     uint64_t out_dev[3], out_ino[3]; /* what the recorder's own stdout and stderr are; [1], [2] */
     bool warned[600];
-    bool warned_threads;
 };
 
 /** Append the builder's event. */
 urd_err *recorder_emit(struct recorder *r) URD_MUST_USE;
 /** At a call's entry: a checksum of the task's memory, when one is due, for the event to come. */
 urd_err *recorder_checksum(struct recorder *r, struct task *t) URD_MUST_USE;
+
+struct task *recorder_find_task(struct recorder *r, pid_t tid);
+struct task *recorder_add_task(struct recorder *r, pid_t tid, struct mm *mm);
+void recorder_remove_task(struct recorder *r, struct task *t);
+/** Go on up to the next system call, with this signal (0: none). */
+urd_err *recorder_resume(struct task *t, int signal) URD_MUST_USE;
+/** Note a status of some task: dealt with at once, or kept until that task's turn comes. */
+urd_err *recorder_note_status(struct recorder *r, pid_t tid, int status) URD_MUST_USE;
+/**
+ * Before a sum over memory: calls of other tasks that have filled it are written down first. What a call fills is part of its
+ * event, which comes no later than the next sum; a program that looks there before the call returns is racing with it.
+ */
+urd_err *recorder_settle_memory(struct recorder *r, const struct mm *mm) URD_MUST_USE;
+bool recorder_others_can_run(const struct recorder *r, const struct task *except);
+/** 'R', 'S', 'Z' and so on, see man 5 proc; 'X' when it is gone. */
+char recorder_run_state(pid_t tid);
+
+/** lives.c: a child was born inside the current call of t: it begins where its parent is, with result 0. */
+urd_err *lives_child(struct recorder *r, struct task *t, bool vfork) URD_MUST_USE;
+/** lives.c: t is about to end (PTRACE_EVENT_EXIT). */
+urd_err *lives_exit(struct recorder *r, struct task *t) URD_MUST_USE;
+/** lives.c: waitpid says that it has ended. */
+urd_err *lives_gone(struct recorder *r, struct task *t, int status) URD_MUST_USE;
+/** lives.c: PTRACE_EVENT_EXEC was reported for tid; the task that called exec, which may have had another tid. */
+struct task *lives_exec(struct recorder *r, pid_t tid);
+
+/** preempt.c: has the task run user code since its last event, now that it has these registers? */
+bool preempt_has_run(const struct task *t, const struct user_regs_struct *now);
+/**
+ * preempt.c: describe the state of a task that was stopped in the middle of a computation, into t->cut. *regs are its
+ * registers and are brought up to date when it first has to run out of a REP instruction. False in *ret_done: it ran into
+ * another stop on the way, which is kept as t->wait_status.
+ */
+urd_err *preempt_take_cut(struct recorder *r, struct task *t, struct user_regs_struct *regs,
+                          bool *ret_done) URD_MUST_USE;
+/** preempt.c: an event that says that t stopped where t->cut is. */
+urd_err *preempt_emit(struct recorder *r, struct task *t) URD_MUST_USE;
+/** preempt.c: time has passed: ask the running task to stop, if others wait or a signal has waited too long. */
+urd_err *preempt_tick(struct recorder *r) URD_MUST_USE;
+/** preempt.c: it stopped because of that. */
+urd_err *preempt_stopped(struct recorder *r, struct task *t) URD_MUST_USE;
 
 /** special.c: before a call runs. May cancel it (t->cancelled, t->forced). */
 urd_err *special_entry(struct recorder *r, struct task *t) URD_MUST_USE;

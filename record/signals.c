@@ -1,6 +1,7 @@
 /* A signal that the task raised itself by an instruction (SIGSEGV, SIGFPE...) comes where it comes on every
  * replay. One from outside may come anywhere; it is delivered at once when the task has run no user
- * code since its last event, and otherwise waits for the task's next system call: that place replays. */
+ * code since its last event, and otherwise waits for the task's next system call: that place replays. When none comes
+ * soon the task is stopped (preempt.c) and the event says by a cut where that was. */
 #include "record/signals.h"
 #include "base/log.h"
 #include "base/tracee.h"
@@ -58,18 +59,6 @@ static enum disposition disposition_of(struct task *t, int signal)
     return FATAL;
 }
 
-/** Has the task run user code since its last event? Then its registers differ from those it got. */
-static bool has_run(const struct task *t, const struct user_regs_struct *now)
-{
-    if (t->held_exit)
-        return false;
-    for (unsigned i = 0; i < 16; i++)
-        if (*urd_reg_slot((struct user_regs_struct *)now, i) !=
-            *urd_reg_slot((struct user_regs_struct *)&t->last, i))
-            return true;
-    return now->rip != t->last.rip;
-}
-
 /** RDTSC 0f 31, RDTSCP 0f 01 f9: trapped by PR_SET_TSC. */
 static urd_err *try_tsc(struct recorder *r, struct task *t, const struct user_regs_struct *at,
                         bool *ret_done)
@@ -94,6 +83,7 @@ static urd_err *try_tsc(struct recorder *r, struct task *t, const struct user_re
     e->after.rip += rdtsc ? 2 : 3;
     URD_TRY(urd_tracee_set_regs(t->tid, &e->after));
     t->last = e->after;
+    t->resumed_ns = 0;
     URD_TRY(recorder_emit(r));
     return NULL;
 }
@@ -112,8 +102,9 @@ static void add_frame(struct event_builder *b, struct task *t, uint64_t sp)
     event_add_memory(b, t->mem, sp, end - sp);
 }
 
+/** cut: the handler interrupts a computation there. */
 static urd_err *deliver_to_handler(struct recorder *r, struct task *t, int signal, bool ran,
-                                   const struct user_regs_struct *before)
+                                   const struct user_regs_struct *before, const struct urd_cut *cut)
 {
     URD_TRY(calls_emit_held_exit(r, t));
     if (ptrace(PTRACE_SINGLESTEP, t->tid, 0, (void *)(long)signal) != 0)
@@ -132,6 +123,7 @@ static urd_err *deliver_to_handler(struct recorder *r, struct task *t, int signa
     e->flags = ran ? URD_EVENT_RAN : 0;
     e->signal = signal;
     e->before = *before;
+    e->cut = cut;
     URD_TRY(urd_tracee_get_regs(t->tid, &e->after));
     e->after.eflags &= ~0x100ull; /* the trap flag is the recorder's */
     add_frame(&r->builder, t, e->after.rsp);
@@ -141,7 +133,43 @@ static urd_err *deliver_to_handler(struct recorder *r, struct task *t, int signa
     e->xstate_size = (uint32_t)size;
     t->last = e->after;
     t->in_call = false;
+    t->resumed_ns = 0;
     URD_TRY(recorder_emit(r));
+    return NULL;
+}
+
+/** It waits for the next system call, or until preempt.c stops the task for it. */
+static void defer(struct task *t, const siginfo_t *si)
+{
+    if (t->n_deferred == 0)
+        t->deferred_ns = urd_now_ns();
+    t->deferred[t->n_deferred++] = *si;
+}
+
+/** From outside, in the middle of a computation, and nothing to wait for: *ret_pass as for signals_stop. */
+static urd_err *interrupt_computation(struct recorder *r, struct task *t, const siginfo_t *si,
+                                      enum disposition what, struct user_regs_struct *now,
+                                      int *ret_pass)
+{
+    bool done;
+    URD_TRY(preempt_take_cut(r, t, now, &done));
+    if (!done) { /* another stop came first */
+        if (t->n_deferred < 32)
+            defer(t, si);
+        return NULL;
+    }
+    /* running out of a REP has left the stop of this signal for that of a breakpoint */
+    if (ptrace(PTRACE_SETSIGINFO, t->tid, 0, si) != 0)
+        URD_FAIL_ERRNO("cannot pass on signal %d to process %d", si->si_signo, t->tid);
+    if (what == CAUGHT)
+        return deliver_to_handler(r, t, si->si_signo, true, now, &t->cut);
+    if (what == STOPS)
+        URD_TRY(preempt_emit(r, t));
+    if (what == FATAL) {
+        t->fatal = *now;
+        t->is_fatal = t->has_fatal_cut = true;
+    }
+    *ret_pass = si->si_signo;
     return NULL;
 }
 
@@ -160,24 +188,28 @@ urd_err *signals_stop(struct recorder *r, struct task *t, int signal, int *ret_s
         if (done)
             return NULL;
     }
-    if (t->injecting && t->n_deferred && t->deferred[0].si_signo == signal) {
+    bool waited = t->injecting && t->n_deferred && t->deferred[0].si_signo == signal;
+    if (waited) {
         si = t->deferred[0];
         if (ptrace(PTRACE_SETSIGINFO, t->tid, 0, &si) != 0)
             urd_log(1, "cannot restore siginfo");
         memmove(t->deferred, t->deferred + 1, --t->n_deferred * sizeof *t->deferred);
         t->injecting = false;
+        t->deferred_ns = urd_now_ns();
     }
-    bool ran = has_run(t, &now);
+    bool ran = preempt_has_run(t, &now);
     enum disposition what = disposition_of(t, signal);
-    if (!by_code && ran && what == CAUGHT && t->n_deferred < 32) {
-        t->deferred[t->n_deferred++] = si;
+    if (!by_code && ran && what == CAUGHT && !waited && t->n_deferred < 32) {
+        defer(t, &si);
         return NULL;
     }
+    if (!by_code && ran && what != IGNORED)
+        return interrupt_computation(r, t, &si, what, &now, ret_signal);
     if (what == CAUGHT)
-        return deliver_to_handler(r, t, signal, by_code, &now);
-    if (what == FATAL) {
+        return deliver_to_handler(r, t, signal, by_code, &now, NULL);
+    if (what == FATAL && by_code) {
         t->fatal = now;
-        t->fatal_signal = by_code ? signal : ran ? -signal : 0;
+        t->is_fatal = true;
     }
     *ret_signal = signal;
     return NULL;

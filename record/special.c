@@ -25,12 +25,22 @@ static void cancel(struct task *t, int64_t result)
     t->forced = result;
 }
 
-static void cancel_clone(struct recorder *r, struct task *t)
+/** What clone or clone3 was asked for; struct clone_args in linux/sched.h. CLONE_UNTRACED would hide the child. */
+static urd_err *note_clone(struct recorder *r, struct task *t)
 {
-    if (!r->warned_threads)
-        urd_warn("%d tried to start a thread: threads are not recorded yet, it got EAGAIN", t->pid);
-    r->warned_threads = true;
-    cancel(t, -EAGAIN);
+    struct user_regs_struct regs = t->entry;
+    uint64_t args[4];
+    if (t->call->number == SYS_clone) {
+        t->clone = (struct clone_request){regs.rdi, regs.r10, regs.rdx, regs.rdx};
+        regs.rdi &= ~(uint64_t)CLONE_UNTRACED;
+        return regs.rdi == t->entry.rdi ? NULL : urd_tracee_set_regs(t->tid, &regs);
+    }
+    if (urd_tracee_read(t->mem, regs.rdi, args, sizeof args) != sizeof args)
+        return NULL; /* the kernel will say EFAULT */
+    t->clone = (struct clone_request){args[0], args[2], args[3], args[1]};
+    if (args[0] & CLONE_UNTRACED)
+        cancel(t, -EINVAL);
+    return NULL;
 }
 
 urd_err *special_entry(struct recorder *r, struct task *t)
@@ -38,8 +48,8 @@ urd_err *special_entry(struct recorder *r, struct task *t)
     const struct user_regs_struct *e = &t->entry;
     switch (t->call->number) {
     case SYS_clone:
-        if (e->rdi & CLONE_VM && !(e->rdi & CLONE_VFORK))
-            cancel_clone(r, t);
+    case SYS_clone3:
+        URD_TRY(note_clone(r, t));
         break;
     case SYS_madvise: /* when the kernel frees such pages cannot be known */
         if (e->rdx == MADV_FREE)
@@ -331,10 +341,14 @@ static urd_err *exit_success(struct recorder *r, struct task *t, int64_t result)
             event_add_memory(b, t->mem, e->r8, 4);
         break;
     case SYS_clone:
-        if (e->rdi & CLONE_PARENT_SETTID)
-            event_add_memory(b, t->mem, e->rdx, 4);
-        else if (e->rdi & CLONE_PIDFD)
-            event_add_memory(b, t->mem, e->rdx, 4);
+    case SYS_clone3:
+        if (t->clone.flags & CLONE_PARENT_SETTID)
+            event_add_memory(b, t->mem, t->clone.parent_tid, 4);
+        if (t->clone.flags & CLONE_PIDFD)
+            event_add_memory(b, t->mem, t->clone.pidfd, 4);
+        break;
+    case SYS_set_tid_address:
+        t->clear_tid = e->rdi;
         break;
     case SYS_select:
     case SYS_pselect6:

@@ -1,44 +1,69 @@
 #include "base/buf.h"
 #include "replay/session.h"
 
-static bool shares_memory(const struct urd_session *s)
+/** The copy's process for one of the original's, made when the first task of it is copied. */
+static urd_err *copy_process(struct urd_session *copy, const struct urd_session *s,
+                             struct urd_process *from, struct urd_process **ret)
 {
-    if (s->has_shared)
-        return true;
-    for (uint32_t i = 0; i < s->n_tasks; i++)
-        if (s->tasks[i].exists && s->tasks[i].shares_with)
-            return true;
-    return false;
+    for (uint32_t i = 0, k = 0; i < s->n_tasks && k < copy->n_tasks; i++) {
+        if (!s->tasks[i].exists)
+            continue;
+        if (s->tasks[i].process == from) {
+            *ret = copy->tasks[k].process;
+            (*ret)->refs++;
+            return NULL;
+        }
+        k++;
+    }
+    struct urd_process *p = urd_xcalloc(1, sizeof *p);
+    urd_err *err = urd_process_checkpoint(from, p);
+    if (err) {
+        free(p);
+        return urd_err_hop(err, __func__, __FILE__, __LINE__);
+    }
+    p->refs = 1;
+    *ret = p;
+    return NULL;
+}
+
+/** Tasks are copied in order; copy->n_tasks counts those that are whole. */
+static urd_err *copy_tasks(struct urd_session *copy, const struct urd_session *s)
+{
+    for (uint32_t i = 0; i < s->n_tasks; i++) {
+        const struct urd_task *from = &s->tasks[i];
+        struct urd_task *to = &copy->tasks[copy->n_tasks];
+        if (!from->exists)
+            continue;
+        *to = *from;
+        URD_TRY(copy_process(copy, s, from->process, &to->process));
+        if (from->vectors) {
+            to->vectors = urd_xrealloc(NULL, sizeof *to->vectors);
+            *to->vectors = *from->vectors;
+            if (from->process->loaded == from->vectors)
+                to->process->loaded = to->vectors;
+        }
+        copy->n_tasks++;
+    }
+    return NULL;
 }
 
 urd_err *urd_session_checkpoint(struct urd_session *s, bool *ret_possible, struct urd_session **ret)
 {
-    *ret_possible = !shares_memory(s);
+    *ret_possible = !s->has_shared;
     if (!*ret_possible)
         return NULL;
     struct urd_session *copy = urd_xcalloc(1, sizeof *copy);
     *copy = *s;
     copy->output = NULL;
-    copy->task_gone = NULL;
+    copy->process_gone = NULL;
+    copy->cutter = NULL;
     copy->reader = NULL;
-    copy->tasks = urd_xcalloc(s->n_tasks, sizeof *copy->tasks);
+    copy->tasks = urd_xcalloc(s->n_tasks ? s->n_tasks : 1, sizeof *copy->tasks);
     copy->n_tasks = 0;
     copy->cap_tasks = s->n_tasks;
-    for (uint32_t i = 0; i < s->n_tasks; i++) {
-        struct urd_task *from = &s->tasks[i], *to = &copy->tasks[copy->n_tasks];
-        if (!from->exists)
-            continue;
-        *to = *from;
-        to->user = NULL;
-        to->process = (struct urd_process){.mem = -1};
-        urd_err *err = urd_process_checkpoint(&from->process, &to->process);
-        if (err) {
-            urd_session_close(copy);
-            return urd_err_hop(err, __func__, __FILE__, __LINE__);
-        }
-        copy->n_tasks++;
-    }
-    urd_err *err = urd_trace_read_from(s->trace, s->event + 1, &copy->reader);
+    urd_err *err = copy_tasks(copy, s);
+    if (!err)
+        err = urd_trace_read_from(s->trace, s->event + 1, &copy->reader);
     if (!err)
         err = urd_trace_next(copy->reader, &copy->next);
     if (err) {
@@ -51,8 +76,12 @@ urd_err *urd_session_checkpoint(struct urd_session *s, bool *ret_possible, struc
 
 urd_err *urd_session_adopt(struct urd_session *s)
 {
-    for (uint32_t i = 0; i < s->n_tasks; i++)
-        if (s->tasks[i].exists)
-            URD_TRY(urd_process_adopt(&s->tasks[i].process));
+    for (uint32_t i = 0; i < s->n_tasks; i++) {
+        bool first = s->tasks[i].exists;
+        for (uint32_t k = 0; k < i && first; k++)
+            first = s->tasks[k].process != s->tasks[i].process;
+        if (first)
+            URD_TRY(urd_process_adopt(s->tasks[i].process));
+    }
     return NULL;
 }

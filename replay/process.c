@@ -182,9 +182,9 @@ static void copy_fds(const struct urd_process *from, struct urd_process *to)
             *urd_map_put(&to->fds, from->fds.slots[i].key) = from->fds.slots[i].value;
 }
 
-urd_err *urd_process_fork(struct urd_process *p, bool shares_vm, struct urd_process *ret)
+urd_err *urd_process_fork(struct urd_process *p, struct urd_process *ret)
 {
-    uint64_t flags = CLONE_PARENT | SIGCHLD | (shares_vm ? CLONE_VM : 0);
+    uint64_t flags = CLONE_PARENT | SIGCHLD;
     URD_TRY(run_stub(p, URD_STUB_BASE + STUB_CALL, SYS_clone,
                      (const uint64_t[]){flags, 0, 0, 0, 0, 0}));
     int status;

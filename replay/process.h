@@ -16,17 +16,27 @@
 
 #define URD_STUB_BASE 0x5e0f00000000u
 
+/** The x87 and vector registers of a task that does not run, as PTRACE_GETREGSET has them. */
+struct urd_vectors {
+    uint32_t size; /* bytes; 0: not filled in yet */
+    uint8_t area[16384];
+};
+
+/** All recorded tasks that share memory live in one real process, which has the registers of the one that runs. */
 struct urd_process {
     pid_t pid;          /* the real one */
     int mem;            /* /proc/PID/mem */
     struct urd_map fds; /* stored file index + 1 -> fd number in the process + 1 */
+    unsigned refs;      /* tasks that live in it */
+    struct urd_vectors
+        *loaded; /* the task's whose vector registers it has; NULL: it has but one task, or had */
+    void *user;  /* of whoever drives the session (translated runs) */
 };
 
 /** A new process with nothing but the stub page, stopped. */
 urd_err *urd_process_spawn(struct urd_process *ret) URD_MUST_USE;
-/** A copy of a stopped process, stopped too; with its memory shared when shares_vm. */
-urd_err *urd_process_fork(struct urd_process *p, bool shares_vm,
-                          struct urd_process *ret) URD_MUST_USE;
+/** A copy of a stopped process, stopped too. */
+urd_err *urd_process_fork(struct urd_process *p, struct urd_process *ret) URD_MUST_USE;
 /** An untraced copy that sleeps in the stub page until it is adopted, by any thread of the tool. */
 urd_err *urd_process_checkpoint(struct urd_process *p, struct urd_process *ret) URD_MUST_USE;
 urd_err *urd_process_adopt(struct urd_process *p) URD_MUST_USE;

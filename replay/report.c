@@ -26,7 +26,7 @@ static void put_registers(struct urd_buf *b, const struct user_regs_struct *expe
 static void put_code(struct urd_buf *b, struct urd_task *t, uint64_t pc)
 {
     uint8_t code[32];
-    size_t n = urd_tracee_read(t->process.mem, pc, code, sizeof code);
+    size_t n = urd_tracee_read(t->process->mem, pc, code, sizeof code);
     csh handle;
     if (!n || cs_open(CS_ARCH_X86, CS_MODE_64, &handle) != CS_ERR_OK)
         return;

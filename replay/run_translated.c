@@ -13,7 +13,6 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "replay/stepped.h"
-#include "trace/checksum.h"
 #include <errno.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -21,7 +20,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #define PAGE_DOWN(x)  ((x) & ~4095ull)
 #define CONTEXT_TOTAL (URD_CONTEXT_BYTES + URD_LOG_BYTES + URD_LOG_SLACK)
@@ -31,21 +29,21 @@ struct code_space {
     unsigned refs;
 };
 
-/** A task's share of the runner: its context area and code space. A vfork child uses its parent's. */
+/** A process's share of the runner: its context area and code space. */
 struct task_run {
     int context_fd;
     struct urd_context *context; /* mapped in the tool */
     struct code_space *space;
     struct urd_map writable_code; /* pages that were taken the write right: page -> prot */
-    bool borrowed;                /* context belongs to the vfork parent */
     uint64_t resume;              /* cache address to go on at, after a stop or cut */
     uint64_t resume_pc;
-    pid_t mapped_in; /* the real process that has our mappings */
+    int32_t resume_tid;
 };
 
 struct urd_runner {
     struct urd_session *session;
     unsigned probes;
+    bool check_memory; /* what the session had before */
     struct urd_sink sink;
     bool has_cut;
     struct urd_cut cut;
@@ -81,37 +79,33 @@ static urd_err *space_create(struct urd_runner *r, struct code_space **ret)
     space->id.serial = r->n_spaces++;
     if (r->n_stops)
         urd_translate_set_stops(space->id.translator, r->stops, r->n_stops);
-    if (r->has_cut)
-        urd_translate_set_cut(space->id.translator, r->cut.regs.rip);
     *ret = space;
     return NULL;
 }
 
-static void free_task_run(struct urd_runner *r, struct urd_task *t)
+static void free_task_run(struct urd_runner *r, struct urd_process *p)
 {
-    struct task_run *tr = t->user;
+    struct task_run *tr = p->user;
     if (!tr)
         return;
     space_release(r, tr->space);
-    if (!tr->borrowed) {
-        if (tr->context)
-            munmap(tr->context, CONTEXT_TOTAL);
-        if (tr->context_fd >= 0)
-            close(tr->context_fd);
-    }
+    if (tr->context)
+        munmap(tr->context, CONTEXT_TOTAL);
+    if (tr->context_fd >= 0)
+        close(tr->context_fd);
     urd_map_deinit(&tr->writable_code);
     free(tr);
-    t->user = NULL;
+    p->user = NULL;
 }
 
-static void on_task_gone(void *data, struct urd_task *t)
+static void on_process_gone(void *data, struct urd_process *p)
 {
-    free_task_run(data, t);
+    free_task_run(data, p);
 }
 
 static urd_err *map_cache(struct task_run *tr, struct urd_task *t)
 {
-    return urd_process_map_fd(&t->process, urd_translate_fd(tr->space->id.translator),
+    return urd_process_map_fd(t->process, urd_translate_fd(tr->space->id.translator),
                               URD_CACHE_BASE, URD_CACHE_BYTES, PROT_READ | PROT_EXEC, 0);
 }
 
@@ -126,31 +120,20 @@ static urd_err *make_context(struct task_run *tr, struct urd_task *t)
     tr->context = p;
     tr->context->log_pos = URD_LOG_BASE;
     tr->context->log_end = URD_LOG_BASE + URD_LOG_BYTES;
-    return urd_process_map_fd(&t->process, tr->context_fd, URD_CONTEXT_BASE, CONTEXT_TOTAL,
+    return urd_process_map_fd(t->process, tr->context_fd, URD_CONTEXT_BASE, CONTEXT_TOTAL,
                               PROT_READ | PROT_WRITE, 0);
 }
 
-/** The task's run state, made when it first runs translated. */
+/** The run state of the task's process, made when it first runs translated. */
 static urd_err *prepare(struct urd_runner *r, struct urd_task *t, struct task_run **ret)
 {
-    if (t->user) {
-        *ret = t->user;
+    if (t->process->user) {
+        *ret = t->process->user;
         return NULL;
     }
     struct task_run *tr = urd_xcalloc(1, sizeof *tr);
     tr->context_fd = -1;
-    t->user = tr;
-    struct urd_task *parent = t->shares_with ? urd_session_task(r->session, t->shares_with) : NULL;
-    if (parent) {
-        struct task_run *ptr;
-        URD_TRY(prepare(r, parent, &ptr));
-        tr->borrowed = true;
-        tr->context = ptr->context;
-        tr->space = ptr->space;
-        tr->space->refs++;
-        *ret = tr;
-        return NULL;
-    }
+    t->process->user = tr;
     URD_TRY(space_create(r, &tr->space));
     URD_TRY(make_context(tr, t));
     URD_TRY(map_cache(tr, t));
@@ -160,7 +143,7 @@ static urd_err *prepare(struct urd_runner *r, struct urd_task *t, struct task_ru
 
 static void read_code(void *data, uint64_t address, void *buffer, size_t size, size_t *ret_got)
 {
-    *ret_got = urd_tracee_read(((struct urd_task *)data)->process.mem, address, buffer, size);
+    *ret_got = urd_tracee_read(((struct urd_task *)data)->process->mem, address, buffer, size);
 }
 
 static size_t log_bytes(const struct task_run *tr)
@@ -188,7 +171,7 @@ static void drain(struct urd_runner *r, struct urd_task *t, struct task_run *tr)
 /** What rights does the subject's mapping at `address` have? 0 when there is none. */
 static uint8_t prot_at(struct urd_task *t, uint64_t address)
 {
-    FILE *maps = urd_tracee_open_maps(t->process.pid);
+    FILE *maps = urd_tracee_open_maps(t->process->pid);
     struct urd_map_line m;
     uint8_t prot = 0;
     while (maps && urd_tracee_next_map(maps, &m))
@@ -202,7 +185,7 @@ static uint8_t prot_at(struct urd_task *t, uint64_t address)
 static urd_err *protect(struct urd_task *t, uint64_t page, uint8_t prot)
 {
     int64_t result;
-    return urd_process_call(&t->process, &result, SYS_mprotect, page, 4096, prot, 0, 0, 0);
+    return urd_process_call(t->process, &result, SYS_mprotect, page, 4096, prot, 0, 0, 0);
 }
 
 /** Code was translated from this page: see that no write to it goes unnoticed. */
@@ -256,11 +239,11 @@ static urd_err *continue_at(struct urd_task *t, struct user_regs_struct *regs, u
     regs->rip = cache;
     regs->gs_base = URD_CONTEXT_BASE;
     regs->orig_rax = (unsigned long long)-1;
-    URD_TRY(urd_tracee_set_regs(t->process.pid, regs));
-    if (ptrace(PTRACE_CONT, t->process.pid, 0, 0) != 0)
-        URD_FAIL_ERRNO("cannot resume process %d", t->process.pid);
-    URD_TRY(urd_process_wait(&t->process, status));
-    return urd_tracee_get_regs(t->process.pid, regs);
+    URD_TRY(urd_tracee_set_regs(t->process->pid, regs));
+    if (ptrace(PTRACE_CONT, t->process->pid, 0, 0) != 0)
+        URD_FAIL_ERRNO("cannot resume process %d", t->process->pid);
+    URD_TRY(urd_process_wait(t->process, status));
+    return urd_tracee_get_regs(t->process->pid, regs);
 }
 
 static void emulate_cpuid(struct urd_runner *r, struct user_regs_struct *regs)
@@ -282,7 +265,7 @@ static void give_stepped_write(struct urd_runner *r, struct urd_task *t, uint64_
     uint8_t bytes[4096 + 8];
     for (uint64_t done = 0; done < size;) {
         uint64_t n = size - done < 4096 ? size - done : 4096;
-        if (urd_tracee_read(t->process.mem, address + done, bytes, n) != n)
+        if (urd_tracee_read(t->process->mem, address + done, bytes, n) != n)
             return;
         r->sink.stepped_write(r->sink.data, t, address + done, n, bytes);
         done += n;
@@ -298,11 +281,11 @@ static urd_err *step(struct urd_runner *r, struct urd_task *t, struct task_run *
     *ret_signal = false;
     r->stats.steps++;
     drain(r, t, tr);
-    size_t n = urd_tracee_read(t->process.mem, regs->rip, code, sizeof code);
+    size_t n = urd_tracee_read(t->process->mem, regs->rip, code, sizeof code);
     const struct user_regs_struct before = *regs;
     struct urd_stepped wrote = {0};
     if (r->probes & URD_PROBE_LOG)
-        urd_stepped_before(t->process.pid, code, n, regs, &wrote);
+        urd_stepped_before(t->process->pid, code, n, regs, &wrote);
     const struct urd_block *block = NULL;
     struct urd_code_reader reader = {read_code, t};
     uint64_t pc = regs->rip;
@@ -315,14 +298,14 @@ static urd_err *step(struct urd_runner *r, struct urd_task *t, struct task_run *
         regs->orig_rax = (unsigned long long)-1;
         int status;
         do {
-            URD_TRY(urd_tracee_set_regs(t->process.pid, regs));
-            if (ptrace(PTRACE_SINGLESTEP, t->process.pid, 0, 0) != 0)
-                URD_FAIL_ERRNO("cannot step process %d", t->process.pid);
-            URD_TRY(urd_process_wait(&t->process, &status));
-            URD_TRY(urd_tracee_get_regs(t->process.pid, regs));
+            URD_TRY(urd_tracee_set_regs(t->process->pid, regs));
+            if (ptrace(PTRACE_SINGLESTEP, t->process->pid, 0, 0) != 0)
+                URD_FAIL_ERRNO("cannot step process %d", t->process->pid);
+            URD_TRY(urd_process_wait(t->process, &status));
+            URD_TRY(urd_tracee_get_regs(t->process->pid, regs));
             siginfo_t si;
             if (WSTOPSIG(status) == SIGSEGV &&
-                ptrace(PTRACE_GETSIGINFO, t->process.pid, 0, &si) == 0) {
+                ptrace(PTRACE_GETSIGINFO, t->process->pid, 0, &si) == 0) {
                 bool mine;
                 URD_TRY(unguard(r, t, tr, (uint64_t)(uintptr_t)si.si_addr, &mine));
                 if (mine)
@@ -352,53 +335,49 @@ static bool in_cache(uint64_t address)
     return address >= URD_CACHE_BASE && address < URD_CACHE_BASE + URD_CACHE_BYTES;
 }
 
-/** The top of the stack and what the registers point to: in a loop, some of it differs every time round. */
-static uint64_t hash_near(struct urd_task *t, const struct user_regs_struct *regs)
+/** Pages whose write right was taken get it back for a while: what they hold belongs to a sum over writable memory. */
+static urd_err *set_guards(struct urd_task *t, struct task_run *tr, bool on)
 {
-    uint8_t bytes[2048 + 16 * 128] = {0};
-    struct user_regs_struct copy = *regs;
-    urd_tracee_read(t->process.mem, regs->rsp, bytes, 2048);
-    for (unsigned i = 0; i < 16; i++)
-        if (i != 4)
-            urd_tracee_read(t->process.mem, *urd_reg_slot(&copy, i) - 64, bytes + 2048 + i * 128,
-                            128);
-    return XXH3_64bits(bytes, sizeof bytes);
-}
-
-static urd_err *take_vectors(struct urd_task *t, struct user_fpregs_struct *ret)
-{
-    if (ptrace(PTRACE_GETFPREGS, t->process.pid, 0, ret) != 0)
-        URD_FAIL_ERRNO("cannot read the vector registers of process %d", t->process.pid);
+    for (size_t i = 0; i < tr->writable_code.capacity; i++) {
+        const struct urd_map_slot *slot = &tr->writable_code.slots[i];
+        if (slot->used == 1 && slot->value & 8)
+            URD_TRY(protect(t, slot->key,
+                            (uint8_t)(slot->value & 7 & ~(on ? (unsigned)PROT_WRITE : 0u))));
+    }
     return NULL;
 }
 
-urd_err *urd_cut_take(struct urd_task *t, const struct user_regs_struct *regs, struct urd_cut *ret)
+/** The cut that this run can meet: the next event's, or the caller's. */
+static const struct urd_cut *active_cut(const struct urd_runner *r)
 {
-    uint64_t bytes;
-    ret->regs = *regs;
-    ret->near = hash_near(t, regs);
-    URD_TRY(take_vectors(t, &ret->vectors));
-    return urd_checksum_memory(t->process.pid, t->process.mem, &ret->memory, &bytes);
+    return r->session->next->cut ? r->session->next->cut : r->has_cut ? &r->cut : NULL;
 }
 
-/** The 16 registers agree: is it really the state of the cut? */
-static urd_err *is_cut(struct urd_runner *r, struct urd_task *t,
+static void install_cut(const struct urd_cut *c, struct task_run *tr)
+{
+    urd_translate_set_cut(tr->space->id.translator, c ? c->regs.rip : 0, c ? c->n_words : 0);
+    if (!c)
+        return;
+    struct user_regs_struct regs = c->regs;
+    for (unsigned i = 0; i < 16; i++)
+        tr->context->cut_regs[i] = *urd_reg_slot(&regs, i);
+    for (unsigned i = 0; i < c->n_words; i++) {
+        tr->context->cut_words[i].address = c->words[i].address;
+        tr->context->cut_words[i].value = c->words[i].value;
+    }
+}
+
+/** The 16 registers and the words agree: is it really the state of the cut? */
+static urd_err *is_cut(const struct urd_cut *c, struct urd_task *t, struct task_run *tr,
                        const struct user_regs_struct *regs, bool *ret)
 {
-    const struct urd_cut *c = &r->cut;
-    struct user_fpregs_struct vectors;
-    uint64_t sum, bytes;
-    *ret = false;
-    if (((regs->eflags ^ c->regs.eflags) & 0xcd5) || regs->fs_base != c->regs.fs_base ||
-        hash_near(t, regs) != c->near)
+    pid_t pid = t->process->pid;
+    URD_TRY(urd_cut_matches_nearly(c, pid, t->process->mem, regs, ret));
+    if (!*ret)
         return NULL;
-    URD_TRY(take_vectors(t, &vectors));
-    if (memcmp(vectors.xmm_space, c->vectors.xmm_space, sizeof vectors.xmm_space) ||
-        memcmp(vectors.st_space, c->vectors.st_space, sizeof vectors.st_space))
-        return NULL;
-    URD_TRY(urd_checksum_memory(t->process.pid, t->process.mem, &sum, &bytes));
-    *ret = sum == c->memory;
-    return NULL;
+    URD_TRY(set_guards(t, tr, false));
+    URD_TRY(urd_cut_matches_memory(c, pid, t->process->mem, ret));
+    return set_guards(t, tr, true);
 }
 
 static void finish_regs(struct urd_task *t, struct user_regs_struct *regs, uint64_t pc)
@@ -427,7 +406,7 @@ static urd_err *serve_signal(struct urd_runner *r, struct urd_task *t, struct ta
                              enum next *ret)
 {
     siginfo_t si = {0};
-    if (ptrace(PTRACE_GETSIGINFO, t->process.pid, 0, &si) != 0)
+    if (ptrace(PTRACE_GETSIGINFO, t->process->pid, 0, &si) != 0)
         URD_FAIL_ERRNO("cannot ask about a signal of a replayed process");
     uint64_t cache = regs->rip;
     urd_log(1, "signal %d code %d address %p in the cache at %#llx", si.si_signo, si.si_code,
@@ -465,7 +444,7 @@ urd_err *urd_runner_run(struct urd_runner *r, uint64_t *steps, enum urd_run_end 
 {
     struct urd_task *t = urd_session_running(r->session);
     urd_check(t, "nothing runs before event %llu", (unsigned long long)r->session->event + 1);
-    struct task_run *tr;
+    struct task_run *tr = NULL;
     URD_TRY(prepare(r, t, &tr));
     struct urd_context *ctx = tr->context;
     struct user_regs_struct regs = t->regs;
@@ -474,9 +453,10 @@ urd_err *urd_runner_run(struct urd_runner *r, uint64_t *steps, enum urd_run_end 
         ctx->steps_left = (int64_t)*steps;
     else
         ctx->steps_left = INT64_MAX;
-    for (unsigned i = 0; i < 16 && r->has_cut; i++)
-        ctx->cut_regs[i] = *urd_reg_slot(&r->cut.regs, i);
-    if (tr->resume && tr->resume_pc == pc)
+    const struct urd_cut *cut = active_cut(r);
+    install_cut(cut, tr);
+    URD_TRY(urd_task_load_vectors(t));
+    if (tr->resume && tr->resume_pc == pc && tr->resume_tid == t->tid)
         cache = tr->resume;
     tr->resume = 0;
     r->session->in_interval = true;
@@ -557,11 +537,11 @@ urd_err *urd_runner_run(struct urd_runner *r, uint64_t *steps, enum urd_run_end 
         case URD_EXIT_CUT: {
             bool same;
             cache = ctx->exit_resume;
-            URD_TRY(is_cut(r, t, &regs, &same));
+            URD_TRY(is_cut(cut, t, tr, &regs, &same));
             if (same) {
                 finish_regs(t, &regs, pc);
                 drain(r, t, tr);
-                *ret = URD_RUN_CUT;
+                *ret = cut == r->session->next->cut ? URD_RUN_EVENT : URD_RUN_CUT;
                 done = true;
             }
             break;
@@ -569,6 +549,7 @@ urd_err *urd_runner_run(struct urd_runner *r, uint64_t *steps, enum urd_run_end 
         case URD_EXIT_STOP:
             tr->resume = ctx->exit_resume;
             tr->resume_pc = pc;
+            tr->resume_tid = t->tid;
             finish_regs(t, &regs, pc);
             drain(r, t, tr);
             *ret = URD_RUN_STOP;
@@ -594,7 +575,7 @@ static urd_err *before_event(struct urd_runner *r)
 {
     const struct urd_event *e = r->session->next;
     struct urd_task *t = urd_session_task(r->session, e->tid);
-    struct task_run *tr = t ? t->user : NULL;
+    struct task_run *tr = t ? t->process->user : NULL;
     if (!tr || e->kind == URD_EVENT_EXEC || !e->n_map_ops)
         return NULL;
     for (uint32_t i = 0; i < e->n_map_ops; i++) {
@@ -602,7 +583,7 @@ static urd_err *before_event(struct urd_runner *r)
         bool stale = urd_translate_has(tr->space->id.translator, op->start, op->size) ||
                      (op->kind == URD_MAP_MOVE &&
                       urd_translate_has(tr->space->id.translator, op->offset, op->old_size));
-        if (tr->space->refs > 1 && !tr->borrowed && (stale || op->prot & PROT_EXEC)) {
+        if (tr->space->refs > 1 && (stale || op->prot & PROT_EXEC)) {
             space_release(r, tr->space);
             URD_TRY(space_create(r, &tr->space));
             URD_TRY(map_cache(tr, t));
@@ -624,7 +605,7 @@ static urd_err *before_event(struct urd_runner *r)
 static void after_writes(struct urd_runner *r, struct urd_task *t, const uint64_t *ranges,
                          unsigned n)
 {
-    struct task_run *tr = t->user;
+    struct task_run *tr = t->process->user;
     for (unsigned i = 0; tr && i < n; i++)
         if (urd_translate_has(tr->space->id.translator, ranges[i * 2], ranges[i * 2 + 1]))
             urd_translate_invalidate(tr->space->id.translator, ranges[i * 2], ranges[i * 2 + 1]);
@@ -635,11 +616,11 @@ static urd_err *after_start(struct urd_runner *r, int32_t tid, int32_t parent_ti
 {
     struct urd_task *t = urd_session_task(r->session, tid);
     struct urd_task *parent = urd_session_task(r->session, parent_tid);
-    if (!t || !parent || t->shares_with || !parent->user)
+    if (!t || !parent || t->process == parent->process || !parent->process->user)
         return NULL;
-    struct task_run *ptr = parent->user, *tr = urd_xcalloc(1, sizeof *tr);
+    struct task_run *ptr = parent->process->user, *tr = urd_xcalloc(1, sizeof *tr);
     tr->context_fd = -1;
-    t->user = tr;
+    t->process->user = tr;
     tr->space = ptr->space;
     tr->space->refs++;
     for (size_t i = 0; i < ptr->writable_code.capacity;
@@ -661,13 +642,21 @@ urd_err *urd_runner_apply(struct urd_runner *r)
         ranges[n * 2] = e->writes[i].address;
         ranges[n * 2 + 1] = e->writes[i].size;
     }
-    URD_TRY(urd_session_apply(r->session));
+    URD_TRY(urd_session_apply_event(r->session));
     if (kind == URD_EVENT_START)
         return after_start(r, tid, other);
     struct urd_task *t = urd_session_task(r->session, tid);
     if (t && kind != URD_EVENT_EXEC)
         after_writes(r, t, ranges, n);
     return NULL;
+}
+
+bool urd_run_end_fits(const struct urd_event *e, enum urd_run_end end)
+{
+    static const enum urd_run_end ends[] = {[URD_STOP_SYSCALL] = URD_RUN_SYSCALL,
+                                            [URD_STOP_SIGNAL] = URD_RUN_SIGNAL,
+                                            [URD_STOP_CUT] = URD_RUN_EVENT};
+    return end == ends[urd_session_stop_wanted(e)];
 }
 
 urd_err *urd_runner_next(struct urd_runner *r)
@@ -677,9 +666,7 @@ urd_err *urd_runner_next(struct urd_runner *r)
     if (t) {
         enum urd_run_end end;
         URD_TRY(urd_runner_run(r, NULL, &end));
-        bool by_code = s->next->kind == URD_EVENT_SIGNAL || s->next->kind == URD_EVENT_INSN ||
-                       s->next->kind == URD_EVENT_EXIT;
-        if ((end == URD_RUN_SIGNAL) != by_code)
+        if (!urd_run_end_fits(s->next, end))
             return urd_session_diverged(s, t, "under translation it stopped for another reason");
     }
     return urd_runner_apply(r);
@@ -707,18 +694,66 @@ urd_err *urd_runner_seek(struct urd_runner *r, struct urd_moment to)
     return NULL;
 }
 
+/** The only runner of the session, from now on. */
+static void attach(struct urd_runner *r, struct urd_session *s)
+{
+    s->process_gone = on_process_gone;
+    s->process_gone_data = r;
+}
+
 urd_err *urd_runner_create(struct urd_session *s, unsigned probes, const struct urd_sink *sink,
                            struct urd_runner **ret)
 {
+    urd_runner_destroy(s->cutter);
+    s->cutter = NULL;
     struct urd_runner *r = urd_xcalloc(1, sizeof *r);
     r->session = s;
     r->probes = probes;
     if (sink)
         r->sink = *sink;
+    r->check_memory = s->check_memory;
     s->check_memory = false; /* guarded pages are not counted as writable */
-    s->task_gone = on_task_gone;
-    s->task_gone_data = r;
+    attach(r, s);
     *ret = r;
+    return NULL;
+}
+
+urd_err *urd_runner_create_cutter(struct urd_session *s, struct urd_runner **ret)
+{
+    struct urd_runner *r = urd_xcalloc(1, sizeof *r);
+    r->session = s;
+    r->check_memory = s->check_memory;
+    attach(r, s);
+    *ret = r;
+    return NULL;
+}
+
+/** The n-th task's process, the first time that it comes up; NULL otherwise. */
+static struct urd_process *process_of(const struct urd_session *s, uint32_t n)
+{
+    if (!s->tasks[n].exists)
+        return NULL;
+    for (uint32_t i = 0; i < n; i++)
+        if (s->tasks[i].exists && s->tasks[i].process == s->tasks[n].process)
+            return NULL;
+    return s->tasks[n].process;
+}
+
+urd_err *urd_runner_park(struct urd_runner *r)
+{
+    struct urd_session *s = r->session;
+    for (uint32_t i = 0; i < s->n_tasks; i++) {
+        struct urd_process *p = process_of(s, i);
+        struct task_run *tr = p ? p->user : NULL;
+        if (!tr)
+            continue;
+        URD_TRY(set_guards(&s->tasks[i], tr, false));
+        for (size_t k = 0; k < tr->writable_code.capacity; k++)
+            if (tr->writable_code.slots[k].used == 1 && tr->writable_code.slots[k].value & 8)
+                urd_translate_invalidate(tr->space->id.translator, tr->writable_code.slots[k].key,
+                                         4096);
+        urd_map_clear(&tr->writable_code);
+    }
     return NULL;
 }
 
@@ -726,10 +761,13 @@ void urd_runner_destroy(struct urd_runner *r)
 {
     if (!r)
         return;
-    for (uint32_t i = 0; i < r->session->n_tasks; i++)
-        if (r->session->tasks[i].exists)
-            free_task_run(r, &r->session->tasks[i]);
-    r->session->task_gone = NULL;
+    struct urd_session *s = r->session;
+    urd_err_free(urd_runner_park(r)); /* fails only where a process is gone */
+    for (uint32_t i = 0; i < s->n_tasks; i++)
+        if (s->tasks[i].exists)
+            free_task_run(r, s->tasks[i].process);
+    s->check_memory = r->check_memory;
+    s->process_gone = NULL;
     free(r->stops);
     free(r);
 }
@@ -738,15 +776,10 @@ static void for_each_space(struct urd_runner *r,
                            void (*f)(struct urd_runner *r, struct code_space *s))
 {
     for (uint32_t i = 0; i < r->session->n_tasks; i++) {
-        struct task_run *tr = r->session->tasks[i].user;
-        if (r->session->tasks[i].exists && tr)
-            f(r, tr->space);
+        struct urd_process *p = process_of(r->session, i);
+        if (p && p->user)
+            f(r, ((struct task_run *)p->user)->space);
     }
-}
-
-static void set_cut(struct urd_runner *r, struct code_space *space)
-{
-    urd_translate_set_cut(space->id.translator, r->has_cut ? r->cut.regs.rip : 0);
 }
 
 void urd_runner_set_cut(struct urd_runner *r, const struct urd_cut *cut)
@@ -754,7 +787,6 @@ void urd_runner_set_cut(struct urd_runner *r, const struct urd_cut *cut)
     r->has_cut = cut != NULL;
     if (cut)
         r->cut = *cut;
-    for_each_space(r, set_cut);
 }
 
 static void set_stops(struct urd_runner *r, struct code_space *space)

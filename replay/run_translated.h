@@ -37,39 +37,38 @@ struct urd_sink {
                           const void *value);
 };
 
-struct urd_cut {
-    struct user_regs_struct regs;
-    struct user_fpregs_struct vectors; /* x87 and the low 128 bits of the vector registers */
-    uint64_t near;                     /* hash of the memory around the registers: soon compared */
-    uint64_t memory; /* checksum of all writable memory: compared when all else agrees */
-};
-
-/** Describe the state of a stopped task. */
-urd_err *urd_cut_take(struct urd_task *t, const struct user_regs_struct *regs,
-                      struct urd_cut *ret) URD_MUST_USE;
-
 enum urd_run_end {
     URD_RUN_SYSCALL, /* at the system call of the next event */
     URD_RUN_SIGNAL,  /* an instruction raised a signal */
     URD_RUN_STEPS,   /* steps are used up */
-    URD_RUN_CUT,     /* the state is that of the cut */
+    URD_RUN_EVENT,   /* the state is that of the next event's cut */
+    URD_RUN_CUT,     /* the state is that of urd_runner_set_cut */
     URD_RUN_STOP,    /* at a stop address; the next run goes on past it */
 };
 
+/** Did the task stop as it must for this event? */
+bool urd_run_end_fits(const struct urd_event *e, enum urd_run_end end);
+
 struct urd_runner;
+/** The session's memory checksums are off until it is destroyed. Replaces the session's cutter. */
 urd_err *urd_runner_create(struct urd_session *s, unsigned probes, const struct urd_sink *sink,
                            struct urd_runner **ret) URD_MUST_USE;
-/** Before the session is closed. */
+/** Before the session is closed. The processes can run natively again. */
 void urd_runner_destroy(struct urd_runner *r);
 
-/** Stop at this state as well (NULL: no more). */
+/** For session.c: a runner without probes that stays with a session which else runs natively; parked meanwhile. */
+urd_err *urd_runner_create_cutter(struct urd_session *s, struct urd_runner **ret) URD_MUST_USE;
+/** Give the processes back the write rights that were taken from pages with translated code. */
+urd_err *urd_runner_park(struct urd_runner *r) URD_MUST_USE;
+
+/** Stop at this state as well (NULL: no more), in intervals whose event has no cut of its own. */
 void urd_runner_set_cut(struct urd_runner *r, const struct urd_cut *cut);
 /** Stop at these addresses as well. */
 void urd_runner_set_stops(struct urd_runner *r, const uint64_t *pcs, size_t n);
 
 /**
  * Run the task of the next event. With URD_PROBE_COUNT at most *steps instructions, and *steps is what is left
- * afterwards; otherwise steps is NULL. At SYSCALL and SIGNAL the session is ready for urd_session_apply.
+ * afterwards; otherwise steps is NULL. At SYSCALL, SIGNAL and EVENT the session is ready for urd_runner_apply.
  */
 urd_err *urd_runner_run(struct urd_runner *r, uint64_t *steps, enum urd_run_end *ret) URD_MUST_USE;
 

@@ -1,4 +1,5 @@
 #include "replay/session.h"
+#include "replay/run_translated.h"
 #include "base/buf.h"
 #include "base/log.h"
 #include <errno.h>
@@ -41,21 +42,32 @@ urd_err *urd_session_open(struct urd_trace *trace, bool native, struct urd_sessi
     return NULL;
 }
 
+static void release_process(struct urd_session *s, struct urd_process *p)
+{
+    if (!p || --p->refs)
+        return;
+    if (s->process_gone && p->user)
+        s->process_gone(s->process_gone_data, p);
+    urd_process_kill(p);
+    free(p);
+}
+
 static void end_task(struct urd_session *s, struct urd_task *t)
 {
     if (!t->exists)
         return;
-    if (s->task_gone)
-        s->task_gone(s->task_gone_data, t);
-    t->user = NULL;
-    urd_process_kill(&t->process);
-    t->exists = false;
+    if (t->vectors && t->process->loaded == t->vectors)
+        t->process->loaded = NULL;
+    free(t->vectors);
+    release_process(s, t->process);
+    *t = (struct urd_task){0};
 }
 
 void urd_session_close(struct urd_session *s)
 {
     if (!s)
         return;
+    urd_runner_destroy(s->cutter);
     for (uint32_t i = 0; i < s->n_tasks; i++)
         end_task(s, &s->tasks[i]);
     free(s->tasks);
@@ -88,15 +100,61 @@ static struct urd_task *new_task(struct urd_session *s, int32_t pid, int32_t tid
         URD_PUSH(s->tasks, s->n_tasks, s->cap_tasks) = (struct urd_task){0};
         t = &s->tasks[s->n_tasks - 1];
     }
-    *t = (struct urd_task){.pid = pid, .tid = tid, .exists = true, .process = {.mem = -1}};
+    *t = (struct urd_task){.pid = pid, .tid = tid, .exists = true};
     return t;
+}
+
+static urd_err *save_vectors(struct urd_process *p, struct urd_vectors *v)
+{
+    size_t size = sizeof v->area;
+    URD_TRY(urd_tracee_get_xstate(p->pid, v->area, &size));
+    v->size = (uint32_t)size;
+    return NULL;
+}
+
+urd_err *urd_task_load_vectors(struct urd_task *t)
+{
+    struct urd_process *p = t->process;
+    if (p->loaded == t->vectors)
+        return NULL;
+    if (p->loaded)
+        URD_TRY(save_vectors(p, p->loaded));
+    p->loaded = NULL;
+    if (t->vectors->size)
+        URD_TRY(urd_tracee_set_xstate(p->pid, t->vectors->area, t->vectors->size));
+    p->loaded = t->vectors;
+    return NULL;
 }
 
 urd_err *urd_task_load(struct urd_task *t)
 {
+    URD_TRY(urd_task_load_vectors(t));
     struct user_regs_struct r = t->regs;
     r.orig_rax = (unsigned long long)-1;
-    return urd_tracee_set_regs(t->process.pid, &r);
+    return urd_tracee_set_regs(t->process->pid, &r);
+}
+
+enum urd_stop urd_session_stop_wanted(const struct urd_event *e)
+{
+    if (e->cut)
+        return URD_STOP_CUT;
+    return e->kind == URD_EVENT_SIGNAL || e->kind == URD_EVENT_INSN || e->kind == URD_EVENT_EXIT
+               ? URD_STOP_SIGNAL
+               : URD_STOP_SYSCALL;
+}
+
+/** Translated code finds the state; what it leaves behind in the processes is gone before they run natively again. */
+static urd_err *run_to_cut(struct urd_session *s, enum urd_stop *ret_stop)
+{
+    enum urd_run_end end;
+    if (!s->cutter)
+        URD_TRY(urd_runner_create_cutter(s, &s->cutter));
+    URD_TRY(urd_runner_run(s->cutter, NULL, &end));
+    URD_TRY(urd_runner_park(s->cutter));
+    *ret_stop = end == URD_RUN_EVENT     ? URD_STOP_CUT
+                : end == URD_RUN_SYSCALL ? URD_STOP_SYSCALL
+                                         : URD_STOP_SIGNAL;
+    return NULL;
 }
 
 urd_err *urd_session_run_native(struct urd_session *s, const volatile int *interrupt,
@@ -104,7 +162,9 @@ urd_err *urd_session_run_native(struct urd_session *s, const volatile int *inter
 {
     struct urd_task *t = urd_session_running(s);
     urd_check(t, "nothing runs before event %llu", (unsigned long long)s->event + 1);
-    pid_t pid = t->process.pid;
+    if (s->next->cut)
+        return run_to_cut(s, ret_stop);
+    pid_t pid = t->process->pid;
     URD_TRY(urd_task_load(t));
     int status;
     bool asked = false;
@@ -175,7 +235,7 @@ static urd_err *check_before(struct urd_session *s, struct urd_task *t)
         return urd_session_diverged(s, t, "its registers differ");
     if (e->has_checksum && s->check_memory) {
         uint64_t sum, bytes;
-        URD_TRY(urd_checksum_memory(t->process.pid, t->process.mem, &sum, &bytes));
+        URD_TRY(urd_checksum_memory(t->process->pid, t->process->mem, &sum, &bytes));
         if (sum != e->checksum)
             return urd_session_diverged(s, t, "its memory differs");
         s->checksums_compared++;
@@ -187,7 +247,7 @@ static urd_err *write_memory(struct urd_session *s, struct urd_task *t, const st
 {
     for (uint32_t i = 0; i < e->n_writes; i++) {
         const struct urd_mem_write *w = &e->writes[i];
-        if (urd_tracee_write(t->process.mem, w->address, w->data, w->size) != w->size)
+        if (urd_tracee_write(t->process->mem, w->address, w->data, w->size) != w->size)
             URD_FAIL("event %llu writes %llu bytes at %#llx, where the replay has no memory",
                      (unsigned long long)e->number, (unsigned long long)w->size,
                      (unsigned long long)w->address);
@@ -198,27 +258,50 @@ static urd_err *write_memory(struct urd_session *s, struct urd_task *t, const st
 static urd_err *apply_memory(struct urd_session *s, struct urd_task *t, const struct urd_event *e)
 {
     for (uint32_t i = 0; i < e->n_map_ops; i++) {
-        URD_TRY(urd_process_map(&t->process, s->trace, &e->map_ops[i]));
+        URD_TRY(urd_process_map(t->process, s->trace, &e->map_ops[i]));
         s->has_shared |=
             e->map_ops[i].kind == URD_MAP_MAP && e->map_ops[i].shared && !e->map_ops[i].file;
     }
     URD_TRY(write_memory(s, t, e));
-    if (e->xstate)
-        URD_TRY(urd_tracee_set_xstate(t->process.pid, e->xstate, e->xstate_size));
+    if (e->xstate) {
+        URD_TRY(urd_task_load_vectors(t));
+        URD_TRY(urd_tracee_set_xstate(t->process->pid, e->xstate, e->xstate_size));
+    }
     return NULL;
 }
 
 static urd_err *apply_exec(struct urd_session *s, const struct urd_event *e)
 {
-    struct urd_task *t = urd_session_task(s, e->tid);
-    if (t)
-        end_task(s, t);
-    t = new_task(s, e->pid, e->tid);
-    URD_TRY(urd_process_spawn(&t->process));
+    for (unsigned i = 0; i < 2; i++) { /* a thread that execs becomes the process's first one */
+        struct urd_task *old = urd_session_task(s, i ? e->other_tid : e->tid);
+        if (old)
+            end_task(s, old);
+    }
+    struct urd_process *p = urd_xcalloc(1, sizeof *p);
+    urd_err *err = urd_process_spawn(p);
+    if (err) {
+        free(p);
+        return urd_err_hop(err, __func__, __FILE__, __LINE__);
+    }
+    struct urd_task *t = new_task(s, e->pid, e->tid);
+    t->process = p;
+    p->refs = 1;
     t->space = ++s->n_spaces;
     URD_TRY(apply_memory(s, t, e));
     t->regs = e->after;
     return NULL;
+}
+
+/** A thread or vfork child: the same process; now the vector registers of both must be kept apart. */
+static urd_err *share_process(struct urd_task *parent, struct urd_task *t)
+{
+    struct urd_process *p = parent->process;
+    if (!parent->vectors)
+        p->loaded = parent->vectors = urd_xcalloc(1, sizeof *parent->vectors);
+    t->vectors = urd_xcalloc(1, sizeof *t->vectors);
+    t->process = p;
+    p->refs++;
+    return save_vectors(p, t->vectors);
 }
 
 static urd_err *apply_start(struct urd_session *s, const struct urd_event *e)
@@ -227,17 +310,35 @@ static urd_err *apply_start(struct urd_session *s, const struct urd_event *e)
     if (!parent)
         URD_FAIL("event %llu starts a child of task %d, which is not there",
                  (unsigned long long)e->number, e->other_tid);
-    struct urd_process copy;
-    bool shares = e->flags & URD_EVENT_VFORK;
-    URD_TRY(urd_process_fork(&parent->process, shares, &copy));
-    uint32_t space = parent->space;
-    int32_t shares_with = shares ? parent->tid : 0;
+    URD_TRY(urd_task_load_vectors(parent));
+    struct urd_process *copy = NULL;
+    if (!(e->flags & URD_EVENT_SHARES)) {
+        copy = urd_xcalloc(1, sizeof *copy);
+        urd_err *err = urd_process_fork(parent->process, copy);
+        if (err) {
+            free(copy);
+            return urd_err_hop(err, __func__, __FILE__, __LINE__);
+        }
+    }
     struct urd_task *t = new_task(s, e->pid, e->tid); /* may move the parent */
-    t->process = copy;
-    t->space = shares ? space : ++s->n_spaces;
-    t->shares_with = shares_with;
-    URD_TRY(write_memory(s, t, e));
+    parent = urd_session_task(s, e->other_tid);
     t->regs = e->after;
+    if (copy) {
+        copy->refs = 1;
+        t->process = copy;
+        t->space = ++s->n_spaces;
+    } else {
+        t->space = parent->space;
+        URD_TRY(share_process(parent, t));
+    }
+    return write_memory(s, t, e);
+}
+
+static urd_err *apply_exit(struct urd_session *s, struct urd_task *t, const struct urd_event *e)
+{
+    if (t->process->refs > 1)
+        URD_TRY(write_memory(s, t, e));
+    end_task(s, t);
     return NULL;
 }
 
@@ -251,6 +352,11 @@ static void note_recent(struct urd_session *s, const struct urd_event *e)
 }
 
 urd_err *urd_session_apply(struct urd_session *s)
+{
+    return s->cutter ? urd_runner_apply(s->cutter) : urd_session_apply_event(s);
+}
+
+urd_err *urd_session_apply_event(struct urd_session *s)
 {
     const struct urd_event *e = s->next;
     struct urd_task *t = urd_session_task(s, e->tid);
@@ -267,7 +373,7 @@ urd_err *urd_session_apply(struct urd_session *s)
         URD_TRY(apply_start(s, e));
         break;
     case URD_EVENT_EXIT:
-        end_task(s, t);
+        URD_TRY(apply_exit(s, t, e));
         break;
     case URD_EVENT_END:
         break;
@@ -283,20 +389,13 @@ urd_err *urd_session_apply(struct urd_session *s)
     return read_next(s);
 }
 
-static bool stop_fits(const struct urd_event *e, enum urd_stop stop)
-{
-    bool by_code =
-        e->kind == URD_EVENT_SIGNAL || e->kind == URD_EVENT_INSN || e->kind == URD_EVENT_EXIT;
-    return stop == (by_code ? URD_STOP_SIGNAL : URD_STOP_SYSCALL);
-}
-
 urd_err *urd_session_next(struct urd_session *s)
 {
     struct urd_task *t = urd_session_running(s);
     if (t) {
         enum urd_stop stop;
         URD_TRY(urd_session_run_native(s, NULL, &stop));
-        if (!stop_fits(s->next, stop))
+        if (stop != urd_session_stop_wanted(s->next))
             return urd_session_diverged(s, t,
                                         stop == URD_STOP_SIGNAL ? "it raised a signal instead"
                                                                 : "it made a system call instead");

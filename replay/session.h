@@ -12,14 +12,16 @@
 #define URD_REPLAY_SESSION_H
 #include "replay/process.h"
 
+struct urd_runner;
+
 struct urd_task {
     int32_t tid, pid; /* recorded ones */
-    struct urd_process process;
+    struct urd_process
+        *process; /* shared by the threads of a process, and by a vfork child with its parent */
     struct user_regs_struct regs; /* the subject's; the process gets them when it is resumed */
+    struct urd_vectors *vectors;  /* NULL: in the process, which no other task uses */
     bool exists;
-    uint32_t space;      /* address space number, counted from 1 in order of exec and fork */
-    int32_t shares_with; /* a vfork child lives in this task's memory; 0: its own */
-    void *user;          /* of whoever drives the session (translated runs) */
+    uint32_t space; /* address space number, counted from 1 in order of exec and fork */
 };
 
 struct urd_session {
@@ -36,8 +38,10 @@ struct urd_session {
     uint64_t checksums_compared;
     void (*output)(void *data, int which, const void *bytes, size_t size);
     void *output_data;
-    void (*task_gone)(void *data, struct urd_task *t); /* before exec and exit: free t->user */
-    void *task_gone_data;
+    void (*process_gone)(void *data, struct urd_process *p); /* its last task ends: free p->user */
+    void *process_gone_data;
+    struct urd_runner *
+        cutter; /* runs to events that have a cut, when the session runs natively; made when needed */
     struct {
         uint64_t number;
         uint8_t kind;
@@ -55,11 +59,15 @@ struct urd_task *urd_session_running(struct urd_session *s);
 struct urd_task *urd_session_task(struct urd_session *s, int32_t tid);
 
 /** What stopped a task that runs natively. */
-enum urd_stop { URD_STOP_SYSCALL, URD_STOP_SIGNAL, URD_STOP_INTERRUPTED };
+enum urd_stop { URD_STOP_SYSCALL, URD_STOP_SIGNAL, URD_STOP_CUT, URD_STOP_INTERRUPTED };
+
+/** How the task must stop for this event; SYSCALL when it makes a call, SIGNAL when an instruction raises one. */
+enum urd_stop urd_session_stop_wanted(const struct urd_event *e);
 
 /**
  * Run the task of the next event natively up to it. *ret_stop is INTERRUPTED when *interrupt became true
- * first (the waiting thread must be woken by a signal); then the session is in the interval.
+ * first (the waiting thread must be woken by a signal); then the session is in the interval. An event with a cut cannot
+ * be recognised natively: translated code runs up to it (CUT), and is not interrupted.
  */
 urd_err *urd_session_run_native(struct urd_session *s, const volatile int *interrupt,
                                 enum urd_stop *ret_stop) URD_MUST_USE;
@@ -67,13 +75,18 @@ urd_err *urd_session_run_native(struct urd_session *s, const volatile int *inter
 /** With the task at its stop, registers in t->regs: check them against the next event and apply it. */
 urd_err *urd_session_apply(struct urd_session *s) URD_MUST_USE;
 
+/** What urd_session_apply does, without telling the session's cutter; for run_translated.c. */
+urd_err *urd_session_apply_event(struct urd_session *s) URD_MUST_USE;
+
 /** Natively to the next event, and apply it. */
 urd_err *urd_session_next(struct urd_session *s) URD_MUST_USE;
 /** Natively until all events up to `event` are applied. */
 urd_err *urd_session_to_event(struct urd_session *s, uint64_t event) URD_MUST_USE;
 
-/** Give the processes their registers: before looking at them from outside, or resuming. */
+/** Give the task's process its registers: before looking at them from outside, or resuming. */
 urd_err *urd_task_load(struct urd_task *t) URD_MUST_USE;
+/** Only the x87 and vector registers: before asking the process for them. */
+urd_err *urd_task_load_vectors(struct urd_task *t) URD_MUST_USE;
 
 /**
  * A copy of the whole session at this moment, asleep. Whoever wants it calls urd_session_adopt first, from the thread

@@ -66,7 +66,7 @@ static void note_call(struct stepper *s, int32_t tid, const struct oracle_insn *
 static const struct oracle_insn *decode_at(struct stepper *s, struct urd_task *t, uint64_t pc)
 {
     uint8_t bytes[16];
-    unsigned n = (unsigned)urd_tracee_read(t->process.mem, pc, bytes, 15);
+    unsigned n = (unsigned)urd_tracee_read(t->process->mem, pc, bytes, 15);
     uint64_t *known = urd_map_put(&s->index, pc);
     if (!*known) {
         URD_PUSH(s->insns, s->n_insns, s->cap_insns) = (struct oracle_insn){0};
@@ -85,7 +85,7 @@ static void note_write(struct stepper *s, struct urd_task *t, const struct oracl
                        uint64_t size)
 {
     s->scratch = urd_xrealloc(s->scratch, size);
-    urd_check(urd_tracee_read(t->process.mem, address, s->scratch, size) == size,
+    urd_check(urd_tracee_read(t->process->mem, address, s->scratch, size) == size,
               "what was written at %#llx cannot be read", (unsigned long long)address);
     run_add_write(s->run, (struct run_write){.clock = s->run->n_steps, .address = address, .space = t->space,
                                              .size = (uint32_t)size, .rule = e->rule, .x87_image = e->x87_image},
@@ -97,7 +97,7 @@ static void note_area(struct stepper *s, struct urd_task *t, const struct oracle
 {
     static uint8_t now[sizeof s->area.before];
     uint64_t at = e->ranges[0].address, size = e->ranges[0].size;
-    urd_tracee_read(t->process.mem, at, now, size);
+    urd_tracee_read(t->process->mem, at, now, size);
     for (uint64_t i = 0; i < size; i++)
         if (now[i] != s->area.before[i])
             note_write(s, t, e, at + i, 1);
@@ -125,9 +125,9 @@ static void hide_trap_flag(struct urd_task *t, const struct oracle_insn *in, uin
     uint16_t flags;
     if (in->z.mnemonic != ZYDIS_MNEMONIC_PUSHF && in->z.mnemonic != ZYDIS_MNEMONIC_PUSHFQ)
         return;
-    urd_tracee_read(t->process.mem, sp, &flags, 2);
+    urd_tracee_read(t->process->mem, sp, &flags, 2);
     flags &= (uint16_t)~TRAP_FLAG;
-    urd_tracee_write(t->process.mem, sp, &flags, 2);
+    urd_tracee_write(t->process->mem, sp, &flags, 2);
 }
 
 static urd_err *resume(pid_t pid, int request, int *ret_status)
@@ -160,7 +160,7 @@ static bool is_unfinished(const struct oracle_insn *in, uint64_t pc, uint64_t no
 /** *ret_done: the task is at its next event, t->regs as the session wants them. */
 static urd_err *step(struct stepper *s, struct urd_task *t, bool *ret_done)
 {
-    pid_t pid = t->process.pid;
+    pid_t pid = t->process->pid;
     uint64_t pc = t->regs.rip;
     const struct oracle_insn *in = decode_at(s, t, pc);
     int status;
@@ -175,7 +175,7 @@ static urd_err *step(struct stepper *s, struct urd_task *t, bool *ret_done)
     struct oracle_effect e;
     oracle_before(in, pid, &t->regs, &e);
     if (e.rule == ORACLE_AREA)
-        urd_tracee_read(t->process.mem, e.ranges[0].address, s->area.before, e.ranges[0].size);
+        urd_tracee_read(t->process->mem, e.ranges[0].address, s->area.before, e.ranges[0].size);
     do {
         URD_TRY(resume(pid, PTRACE_SINGLESTEP, &status));
         URD_TRY(urd_tracee_get_regs(pid, &t->regs));

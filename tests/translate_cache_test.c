@@ -130,7 +130,7 @@ static void set_cut(struct run *r)
     uint64_t regs[16] = {cut.rax, cut.rcx, cut.rdx, cut.rbx, cut.rsp, cut.rbp, cut.rsi, cut.rdi,
                          cut.r8,  cut.r9,  cut.r10, cut.r11, cut.r12, cut.r13, cut.r14, cut.r15};
     memcpy(r->ctx->cut_regs, regs, sizeof regs);
-    urd_translate_set_cut(r->t, cut.rip);
+    urd_translate_set_cut(r->t, cut.rip, 0);
 }
 
 static void at_cut(struct run *r)

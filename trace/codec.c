@@ -20,6 +20,8 @@ enum {
     PART_CHECKSUM = 128,
     PART_OTHER = 256,
     PART_OUTPUT_SHARED = 512, /* the output's bytes are those of a write of this event */
+    PART_CUT =
+        1024, /* u64 vectors, near, memory; varint words; for each varint address, u64 value */
 };
 
 #define N_REGS (sizeof(struct user_regs_struct) / 8)
@@ -90,6 +92,18 @@ static const struct urd_mem_write *write_of_output(const struct urd_event *e)
     return NULL;
 }
 
+static void put_cut(struct urd_buf *out, const struct urd_cut *c)
+{
+    urd_buf_u64(out, c->vectors);
+    urd_buf_u64(out, c->near);
+    urd_buf_u64(out, c->memory);
+    urd_buf_varint(out, c->n_words);
+    for (uint32_t i = 0; i < c->n_words; i++) {
+        urd_buf_varint(out, c->words[i].address);
+        urd_buf_u64(out, c->words[i].value);
+    }
+}
+
 void urd_codec_encode(struct urd_codec *c, const struct urd_event *e, struct urd_buf *out)
 {
     const struct urd_mem_write *shared = e->output ? write_of_output(e) : NULL;
@@ -98,7 +112,8 @@ void urd_codec_encode(struct urd_codec *c, const struct urd_event *e, struct urd
                      (e->n_map_ops ? PART_MAP_OPS : 0) | (e->n_writes ? PART_WRITES : 0) |
                      (e->xstate ? PART_XSTATE : 0) | (e->output ? PART_OUTPUT : 0) |
                      (e->text && *e->text ? PART_TEXT : 0) | (e->has_checksum ? PART_CHECKSUM : 0) |
-                     (e->other_tid ? PART_OTHER : 0) | (shared ? PART_OUTPUT_SHARED : 0);
+                     (e->other_tid ? PART_OTHER : 0) | (shared ? PART_OUTPUT_SHARED : 0) |
+                     (e->cut ? PART_CUT : 0);
     urd_buf_u8(out, e->kind);
     urd_buf_u8(out, e->flags);
     urd_buf_varint(out, parts);
@@ -158,6 +173,8 @@ void urd_codec_encode(struct urd_codec *c, const struct urd_event *e, struct urd
         urd_buf_u64(out, e->checksum);
     if (parts & PART_OTHER)
         urd_buf_varint(out, (uint32_t)e->other_tid);
+    if (parts & PART_CUT)
+        put_cut(out, e->cut);
 }
 
 static const char *keep_text(struct urd_codec *c, char *text)
@@ -223,6 +240,24 @@ static void get_writes(struct urd_codec *c, struct urd_cursor *in, struct urd_ev
     }
 }
 
+static void get_cut(struct urd_codec *c, struct urd_cursor *in, struct urd_event *e)
+{
+    c->cut = (struct urd_cut){.regs = e->before};
+    c->cut.vectors = urd_cursor_u64(in);
+    c->cut.near = urd_cursor_u64(in);
+    c->cut.memory = urd_cursor_u64(in);
+    uint32_t n = sane_count(in, 9);
+    if (n > URD_CUT_WORDS) {
+        in->ok = false;
+        return;
+    }
+    for (; c->cut.n_words < n; c->cut.n_words++) {
+        c->cut.words[c->cut.n_words].address = urd_cursor_varint(in);
+        c->cut.words[c->cut.n_words].value = urd_cursor_u64(in);
+    }
+    e->cut = &c->cut;
+}
+
 urd_err *urd_codec_decode(struct urd_codec *c, struct urd_cursor *in, struct urd_event *ret)
 {
     free_texts(c);
@@ -275,6 +310,8 @@ urd_err *urd_codec_decode(struct urd_codec *c, struct urd_cursor *in, struct urd
     }
     if (parts & PART_OTHER)
         e.other_tid = (int32_t)urd_cursor_varint(in);
+    if (parts & PART_CUT)
+        get_cut(c, in, &e);
     if (!in->ok)
         URD_FAIL("an event in the trace is damaged (it is longer than its chunk)");
     *ret = e;

@@ -11,8 +11,7 @@
  */
 #ifndef URD_TRACE_EVENT_H
 #define URD_TRACE_EVENT_H
-#include "base/err.h"
-#include <sys/user.h>
+#include "trace/cut.h"
 
 /** An address in the subject's memory. */
 struct urd_addr {
@@ -27,22 +26,24 @@ struct urd_moment {
 
 enum urd_event_kind {
     URD_EVENT_NONE,
-    URD_EVENT_EXEC,          /* a new image, complete: map_ops from an empty address space */
+    URD_EVENT_EXEC, /* a new image, complete: map_ops from an empty address space; other_tid: the thread
+                                that called it, when it became the process's first one by that */
     URD_EVENT_SYSCALL,       /* a call, entered and returned */
     URD_EVENT_SYSCALL_ENTER, /* a call entered that blocks: other tasks may run before it returns */
     URD_EVENT_SYSCALL_EXIT,  /* ... and returned */
     URD_EVENT_SIGNAL,        /* a handler was entered: frame in writes, registers in after */
     URD_EVENT_INSN,          /* a non-deterministic instruction: registers in after */
     URD_EVENT_START,         /* a new task begins (child of `other_tid`); writes are in the child */
-    URD_EVENT_EXIT,          /* the task is gone; status as wait4 gives it */
-    URD_EVENT_END,           /* the recording ended; status is that of the first process */
+    URD_EVENT_EXIT, /* the task is gone; status as wait4 gives it; writes are in memory that others share */
+    URD_EVENT_END,     /* the recording ended; status is that of the first process */
+    URD_EVENT_PREEMPT, /* the task was stopped wherever it was, so that another one could run */
     URD_EVENT_KINDS
 };
 
 enum urd_event_flag {
-    URD_EVENT_RAN = 1,    /* the task ran user code just before */
-    URD_EVENT_VFORK = 2,  /* START: shares memory with its parent until exec or exit */
-    URD_EVENT_KILLED = 4, /* EXIT by a signal that hit in the middle of user code, before = there */
+    URD_EVENT_RAN = 1, /* the task ran user code just before */
+    URD_EVENT_SHARES =
+        2, /* START: lives in its parent's memory: a thread, or a vfork child until it execs */
 };
 
 enum urd_map_op_kind { URD_MAP_MAP, URD_MAP_UNMAP, URD_MAP_PROTECT, URD_MAP_MOVE, URD_MAP_DISCARD };
@@ -85,6 +86,9 @@ struct urd_event {
     const char *text; /* EXEC: path; otherwise "" */
     bool has_checksum;
     uint64_t checksum; /* of the writable memory before the event, as trace/checksum.h says */
+    const struct urd_cut
+        *cut; /* the stop was in the middle of a computation, at this state (cut->regs is before);
+                                  NULL: at a system call, an instruction that faults, or nothing ran */
 };
 
 const char *urd_event_kind_name(enum urd_event_kind kind);

@@ -31,32 +31,54 @@
 
 /* ---- the entry and the beginning of the body ---- */
 
-/* All registers are the subject's, and are again afterwards. */
+/* Leave the test unless rcx == rdx: with ~rcx in rcx, rdx + ~rcx + 1 is 0 then. */
+static uint8_t *emit_unequal(struct emit *e, int reg)
+{
+    emit_bytes(e, "\x48\xf7\xd1", 3); /* not rcx */
+    emit_lea(e, RCX, (struct emit_mem){reg, RCX, 1, 1});
+    uint8_t *equal = emit_jump8(e, 0xe3);
+    emit_u8(e, 0xe9);
+    emit_u32(e, 0);
+    uint8_t *unequal = e->at;
+    emit_here(e, equal);
+    return unequal;
+}
+
+static uint8_t *emit_word_unequal(struct emit *e, unsigned i)
+{
+    emit_ctx_load(e, RDX, (unsigned)offsetof(struct urd_context, cut_words[0].address) + 16 * i);
+    emit_load(e, RDX, EMIT_AT(RDX, 0));
+    emit_ctx_load(e, RCX, (unsigned)offsetof(struct urd_context, cut_words[0].value) + 16 * i);
+    return emit_unequal(e, RDX);
+}
+
+/* All registers are the subject's, and are again afterwards. The first words tell most states apart, where there are any
+ * that the next instructions write; then the registers do. */
 static void emit_cut_test(struct gen *g)
 {
     struct emit *e = &g->cold;
-    uint8_t *unequal[16];
+    enum { FIRST_WORDS = 2 };
+    unsigned n_words = g->t->cut_words, n = 0;
+    uint8_t *unequal[16 + sizeof ((struct urd_context *)0)->cut_words / 16];
     emit_ctx_store(e, RCX, urd_ctx_scratch(RCX));
     emit_ctx_store(e, RDX, urd_ctx_scratch(RDX));
+    for (unsigned i = 0; i < n_words && i < FIRST_WORDS; i++)
+        unequal[n++] = emit_word_unequal(e, i);
     for (int r = 0; r < 16; r++) {
         if (r == RCX || r == RDX)
             emit_ctx_load(e, RDX, urd_ctx_scratch(r));
         emit_ctx_load(e, RCX, (unsigned)offsetof(struct urd_context, cut_regs) + 8u * (unsigned)r);
-        emit_bytes(e, "\x48\xf7\xd1", 3); /* not rcx */
-        emit_lea(e, RCX, (struct emit_mem){r == RCX ? RDX : r, RCX, 1, 1});
-        uint8_t *equal = emit_jump8(e, 0xe3);
-        emit_u8(e, 0xe9);
-        emit_u32(e, 0);
-        unequal[r] = e->at;
-        emit_here(e, equal);
+        unequal[n++] = emit_unequal(e, r == RCX ? RDX : r);
     }
+    for (unsigned i = FIRST_WORDS; i < n_words; i++)
+        unequal[n++] = emit_word_unequal(e, i);
     emit_ctx_load(e, RDX, urd_ctx_scratch(RDX));
     emit_ctx_load(e, RCX, urd_ctx_scratch(RCX));
     urd_gen_exit(g, e, URD_EXIT_CUT, g->b->pub.pc, true);
     uint8_t *over = emit_jump8(e, 0xeb);
-    for (int r = 0; r < 16; r++) {
-        uint32_t distance = (uint32_t)(e->at - unequal[r]);
-        memcpy(unequal[r] - 4, &distance, 4);
+    while (n--) {
+        uint32_t distance = (uint32_t)(e->at - unequal[n]);
+        memcpy(unequal[n] - 4, &distance, 4);
     }
     emit_ctx_load(e, RDX, urd_ctx_scratch(RDX));
     emit_ctx_load(e, RCX, urd_ctx_scratch(RCX));

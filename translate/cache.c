@@ -392,12 +392,13 @@ void urd_translate_set_stops(struct urd_translator *t, const uint64_t *pcs, size
     urd_map_deinit(&old);
 }
 
-void urd_translate_set_cut(struct urd_translator *t, uint64_t pc)
+void urd_translate_set_cut(struct urd_translator *t, uint64_t pc, unsigned n_words)
 {
-    if (pc == t->cut)
+    if (pc == t->cut && n_words == t->cut_words)
         return;
     forget_at(t, t->cut);
     t->cut = pc;
+    t->cut_words = n_words;
     forget_at(t, pc);
 }
 

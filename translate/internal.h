@@ -187,6 +187,7 @@ struct urd_translator {
     struct urd_map stops;
     struct urd_map singles; /* pc -> id + 1 of urd_translate_single's blocks */
     uint64_t cut;
+    unsigned cut_words;
     uint32_t n_table;
     struct urd_map constants;        /* value -> cache offset */
     uint32_t miss_tail, probe, trap; /* cache offsets of shared code */

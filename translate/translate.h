@@ -107,8 +107,8 @@ bool urd_translate_has(const struct urd_translator *t, uint64_t start, uint64_t 
 /** Addresses where a block must begin and exit with URD_EXIT_STOP. Replaces the former set. */
 void urd_translate_set_stops(struct urd_translator *t, const uint64_t *pcs, size_t n);
 
-/** The one address where registers are compared with ctx->cut_regs (0: none). */
-void urd_translate_set_cut(struct urd_translator *t, uint64_t pc);
+/** The one address (0: none) where registers are compared with ctx->cut_regs, and memory with n_words of ctx->cut_words. */
+void urd_translate_set_cut(struct urd_translator *t, uint64_t pc, unsigned n_words);
 
 const struct urd_block *urd_translate_block_by_id(const struct urd_translator *t, uint32_t id);
 uint32_t urd_translate_block_count(const struct urd_translator *t);

@@ -1,0 +1,134 @@
+/* Stopping a task in the middle of a computation.
+ *
+ * Signals and switches wait for a system call, where every replay finds the task by itself. When none comes, the task is
+ * stopped by PTRACE_INTERRUPT wherever it is, and its state becomes evidence that a replay can recognise (trace/cut.h).
+ * How long to wait follows from what a cut costs, which is mostly the sum over all writable memory.
+ */
+#include "record/recorder.h"
+#include "base/log.h"
+#include "base/tracee.h"
+#include <errno.h>
+#include <stddef.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    SIGNAL_WAITS_NS = 1000000, /* for a system call, before the task is stopped for it */
+    SLICE_NS = 20000000,       /* of a task that makes no system calls while others can run */
+    SLICE_CUTS = 20,           /* ... and at least so many times the cost of a cut: 5 % */
+    REGISTERS_TELL_NS = 1000000,
+};
+
+bool preempt_has_run(const struct task *t, const struct user_regs_struct *now)
+{
+    if (t->held_exit || t->in_call || !t->resumed_ns)
+        return false;
+    for (unsigned i = 0; i < 16; i++)
+        if (*urd_reg_slot((struct user_regs_struct *)now, i) !=
+            *urd_reg_slot((struct user_regs_struct *)&t->last, i))
+            return true;
+    /* a loop may have come back to the same registers */
+    return now->rip != t->last.rip || urd_now_ns() - t->resumed_ns > REGISTERS_TELL_NS;
+}
+
+static long debug_register(unsigned n)
+{
+    return (long)(offsetof(struct user, u_debugreg) + n * sizeof(long));
+}
+
+/** Translated code runs a REP instruction as one step, so the task must not be stopped inside: a breakpoint behind it. */
+static urd_err *run_out_of_rep(struct task *t, uint64_t end, int *ret_status)
+{
+    pid_t tid = t->tid;
+    if (ptrace(PTRACE_POKEUSER, tid, debug_register(0), end) != 0 ||
+        ptrace(PTRACE_POKEUSER, tid, debug_register(7), 1) != 0 ||
+        ptrace(PTRACE_CONT, tid, 0, 0) != 0)
+        URD_FAIL_ERRNO("cannot run process %d to %#llx", tid, (unsigned long long)end);
+    while (waitpid(tid, ret_status, __WALL) < 0 && errno == EINTR)
+        ;
+    if (WIFSTOPPED(*ret_status) && ptrace(PTRACE_POKEUSER, tid, debug_register(7), 0) != 0)
+        URD_FAIL_ERRNO("cannot remove a breakpoint of process %d", tid);
+    return NULL;
+}
+
+urd_err *preempt_take_cut(struct recorder *r, struct task *t, struct user_regs_struct *regs,
+                          bool *ret_done)
+{
+    *ret_done = false;
+    uint64_t started = urd_now_ns(), end = urd_cut_rep_end(t->mem, regs->rip);
+    if (end) {
+        int status;
+        URD_TRY(run_out_of_rep(t, end, &status));
+        if (!WIFSTOPPED(status) || WSTOPSIG(status) != SIGTRAP || status >> 16) {
+            t->state = TASK_STOPPED;
+            t->wait_status = status;
+            return NULL;
+        }
+        URD_TRY(urd_tracee_get_regs(t->tid, regs));
+    }
+    URD_TRY(recorder_settle_memory(r, t->mm));
+    URD_TRY(urd_cut_take(t->tid, t->mem, regs, &t->cut));
+    r->cut_cost_ns = urd_now_ns() - started;
+    *ret_done = true;
+    return NULL;
+}
+
+urd_err *preempt_emit(struct recorder *r, struct task *t)
+{
+    event_begin(&r->builder, URD_EVENT_PREEMPT, t->pid, t->tid);
+    struct urd_event *e = &r->builder.event;
+    e->flags = URD_EVENT_RAN;
+    e->before = e->after = t->last = t->cut.regs;
+    e->cut = &t->cut;
+    t->resumed_ns = 0;
+    URD_TRY(recorder_emit(r));
+    return NULL;
+}
+
+static uint64_t max_u64(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+urd_err *preempt_tick(struct recorder *r)
+{
+    struct task *t = r->current;
+    if (!t || t->state != TASK_RUNNING || t->in_call || t->interrupted)
+        return NULL;
+    uint64_t now = urd_now_ns(), cost = r->cut_cost_ns * SLICE_CUTS;
+    bool signal = t->n_deferred && now - t->deferred_ns > max_u64(SIGNAL_WAITS_NS, cost);
+    bool others =
+        recorder_others_can_run(r, t) && now - r->turn_started_ns > max_u64(SLICE_NS, cost);
+    if (!signal && !others)
+        return NULL;
+    if (ptrace(PTRACE_INTERRUPT, t->tid, 0, 0) != 0 && errno != ESRCH)
+        URD_FAIL_ERRNO("cannot stop process %d", t->tid);
+    t->interrupted = true;
+    return NULL;
+}
+
+urd_err *preempt_stopped(struct recorder *r, struct task *t)
+{
+    struct user_regs_struct now;
+    URD_TRY(urd_tracee_get_regs(t->tid, &now));
+    t->state = TASK_READY;
+    r->turn_over = true;
+    if (!preempt_has_run(t, &now))
+        return NULL;
+    if (t->n_deferred && !t->injecting) {
+        /* it comes back as a stop of its own, where it is delivered (signals.c) */
+        t->injecting = true;
+        r->turn_over = false;
+        if (syscall(SYS_tgkill, t->pid, t->tid, t->deferred[0].si_signo) != 0)
+            URD_FAIL_ERRNO("cannot pass on a signal of process %d", t->tid);
+        URD_TRY(recorder_resume(t, 0));
+        return NULL;
+    }
+    bool done;
+    URD_TRY(preempt_take_cut(r, t, &now, &done));
+    if (done)
+        URD_TRY(preempt_emit(r, t));
+    return NULL;
+}
