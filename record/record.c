@@ -95,6 +95,7 @@ static void remove_task(struct recorder *r, struct task *t)
         free(t->mm);
     if (t->mem >= 0)
         close(t->mem);
+    call_scratch_deinit(&t->scratch);
     free(t);
 }
 

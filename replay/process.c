@@ -299,7 +299,9 @@ static urd_err *map_new(struct urd_process *p, const struct urd_trace *trace,
     } else {
         flags |= MAP_ANONYMOUS | (op->shared ? MAP_SHARED : MAP_PRIVATE);
     }
-    if (op->grows_down && strcmp(op->name, "[stack]") == 0 && size < STACK_BYTES) {
+    if (op->grows_down && strcmp(op->name, "[stack]") != 0)
+        flags |= MAP_GROWSDOWN;
+    else if (op->grows_down && size < STACK_BYTES) {
         start = op->start + size - STACK_BYTES; /* it may grow; nothing else is so near */
         size = STACK_BYTES;
     }

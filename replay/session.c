@@ -271,6 +271,9 @@ urd_err *urd_session_apply(struct urd_session *s)
         break;
     case URD_EVENT_END:
         break;
+    case URD_EVENT_MEMORY:
+        URD_TRY(write_memory(s, t, e));
+        break;
     default:
         URD_TRY(apply_memory(s, t, e));
         t->regs = e->after;

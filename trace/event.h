@@ -36,6 +36,7 @@ enum urd_event_kind {
     URD_EVENT_START,         /* a new task begins (child of `other_tid`); writes are in the child */
     URD_EVENT_EXIT,          /* the task is gone; status as wait4 gives it */
     URD_EVENT_END,           /* the recording ended; status is that of the first process */
+    URD_EVENT_MEMORY,        /* the task's memory was changed by a call of `other_tid`; writes only */
     URD_EVENT_KINDS
 };
 

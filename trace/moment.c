@@ -5,7 +5,8 @@
 const char *urd_event_kind_name(enum urd_event_kind kind)
 {
     static const char *const names[URD_EVENT_KINDS] = {
-        "none", "exec", "syscall", "enter", "leave", "signal", "insn", "start", "exit", "end"};
+        "none", "exec", "syscall", "enter", "leave", "signal", "insn", "start", "exit", "end",
+        "memory"};
     return kind < URD_EVENT_KINDS ? names[kind] : "unknown";
 }
 
