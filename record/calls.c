@@ -28,6 +28,8 @@ int urd_record_syscall_number(const char *name)
     return -1;
 }
 
+#define CS_32_BIT 0x23 /* __USER32_CS, arch/x86/include/asm/segment.h */
+
 static const struct urd_syscall_entry unknown_call = {-1, "unknown", "e", "", "not in the table"};
 
 static void apply_flags(struct recorder *r, struct task *t, int number)
@@ -122,8 +124,20 @@ static urd_err *emit_exit(struct recorder *r, struct task *t, const struct user_
     return NULL;
 }
 
+/** A 32-bit program has other calls, other signal frames, other registers: it ends here, and the recording goes on. */
+static urd_err *refuse_32_bit(struct recorder *r, struct task *t)
+{
+    urd_warn("process %d started a 32-bit program, which urd cannot record: it was killed", t->pid);
+    t->in_call = true; /* exec does not return */
+    URD_TRY(calls_emit_enter(r, t));
+    kill(t->pid, SIGKILL);
+    return NULL;
+}
+
 static urd_err *emit_exec(struct recorder *r, struct task *t, struct user_regs_struct *now)
 {
+    if (now->cs == CS_32_BIT)
+        return refuse_32_bit(r, t);
     struct mm *old = t->mm;
     t->mm = urd_xcalloc(1, sizeof *t->mm);
     t->mm->refs = 1;

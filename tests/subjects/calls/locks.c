@@ -26,7 +26,7 @@ int main(void)
         SAY(flock(g, LOCK_SH));
         q = (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 15, .l_len = 1};
         SAY(fcntl(g, F_OFD_GETLK, &q));
-        printf("%d %d\n", q.l_type, q.l_pid);
+        printf("%d %d\n", q.l_type, q.l_pid != 0);
         fflush(stdout);
         _exit(0);
     }
@@ -35,7 +35,6 @@ int main(void)
     l.l_type = F_UNLCK;
     SAY(fcntl(f, F_SETLK, &l));
     SAY(flock(f, LOCK_UN));
-    fflush(stdout);
     int status;
     wait(&status);
     printf("%d\n", status);
