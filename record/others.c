@@ -1,5 +1,6 @@
 #include "record/others.h"
 #include "base/tracee.h"
+#include "record/shared.h"
 #include "record/syscall_numbers.h"
 #include <limits.h>
 #include <sys/uio.h>
@@ -23,7 +24,7 @@ void others_own_memory(struct recorder *r, struct task *t, int64_t result)
         add_remote(&r->builder, t, t->mem, result);
 }
 
-static void begin(struct recorder *r, struct task *of, struct task *by)
+void others_begin(struct recorder *r, struct task *of, struct task *by)
 {
     event_begin(&r->builder, URD_EVENT_MEMORY, of->pid, of->tid);
     r->builder.event.other_tid = by->tid;
@@ -32,12 +33,13 @@ static void begin(struct recorder *r, struct task *of, struct task *by)
 
 urd_err *others_changed(struct recorder *r, struct task *t, int64_t result)
 {
+    URD_TRY(shared_written_others(r, t));
     if (t->call->number != SYS_process_vm_writev || result <= 0)
         return NULL;
     for (struct task *o = r->tasks; o; o = o->next) {
         if (o->tid != (pid_t)t->entry.rdi || o->mm == t->mm)
             continue;
-        begin(r, o, t);
+        others_begin(r, o, t);
         add_remote(&r->builder, t, o->mem, result);
         return recorder_emit(r);
     }

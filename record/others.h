@@ -10,6 +10,8 @@
 
 /** process_vm_writev into the caller's own memory: part of its own event. */
 void others_own_memory(struct recorder *r, struct task *t, int64_t result);
+/** Begin such an event: of task `of`, changed by a call of `by`. */
+void others_begin(struct recorder *r, struct task *of, struct task *by);
 /** After the event of a call was written: events of the others whose memory it changed. */
 urd_err *others_changed(struct recorder *r, struct task *t, int64_t result) URD_MUST_USE;
 #endif

@@ -544,6 +544,7 @@ urd_err *urd_record_run(const char *directory, char **argv, struct urd_record_su
     urd_err *close_err = urd_trace_finish(r->writer);
     event_builder_deinit(&r->builder);
     free(r->early);
+    free(r->shared);
     free(r);
     if (!err)
         return close_err;

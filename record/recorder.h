@@ -70,6 +70,9 @@ struct recorder {
     uint64_t started_ns, turn_started_ns, last_flush_ns, checksum_cost_ns, last_checksum_ns;
     uint64_t out_dev[3], out_ino[3]; /* what the recorder's own stdout and stderr are; [1], [2] */
     bool warned[600];
+    struct shared_object *shared; /* shared.c: memory that was mapped by more than one, or may be */
+    unsigned n_shared, cap_shared;
+    uint32_t last_object;
     bool warned_threads;
 };
 

@@ -6,6 +6,7 @@
 #include "base/tracee.h"
 #include "record/ioctls.h"
 #include "record/others.h"
+#include "record/shared.h"
 #include "record/subcommands.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -61,8 +62,8 @@ static uint64_t attached_bytes(struct task *t, uint64_t address)
     uint64_t end = address, inode = 0;
     FILE *maps = urd_tracee_open_maps(t->pid);
     while (maps && urd_tracee_next_map(maps, &m)) {
-        if (m.start != end || (inode && m.inode != inode))
-            continue;
+        if (m.start != end || m.offset != end - address || (inode && m.inode != inode))
+            continue; /* another segment, or this one once more, may begin right behind it */
         inode = m.inode;
         end = m.end;
     }
@@ -146,9 +147,7 @@ static urd_err *exit_shmat(struct recorder *r, struct task *t, uint64_t result)
         op.prot = PROT_READ;
     if (t->entry.rdx & SHM_EXEC)
         op.prot |= PROT_EXEC;
-    op_map(r, op);
-    event_add_memory(&r->builder, t->mem, op.start, op.size);
-    return NULL;
+    return shared_mapped(r, t, &op, NULL, true);
 }
 
 static urd_err *exit_mmap(struct recorder *r, struct task *t, uint64_t result)
@@ -166,9 +165,8 @@ static urd_err *exit_mmap(struct recorder *r, struct task *t, uint64_t result)
         uint64_t page = 1ull << (shift ? shift : 21);
         op.size = (op.size + page - 1) & ~(page - 1);
     }
-    char target[512] = "";
+    char target[512] = "", link[64] = "";
     if (!(e->r10 & MAP_ANONYMOUS)) {
-        char link[64];
         snprintf(link, sizeof link, "/proc/%d/fd/%d", t->pid, (int)e->r8);
         if (readlink(link, target, sizeof target - 1) < 0)
             target[0] = 0;
@@ -185,6 +183,8 @@ static urd_err *exit_mmap(struct recorder *r, struct task *t, uint64_t result)
             return NULL;
         }
     }
+    if (op.shared)
+        return shared_mapped(r, t, &op, op.file ? link : NULL, false);
     op_map(r, op);
     return NULL;
 }
@@ -410,6 +410,7 @@ urd_err *special_exit(struct recorder *r, struct task *t, const struct user_regs
     }
     if (result < 0 && result >= -4095)
         return NULL;
+    shared_written(r, t, result);
     URD_TRY(exit_success(r, t, result));
     return NULL;
 }

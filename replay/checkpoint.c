@@ -11,13 +11,34 @@ static bool shares_memory(const struct urd_session *s)
     return false;
 }
 
+/** The objects of the copy, as they are now. */
+static urd_err *copy_objects(const struct urd_session *s, bool *ret_possible,
+                             struct urd_objects *ret)
+{
+    URD_AUTO_FREE struct urd_process **processes =
+        urd_xcalloc(s->n_tasks + 1, sizeof *processes);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < s->n_tasks; i++)
+        if (s->tasks[i].exists)
+            processes[n++] = &s->tasks[i].process;
+    URD_TRY(urd_objects_copy(&s->objects, processes, n, ret_possible, ret));
+    return NULL;
+}
+
 urd_err *urd_session_checkpoint(struct urd_session *s, bool *ret_possible, struct urd_session **ret)
 {
     *ret_possible = !shares_memory(s);
     if (!*ret_possible)
         return NULL;
+    struct urd_objects objects = {0};
+    urd_err *objects_err = copy_objects(s, ret_possible, &objects);
+    if (objects_err || !*ret_possible) {
+        urd_objects_deinit(&objects);
+        return objects_err;
+    }
     struct urd_session *copy = urd_xcalloc(1, sizeof *copy);
     *copy = *s;
+    copy->objects = objects;
     copy->output = NULL;
     copy->task_gone = NULL;
     copy->reader = NULL;
@@ -52,7 +73,9 @@ urd_err *urd_session_checkpoint(struct urd_session *s, bool *ret_possible, struc
 urd_err *urd_session_adopt(struct urd_session *s)
 {
     for (uint32_t i = 0; i < s->n_tasks; i++)
-        if (s->tasks[i].exists)
+        if (s->tasks[i].exists) {
             URD_TRY(urd_process_adopt(&s->tasks[i].process));
+            URD_TRY(urd_objects_adopt(&s->objects, &s->tasks[i].process));
+        }
     return NULL;
 }

@@ -46,15 +46,20 @@ enum urd_event_flag {
     URD_EVENT_KILLED = 4, /* EXIT by a signal that hit in the middle of user code, before = there */
 };
 
-enum urd_map_op_kind { URD_MAP_MAP, URD_MAP_UNMAP, URD_MAP_PROTECT, URD_MAP_MOVE, URD_MAP_DISCARD };
+enum urd_map_op_kind { URD_MAP_MAP, URD_MAP_UNMAP, URD_MAP_PROTECT, URD_MAP_MOVE, URD_MAP_DISCARD,
+                       URD_MAP_RESIZE };
 
-/** One change of an address space. DISCARD: pages go back to zeros or to their file (MADV_DONTNEED). */
+/**
+ * One change of an address space. DISCARD: pages go back to zeros or to their file (MADV_DONTNEED). RESIZE: the object's
+ * size is now `offset`; no address is concerned.
+ */
 struct urd_map_op {
     uint8_t kind;         /* enum urd_map_op_kind */
     uint8_t shared;       /* MAP_SHARED */
     uint8_t grows_down;   /* a stack */
     uint8_t prot;         /* PROT_... */
     uint32_t file;        /* index of a stored file + 1; 0: anonymous */
+    uint32_t object;      /* shared memory: its number; what was mapped before has its content already. 0: none */
     uint64_t start, size; /* bytes, page aligned */
     uint64_t offset;      /* in the file; MOVE: the old start */
     uint64_t old_size;    /* MOVE */
