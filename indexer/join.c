@@ -284,6 +284,7 @@ static urd_err *map_op(struct rows *r, uint32_t space, const struct urd_map_op *
         URD_TRY(cut_mappings(r, space, op->offset, op->offset + op->old_size, event, -1));
         break;
     case URD_MAP_DISCARD:
+    case URD_MAP_RESIZE:
         return NULL;
     }
     URD_TRY(cut_mappings(r, space, op->start, end, event, -1));

@@ -1,6 +1,7 @@
 #include "record/calls.h"
 #include "base/log.h"
 #include "base/tracee.h"
+#include "record/others.h"
 #include "record/record.h"
 #include <errno.h>
 #include <sys/syscall.h>
@@ -28,7 +29,9 @@ int urd_record_syscall_number(const char *name)
     return -1;
 }
 
-static const struct urd_syscall_entry unknown_call = {-1, "unknown", "e", ""};
+#define CS_32_BIT 0x23 /* __USER32_CS, arch/x86/include/asm/segment.h */
+
+static const struct urd_syscall_entry unknown_call = {-1, "unknown", "e", "", "not in the table"};
 
 static void apply_flags(struct recorder *r, struct task *t, int number)
 {
@@ -39,9 +42,13 @@ static void apply_flags(struct recorder *r, struct task *t, int number)
                  "(docs/how-to-add-a-system-call.md)",
                  number);
     }
-    const char *refuse = strpbrk(t->call->flags, "eps");
+    const char *refuse = t->call->why ? t->call->flags : NULL;
     if (!refuse)
         return;
+    if (t->call != &unknown_call && !r->warned[number]) {
+        r->warned[number] = true;
+        urd_log(1, "%s was not made: %s", t->call->name, t->call->why);
+    }
     t->cancelled = true;
     t->forced = *refuse == 'e' ? -ENOSYS : *refuse == 'p' ? -EPERM : 0;
 }
@@ -108,18 +115,32 @@ static urd_err *emit_exit(struct recorder *r, struct task *t, const struct user_
     e->after = *now;
     e->has_checksum = t->has_checksum && !t->entered;
     e->checksum = t->checksum;
-    int64_t result = (int64_t)now->rax;
+    int64_t result = special_was_made(t, now) ? (int64_t)now->rax : -ENOSYS;
     if (!t->cancelled) {
         urd_record_outputs(t->call, &r->builder, t->mem, &t->entry, result, t->lengths);
         if (urd_syscall_has_flag(t->call, '@'))
             URD_TRY(special_exit(r, t, now, result));
     }
     URD_TRY(recorder_emit(r));
+    if (!t->cancelled && urd_syscall_has_flag(t->call, '@'))
+        URD_TRY(others_changed(r, t, result));
+    return NULL;
+}
+
+/** A 32-bit program has other calls, other signal frames, other registers: it ends here, and the recording goes on. */
+static urd_err *refuse_32_bit(struct recorder *r, struct task *t)
+{
+    urd_warn("process %d started a 32-bit program, which urd cannot record: it was killed", t->pid);
+    t->in_call = true; /* exec does not return */
+    URD_TRY(calls_emit_enter(r, t));
+    kill(t->pid, SIGKILL);
     return NULL;
 }
 
 static urd_err *emit_exec(struct recorder *r, struct task *t, struct user_regs_struct *now)
 {
+    if (now->cs == CS_32_BIT)
+        return refuse_32_bit(r, t);
     struct mm *old = t->mm;
     t->mm = urd_xcalloc(1, sizeof *t->mm);
     t->mm->refs = 1;

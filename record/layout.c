@@ -75,9 +75,33 @@ static void add_differences(struct event_builder *b, int mem, const struct urd_m
     event_add_memory(b, mem, run, run_size);
 }
 
+/** Under an unprivileged tracer the kernel starts set-user-id programs as what the user is (man 2 execve). */
+static void warn_of_privilege(const struct task *t)
+{
+    char path[64], line[128];
+    struct stat st;
+    snprintf(path, sizeof path, "/proc/%d/exe", t->tid);
+    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode) || !(st.st_mode & (S_ISUID | S_ISGID)))
+        return;
+    snprintf(path, sizeof path, "/proc/%d/status", t->tid);
+    FILE *f = fopen(path, "re");
+    unsigned uid = st.st_uid, gid = st.st_gid;
+    while (f && fgets(line, sizeof line, f)) {
+        sscanf(line, "Uid: %*u %u", &uid);
+        sscanf(line, "Gid: %*u %u", &gid);
+    }
+    if (f)
+        fclose(f);
+    if ((st.st_mode & S_ISUID && uid != st.st_uid) || (st.st_mode & S_ISGID && gid != st.st_gid))
+        urd_warn("process %d started a set-user-id program: traced by a user, it has no more rights "
+                 "than that user; record as root to change that",
+                 t->pid);
+}
+
 urd_err *layout_after_exec(struct recorder *r, struct task *t)
 {
-    FILE *maps = urd_tracee_open_maps(t->pid);
+    warn_of_privilege(t);
+    FILE *maps = urd_tracee_open_maps(t->tid);
     if (!maps)
         URD_FAIL_ERRNO("cannot read the mappings of process %d", t->pid);
     struct urd_map_line m;
@@ -96,7 +120,7 @@ urd_err *layout_after_exec(struct recorder *r, struct task *t)
         int fd = -1;
         if (m.inode) {
             char link[128];
-            snprintf(link, sizeof link, "/proc/%d/map_files/%lx-%lx", t->pid, m.start, m.end);
+            snprintf(link, sizeof link, "/proc/%d/map_files/%lx-%lx", t->tid, m.start, m.end);
             err = layout_store(r, link, m.name, &op.file);
             if (!err && !op.file)
                 err = layout_store(r, m.name, m.name, &op.file);

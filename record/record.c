@@ -98,6 +98,7 @@ void recorder_remove_task(struct recorder *r, struct task *t)
         free(t->mm);
     if (t->mem >= 0)
         close(t->mem);
+    call_scratch_deinit(&t->scratch);
     free(t);
 }
 
@@ -492,6 +493,7 @@ urd_err *urd_record_run(const char *directory, char **argv, struct urd_record_su
     urd_err *close_err = urd_trace_finish(r->writer);
     event_builder_deinit(&r->builder);
     free(r->early);
+    free(r->shared);
     free(r);
     if (!err)
         return close_err;

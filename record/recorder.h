@@ -5,6 +5,7 @@
  */
 #ifndef URD_RECORD_RECORDER_H
 #define URD_RECORD_RECORDER_H
+#include "record/scratch.h"
 #include "record/syscalls.h"
 #include "trace/trace.h"
 #include <signal.h>
@@ -43,8 +44,7 @@ struct task {
     int64_t forced; /* result to put in place of the kernel's, when call was cancelled */
     bool cancelled;
     uint32_t lengths[6];
-    uint8_t before[1024]; /* memory that an unknown ioctl might change */
-    size_t before_size;
+    struct call_scratch scratch;   /* what special.c keeps from entry to exit */
     struct user_regs_struct last; /* registers with which it was last resumed */
     siginfo_t deferred[32]; /* asynchronous signals that wait for the next call, or for a while */
     unsigned n_deferred;
@@ -82,6 +82,9 @@ struct recorder {
     uint64_t started_ns, turn_started_ns, last_flush_ns, checksum_cost_ns, last_checksum_ns;
     uint64_t out_dev[3], out_ino[3]; /* what the recorder's own stdout and stderr are; [1], [2] */
     bool warned[600];
+    struct shared_object *shared; /* shared.c: memory that was mapped by more than one, or may be */
+    unsigned n_shared, cap_shared;
+    uint32_t last_object;
 };
 
 /** Append the builder's event. */
@@ -135,6 +138,8 @@ urd_err *special_entry(struct recorder *r, struct task *t) URD_MUST_USE;
 /** special.c: after a call; adds to the event. */
 urd_err *special_exit(struct recorder *r, struct task *t, const struct user_regs_struct *now,
                       int64_t result) URD_MUST_USE;
+/** special.c: false when a seccomp filter of the subject answered the call by SIGSYS: rax is no result then. */
+bool special_was_made(const struct task *t, const struct user_regs_struct *now);
 /** layout.c: the address space right after exec, complete, into the event. */
 urd_err *layout_after_exec(struct recorder *r, struct task *t) URD_MUST_USE;
 /** layout.c: hide the vDSO from the new image, so that time is asked by system calls. */

@@ -4,14 +4,18 @@
 #include "record/recorder.h"
 #include "base/log.h"
 #include "base/tracee.h"
-#include <asm/prctl.h>
+#include "record/ioctls.h"
+#include "record/others.h"
+#include "record/shared.h"
+#include "record/subcommands.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <sched.h>
-#include <sys/ioctl.h>
+#include <linux/mman.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
+#include <sys/shm.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -43,6 +47,57 @@ static urd_err *note_clone(struct recorder *r, struct task *t)
     return NULL;
 }
 
+/** The mapping that holds `address`. */
+static bool mapping_at(struct task *t, uint64_t address, struct urd_map_line *ret)
+{
+    bool found = false;
+    FILE *maps = urd_tracee_open_maps(t->tid);
+    while (maps && !found && urd_tracee_next_map(maps, ret))
+        found = address >= ret->start && address < ret->end;
+    if (maps)
+        fclose(maps);
+    return found;
+}
+
+static uint64_t mapping_start(struct task *t, uint64_t address)
+{
+    struct urd_map_line m;
+    return mapping_at(t, address, &m) ? m.start : 0;
+}
+
+/** How much shmdt will unmap: a segment is one mapping, unless it was cut by mprotect. */
+static uint64_t attached_bytes(struct task *t, uint64_t address)
+{
+    struct urd_map_line m;
+    uint64_t end = address, inode = 0;
+    FILE *maps = urd_tracee_open_maps(t->tid);
+    while (maps && urd_tracee_next_map(maps, &m)) {
+        if (m.start != end || m.offset != end - address || (inode && m.inode != inode))
+            continue; /* another segment, or this one once more, may begin right behind it */
+        inode = m.inode;
+        end = m.end;
+    }
+    if (maps)
+        fclose(maps);
+    return end - address;
+}
+
+/** Is the task's fd the recording's own stdout (1) or stderr (2)? 0 when neither. */
+static int output_class(struct recorder *r, struct task *t, int fd)
+{
+    char link[64];
+    struct stat st;
+    snprintf(link, sizeof link, "/proc/%d/fd/%d", t->tid, fd);
+    if (stat(link, &st) != 0)
+        return 0;
+    bool is[3] = {0};
+    for (int i = 1; i <= 2; i++)
+        is[i] = st.st_dev == r->out_dev[i] && st.st_ino == r->out_ino[i];
+    if (is[1] && is[2])
+        return fd == 2 ? 2 : 1;
+    return is[1] ? 1 : is[2] ? 2 : 0;
+}
+
 urd_err *special_entry(struct recorder *r, struct task *t)
 {
     const struct user_regs_struct *e = &t->entry;
@@ -55,12 +110,6 @@ urd_err *special_entry(struct recorder *r, struct task *t)
         if (e->rdx == MADV_FREE)
             cancel(t, -EINVAL);
         break;
-    case SYS_prctl:
-        if (e->rdi == PR_SET_TSC)
-            cancel(t, 0);
-        else if (e->rdi == PR_SET_MM || e->rdi == PR_SET_SYSCALL_USER_DISPATCH)
-            cancel(t, -EINVAL);
-        break;
     case SYS_futex: {
         int op = (int)e->rsi & FUTEX_CMD_MASK;
         if (op == FUTEX_LOCK_PI || op == FUTEX_UNLOCK_PI || op == FUTEX_TRYLOCK_PI ||
@@ -69,8 +118,24 @@ urd_err *special_entry(struct recorder *r, struct task *t)
         break;
     }
     case SYS_ioctl:
-        t->before_size = urd_tracee_read(t->mem, e->rdx, t->before, sizeof t->before);
+        ioctl_entry(r, t);
         break;
+    case SYS_mprotect: /* from here down, or up, to the end of the mapping */
+        t->scratch.value = e->rdx & (PROT_GROWSDOWN | PROT_GROWSUP) ? mapping_start(t, e->rdi) : 0;
+        break;
+    case SYS_shmdt:
+        t->scratch.value = attached_bytes(t, e->rdi);
+        break;
+    case SYS_splice: /* what passes through a pipe cannot be seen; programs write then */
+    case SYS_tee:
+        if (output_class(r, t, (int)(t->call->number == SYS_tee ? e->rsi : e->rdx)))
+            cancel(t, -EINVAL);
+        break;
+    default: {
+        int64_t answer;
+        if (subcommand_refused(t, &answer))
+            cancel(t, answer);
+    }
     }
     return NULL;
 }
@@ -78,6 +143,21 @@ urd_err *special_entry(struct recorder *r, struct task *t)
 static void op_map(struct recorder *r, struct urd_map_op op)
 {
     event_add_op(&r->builder, op);
+}
+
+static urd_err *exit_shmat(struct recorder *r, struct task *t, uint64_t result)
+{
+    struct urd_map_op op = {.kind = URD_MAP_MAP,
+                            .shared = 1,
+                            .prot = PROT_READ | PROT_WRITE,
+                            .start = result,
+                            .size = attached_bytes(t, result),
+                            .name = "[shm]"};
+    if (t->entry.rdx & SHM_RDONLY)
+        op.prot = PROT_READ;
+    if (t->entry.rdx & SHM_EXEC)
+        op.prot |= PROT_EXEC;
+    return shared_mapped(r, t, &op, NULL, true);
 }
 
 static urd_err *exit_mmap(struct recorder *r, struct task *t, uint64_t result)
@@ -90,10 +170,14 @@ static urd_err *exit_mmap(struct recorder *r, struct task *t, uint64_t result)
                             .size = PAGE_UP(e->rsi),
                             .grows_down = (e->r10 & MAP_GROWSDOWN) != 0,
                             .name = ""};
-    char target[512] = "";
+    if (e->r10 & MAP_HUGETLB) { /* whole huge pages; the replay has small ones there */
+        unsigned shift = e->r10 >> MAP_HUGE_SHIFT & MAP_HUGE_MASK;
+        uint64_t page = 1ull << (shift ? shift : 21);
+        op.size = (op.size + page - 1) & ~(page - 1);
+    }
+    char target[512] = "", link[64] = "";
     if (!(e->r10 & MAP_ANONYMOUS)) {
-        char link[64];
-        snprintf(link, sizeof link, "/proc/%d/fd/%d", t->pid, (int)e->r8);
+        snprintf(link, sizeof link, "/proc/%d/fd/%d", t->tid, (int)e->r8);
         if (readlink(link, target, sizeof target - 1) < 0)
             target[0] = 0;
         op.offset = e->r9;
@@ -109,6 +193,8 @@ static urd_err *exit_mmap(struct recorder *r, struct task *t, uint64_t result)
             return NULL;
         }
     }
+    if (op.shared)
+        return shared_mapped(r, t, &op, op.file ? link : NULL, false);
     op_map(r, op);
     return NULL;
 }
@@ -130,80 +216,33 @@ static void exit_brk(struct recorder *r, struct task *t, uint64_t result)
     t->mm->brk = end;
 }
 
+/** MREMAP_DONTUNMAP leaves the old mapping there, empty; an old size of 0 leaves a shared one there, as it is. */
 static void exit_mremap(struct recorder *r, struct task *t, uint64_t result)
 {
     const struct user_regs_struct *e = &t->entry;
-    op_map(r, (struct urd_map_op){.kind = URD_MAP_MOVE,
-                                  .start = result,
-                                  .size = PAGE_UP(e->rdx),
-                                  .offset = e->rdi,
-                                  .old_size = PAGE_UP(e->rsi),
-                                  .name = ""});
+    struct urd_map_line m = {.start = 0};
+    bool stays = e->r10 & MREMAP_DONTUNMAP || !e->rsi, known = stays && mapping_at(t, e->rdi, &m);
+    struct urd_map_op op = {.kind = URD_MAP_MOVE,
+                            .start = result,
+                            .size = PAGE_UP(e->rdx),
+                            .offset = e->rdi,
+                            .old_size = PAGE_UP(e->rsi),
+                            .name = ""};
+    op_map(r, op);
+    if (known && e->rsi)
+        op_map(r, (struct urd_map_op){.kind = URD_MAP_MAP,
+                                      .prot = m.prot,
+                                      .start = e->rdi,
+                                      .size = PAGE_UP(e->rsi),
+                                      .name = ""});
 }
 
-static void exit_prctl(struct recorder *r, struct task *t)
+static void output_iovec(struct recorder *r, struct task *t, int which, uint64_t array,
+                         uint64_t count, uint64_t left)
 {
-    unsigned size = 0;
-    switch (t->entry.rdi) {
-    case PR_GET_NAME:
-        size = 16;
-        break;
-    case PR_GET_TID_ADDRESS:
-        size = 8;
-        break;
-    case PR_GET_PDEATHSIG:
-    case PR_GET_TSC:
-    case PR_GET_CHILD_SUBREAPER:
-    case PR_GET_UNALIGN:
-    case PR_GET_FPEMU:
-    case PR_GET_FPEXC:
-    case PR_GET_ENDIAN:
-        size = 4;
-        break;
-    }
-    event_add_memory(&r->builder, t->mem, t->entry.rsi, size);
-}
-
-/** Find what an ioctl wrote by comparing; exact for those that say their size, generous for the rest. */
-static void exit_ioctl(struct recorder *r, struct task *t)
-{
-    unsigned request = (unsigned)t->entry.rsi;
-    uint64_t at = t->entry.rdx;
-    if (_IOC_DIR(request) & _IOC_READ && _IOC_SIZE(request)) {
-        event_add_memory(&r->builder, t->mem, at, _IOC_SIZE(request));
-        return;
-    }
-    uint8_t now[sizeof t->before];
-    size_t n = urd_tracee_read(t->mem, at, now, t->before_size);
-    size_t first = 0, last = n;
-    while (first < n && now[first] == t->before[first])
-        first++;
-    while (last > first && now[last - 1] == t->before[last - 1])
-        last--;
-    event_add_memory(&r->builder, t->mem, at + first, last - first);
-}
-
-/** Is the task's fd the recording's own stdout (1) or stderr (2)? 0 when neither. */
-static int output_class(struct recorder *r, struct task *t, int fd)
-{
-    char link[64];
-    struct stat st;
-    snprintf(link, sizeof link, "/proc/%d/fd/%d", t->pid, fd);
-    if (stat(link, &st) != 0)
-        return 0;
-    bool is[3] = {0};
-    for (int i = 1; i <= 2; i++)
-        is[i] = st.st_dev == r->out_dev[i] && st.st_ino == r->out_ino[i];
-    if (is[1] && is[2])
-        return fd == 2 ? 2 : 1;
-    return is[1] ? 1 : is[2] ? 2 : 0;
-}
-
-static void output_iovec(struct recorder *r, struct task *t, int which, uint64_t left)
-{
-    for (uint64_t i = 0; i < t->entry.rdx && left; i++) {
+    for (uint64_t i = 0; i < count && left; i++) {
         struct iovec iov;
-        if (urd_tracee_read(t->mem, t->entry.rsi + i * sizeof iov, &iov, sizeof iov) != sizeof iov)
+        if (urd_tracee_read(t->mem, array + i * sizeof iov, &iov, sizeof iov) != sizeof iov)
             break;
         uint64_t n = iov.iov_len < left ? iov.iov_len : left;
         event_add_output(&r->builder, which, t->mem, (uint64_t)(uintptr_t)iov.iov_base, n);
@@ -216,7 +255,7 @@ static void output_from_file(struct recorder *r, struct task *t, int which, int 
                              uint64_t offset_pointer, uint64_t bytes)
 {
     char path[64];
-    snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", t->pid, in_fd);
+    snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", t->tid, in_fd);
     uint64_t end = 0;
     if (offset_pointer) {
         urd_tracee_read(t->mem, offset_pointer, &end, 8);
@@ -229,7 +268,7 @@ static void output_from_file(struct recorder *r, struct task *t, int which, int 
             fclose(f);
         end = (uint64_t)pos;
     }
-    snprintf(path, sizeof path, "/proc/%d/fd/%d", t->pid, in_fd);
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", t->tid, in_fd);
     URD_AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || end < bytes)
         return;
@@ -251,10 +290,17 @@ static void exit_output(struct recorder *r, struct task *t, int64_t result)
         return;
     switch (t->call->number) {
     case SYS_writev:
+    case SYS_vmsplice:
     case SYS_pwritev:
     case SYS_pwritev2:
-        output_iovec(r, t, which, (uint64_t)result);
+        output_iovec(r, t, which, e->rsi, e->rdx, (uint64_t)result);
         break;
+    case SYS_sendmsg: {
+        struct msghdr m = {0};
+        urd_tracee_read(t->mem, e->rsi, &m, sizeof m);
+        output_iovec(r, t, which, (uint64_t)(uintptr_t)m.msg_iov, m.msg_iovlen, (uint64_t)result);
+        break;
+    }
     case SYS_sendfile:
         output_from_file(r, t, which, (int)e->rsi, e->rdx, (uint64_t)result);
         break;
@@ -264,13 +310,6 @@ static void exit_output(struct recorder *r, struct task *t, int64_t result)
     default:
         event_add_output(&r->builder, which, t->mem, e->rsi, (uint64_t)result);
     }
-}
-
-static void exit_fd_sets(struct recorder *r, struct task *t)
-{
-    uint64_t bytes = (t->entry.rdi + 63) / 64 * 8;
-    for (unsigned arg = 2; arg <= 4; arg++)
-        event_add_memory(&r->builder, t->mem, urd_syscall_arg(&t->entry, arg), bytes);
 }
 
 static urd_err *exit_success(struct recorder *r, struct task *t, int64_t result)
@@ -285,13 +324,17 @@ static urd_err *exit_success(struct recorder *r, struct task *t, int64_t result)
                       .kind = URD_MAP_UNMAP, .start = e->rdi, .size = PAGE_UP(e->rsi), .name = ""});
         break;
     case SYS_mprotect:
-    case SYS_pkey_mprotect:
+    case SYS_pkey_mprotect: {
+        uint64_t start = e->rdi;
+        if (t->call->number == SYS_mprotect && t->scratch.value && t->scratch.value < start)
+            start = t->scratch.value;
         op_map(r, (struct urd_map_op){.kind = URD_MAP_PROTECT,
                                       .prot = (uint8_t)(e->rdx & 7),
-                                      .start = e->rdi,
-                                      .size = PAGE_UP(e->rsi),
+                                      .start = start,
+                                      .size = e->rdi + PAGE_UP(e->rsi) - start,
                                       .name = ""});
         break;
+    }
     case SYS_madvise:
         if (e->rdx == MADV_DONTNEED)
             op_map(r, (struct urd_map_op){.kind = URD_MAP_DISCARD,
@@ -304,37 +347,6 @@ static urd_err *exit_success(struct recorder *r, struct task *t, int64_t result)
         break;
     case SYS_mremap:
         exit_mremap(r, t, (uint64_t)result);
-        break;
-    case SYS_prctl:
-        exit_prctl(r, t);
-        break;
-    case SYS_arch_prctl:
-        if (e->rdi == ARCH_GET_FS || e->rdi == ARCH_GET_GS)
-            event_add_memory(b, t->mem, e->rsi, 8);
-        break;
-    case SYS_ioctl:
-        exit_ioctl(r, t);
-        break;
-    case SYS_fcntl:
-        if (e->rsi == F_GETLK || e->rsi == F_OFD_GETLK)
-            event_add_memory(b, t->mem, e->rdx, 32);
-        else if (e->rsi == F_GETOWN_EX)
-            event_add_memory(b, t->mem, e->rdx, 8);
-        break;
-    case SYS_getxattr:
-    case SYS_lgetxattr:
-    case SYS_fgetxattr:
-        if (e->r10)
-            event_add_memory(b, t->mem, e->rdx, (uint64_t)result);
-        break;
-    case SYS_listxattr:
-    case SYS_llistxattr:
-    case SYS_flistxattr:
-        if (e->rdx)
-            event_add_memory(b, t->mem, e->rsi, (uint64_t)result);
-        break;
-    case SYS_msgrcv:
-        event_add_memory(b, t->mem, e->rsi, (uint64_t)result + 8);
         break;
     case SYS_futex:
         if (((int)e->rsi & FUTEX_CMD_MASK) == FUTEX_WAKE_OP)
@@ -350,12 +362,34 @@ static urd_err *exit_success(struct recorder *r, struct task *t, int64_t result)
     case SYS_set_tid_address:
         t->clear_tid = e->rdi;
         break;
-    case SYS_select:
-    case SYS_pselect6:
-        exit_fd_sets(r, t);
+    case SYS_shmat:
+        return exit_shmat(r, t, (uint64_t)result);
+    case SYS_shmdt:
+        op_map(r, (struct urd_map_op){.kind = URD_MAP_UNMAP,
+                                      .start = e->rdi,
+                                      .size = t->scratch.value,
+                                      .name = ""});
         break;
+    default:
+        subcommand_exit(r, t, result);
     }
     return NULL;
+}
+
+bool special_was_made(const struct task *t, const struct user_regs_struct *now)
+{
+    if (now->rax != t->entry.orig_rax) /* the kernel puts the call's number back (seccomp_filter(2)) */
+        return true;
+    char path[64], line[128];
+    snprintf(path, sizeof path, "/proc/%d/status", t->tid);
+    FILE *f = fopen(path, "re");
+    unsigned long long pending = 0;
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "SigPnd: %llx", &pending) == 1)
+            break;
+    if (f)
+        fclose(f);
+    return !(pending >> (SIGSYS - 1) & 1);
 }
 
 urd_err *special_exit(struct recorder *r, struct task *t, const struct user_regs_struct *now,
@@ -365,12 +399,20 @@ urd_err *special_exit(struct recorder *r, struct task *t, const struct user_regs
     case SYS_write:
     case SYS_pwrite64:
     case SYS_sendto:
+    case SYS_sendmsg:
     case SYS_sendfile:
     case SYS_writev:
+    case SYS_vmsplice:
     case SYS_pwritev:
     case SYS_pwritev2:
     case SYS_copy_file_range:
         exit_output(r, t, result);
+        break;
+    case SYS_ioctl:
+        ioctl_exit(r, t, result);
+        break;
+    case SYS_process_vm_writev:
+        others_own_memory(r, t, result);
         break;
     case SYS_rt_sigreturn: {
         size_t size = sizeof r->builder.xstate;
@@ -382,6 +424,7 @@ urd_err *special_exit(struct recorder *r, struct task *t, const struct user_regs
     }
     if (result < 0 && result >= -4095)
         return NULL;
+    shared_written(r, t, result);
     URD_TRY(exit_success(r, t, result));
     return NULL;
 }

@@ -1,17 +1,21 @@
 #include "record/syscalls.h"
 #include "base/tracee.h"
+#include "record/syscall_numbers.h"
+#include <errno.h>
 #include <limits.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 
 #define MAX_NUMBER 600
 #define MAX_OUTPUT (1ull << 31)
+#define FAULT_OUTPUT 65536
 
 static const struct urd_syscall_entry table[] = {
-#define URD_CALL(name, flags, outputs) {SYS_##name, #name, flags, outputs},
+#define URD_CALL(name, flags, outputs) {SYS_##name, #name, flags, outputs, NULL},
+#define URD_REFUSED(name, answer, why) {SYS_##name, #name, answer, "", why},
 #include "record/syscalls.def"
 #undef URD_CALL
+#undef URD_REFUSED
 };
 
 static const struct urd_syscall_entry *by_number[MAX_NUMBER];
@@ -65,37 +69,79 @@ static uint64_t add_iovec(struct event_builder *b, int mem, uint64_t array, uint
     return total - left;
 }
 
+/** What recvmsg writes: the lengths and flags of the header, and what the header points to. */
 static void add_msghdr(struct event_builder *b, int mem, uint64_t address, uint64_t bytes)
 {
     struct msghdr m;
     if (urd_tracee_read(mem, address, &m, sizeof m) != sizeof m)
         return;
-    event_add_memory(b, mem, address, sizeof m);
+    event_add_memory(b, mem, address + offsetof(struct msghdr, msg_namelen), sizeof m.msg_namelen);
+    event_add_memory(b, mem, address + offsetof(struct msghdr, msg_controllen),
+                     sizeof m.msg_controllen + sizeof m.msg_flags);
     event_add_memory(b, mem, (uint64_t)(uintptr_t)m.msg_name, min_u64(m.msg_namelen, 128));
-    event_add_memory(b, mem, (uint64_t)(uintptr_t)m.msg_control, min_u64(m.msg_controllen, 65536));
+    event_add_memory(b, mem, (uint64_t)(uintptr_t)m.msg_control, min_u64(m.msg_controllen, 1 << 20));
     add_iovec(b, mem, (uint64_t)(uintptr_t)m.msg_iov, m.msg_iovlen, bytes);
 }
 
-static uint64_t size_of(const char *text, int mem, const struct user_regs_struct *before,
-                        int64_t result, const uint32_t lengths_before[6])
+static void add_mmsghdrs(struct event_builder *b, int mem, uint64_t address, int64_t count)
 {
-    const char *times = strchr(text, '*');
-    uint64_t factor = times && times != text ? strtoull(times + 1, NULL, 10) : 1;
-    switch (*text) {
-    case 'r':
-        return result > 0 ? (uint64_t)result * factor : 0;
-    case 'a':
-        return urd_syscall_arg(before, (unsigned)(text[1] - '0')) * factor;
-    case '*': {
-        unsigned n = (unsigned)(text[1] - '0');
-        uint32_t now = 0;
-        urd_tracee_read(mem, urd_syscall_arg(before, n), &now, 4);
-        return min_u64(now, lengths_before[n - 1]);
+    for (int64_t i = 0; i < count && i < IOV_MAX; i++) {
+        struct mmsghdr m;
+        uint64_t where = address + (uint64_t)i * sizeof m;
+        if (urd_tracee_read(mem, where, &m, sizeof m) != sizeof m)
+            break;
+        event_add_memory(b, mem, where + offsetof(struct mmsghdr, msg_len), sizeof m.msg_len);
+        add_msghdr(b, mem, where, m.msg_len);
     }
-    case 'z':
-        return 4096;
+}
+
+/** What a SIZE may refer to. */
+struct call_values {
+    int mem;
+    const struct user_regs_struct *before;
+    int64_t result;
+    const uint32_t *lengths_before;
+};
+
+static uint64_t base_of(const char **at, const struct call_values *v)
+{
+    char kind = *(*at)++;
+    unsigned n = (unsigned)(**at - '0');
+    switch (kind) {
+    case 'r':
+        return v->result > 0 ? (uint64_t)v->result : 0;
+    case 'a':
+        ++*at;
+        return urd_syscall_arg(v->before, n);
+    case '*': {
+        ++*at;
+        uint32_t now = 0;
+        urd_tracee_read(v->mem, urd_syscall_arg(v->before, n), &now, 4);
+        return min_u64(now, v->lengths_before[n - 1]);
+    }
     default:
-        return strtoull(text, NULL, 10);
+        --*at;
+        return strtoull(*at, (char **)at, 10);
+    }
+}
+
+static uint64_t size_of(const char **at, const struct call_values *v)
+{
+    uint64_t size = base_of(at, v);
+    for (;;) {
+        char op = **at;
+        if (op != '/' && op != '*' && op != '+' && op != '<')
+            return size;
+        ++*at;
+        if (op == '<')
+            return min_u64(size, size_of(at, v));
+        uint64_t n = strtoull(*at, (char **)at, 10);
+        if (op == '/')
+            size = size / n + (size % n != 0);
+        else if (op == '*')
+            size *= n;
+        else
+            size += n;
     }
 }
 
@@ -104,40 +150,35 @@ void urd_record_outputs(const struct urd_syscall_entry *s, struct event_builder 
                         const uint32_t lengths_before[6])
 {
     bool failed = result < 0 && result >= -4095;
+    if (result == -EFAULT) { /* some of it may be there; how much is not told */
+        failed = false;
+        result = FAULT_OUTPUT;
+    }
+    const struct call_values values = {mem, before, result, lengths_before};
     for (const char *at = s->outputs; *at;) {
         bool always = *at == '!';
         at += always;
-        unsigned arg = (unsigned)(*at - '0'), count_arg = 0;
-        at++;
+        uint64_t address = urd_syscall_arg(before, (unsigned)(*at++ - '0'));
+        unsigned count_arg = 0;
         if (*at == ',') {
             count_arg = (unsigned)(at[1] - '0');
             at += 2;
         }
         at++; /* ':' */
-        uint64_t address = urd_syscall_arg(before, arg);
-        if (address && (!failed || always)) {
-            if (*at == 'h') {
-                add_msghdr(b, mem, address, (uint64_t)result);
-            } else if (*at == 'H') {
-                for (int64_t i = 0; i < result; i++) {
-                    struct mmsghdr m;
-                    uint64_t where = address + (uint64_t)i * sizeof m;
-                    if (urd_tracee_read(mem, where, &m, sizeof m) != sizeof m)
-                        break;
-                    event_add_memory(b, mem, where, sizeof m);
-                    add_msghdr(b, mem, where, m.msg_len);
-                }
-            } else if (count_arg) {
-                add_iovec(b, mem, address, urd_syscall_arg(before, count_arg), (uint64_t)result);
-            } else {
-                event_add_memory(
-                    b, mem, address,
-                    min_u64(size_of(at, mem, before, result, lengths_before), MAX_OUTPUT));
-            }
+        if (!address || (failed && !always)) {
+            at += strcspn(at, " ");
+        } else if (*at == 'h') {
+            add_msghdr(b, mem, address, (uint64_t)result);
+            at++;
+        } else if (*at == 'H') {
+            add_mmsghdrs(b, mem, address, result);
+            at++;
+        } else if (count_arg) {
+            add_iovec(b, mem, address, urd_syscall_arg(before, count_arg), (uint64_t)result);
+            at++;
+        } else {
+            event_add_memory(b, mem, address, min_u64(size_of(&at, &values), MAX_OUTPUT));
         }
-        while (*at && *at != ' ')
-            at++;
-        while (*at == ' ')
-            at++;
+        at += *at == ' ';
     }
 }

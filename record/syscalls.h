@@ -13,6 +13,7 @@ struct urd_syscall_entry {
     const char *name;
     const char *flags; /* see syscalls.def */
     const char *outputs;
+    const char *why; /* a refused call: the reason; otherwise NULL */
 };
 
 /** NULL when the table does not know the number. */

@@ -47,13 +47,34 @@ static urd_err *copy_tasks(struct urd_session *copy, const struct urd_session *s
     return NULL;
 }
 
+/** The objects of the copy, as they are now. */
+static urd_err *copy_objects(const struct urd_session *s, bool *ret_possible,
+                             struct urd_objects *ret)
+{
+    URD_AUTO_FREE struct urd_process **processes =
+        urd_xcalloc(s->n_tasks + 1, sizeof *processes);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < s->n_tasks; i++)
+        if (s->tasks[i].exists)
+            processes[n++] = s->tasks[i].process;
+    URD_TRY(urd_objects_copy(&s->objects, processes, n, ret_possible, ret));
+    return NULL;
+}
+
 urd_err *urd_session_checkpoint(struct urd_session *s, bool *ret_possible, struct urd_session **ret)
 {
     *ret_possible = !s->has_shared;
     if (!*ret_possible)
         return NULL;
+    struct urd_objects objects = {0};
+    urd_err *objects_err = copy_objects(s, ret_possible, &objects);
+    if (objects_err || !*ret_possible) {
+        urd_objects_deinit(&objects);
+        return objects_err;
+    }
     struct urd_session *copy = urd_xcalloc(1, sizeof *copy);
     *copy = *s;
+    copy->objects = objects;
     copy->output = NULL;
     copy->process_gone = NULL;
     copy->cutter = NULL;
@@ -80,8 +101,10 @@ urd_err *urd_session_adopt(struct urd_session *s)
         bool first = s->tasks[i].exists;
         for (uint32_t k = 0; k < i && first; k++)
             first = s->tasks[k].process != s->tasks[i].process;
-        if (first)
-            URD_TRY(urd_process_adopt(s->tasks[i].process));
+        if (!first)
+            continue;
+        URD_TRY(urd_process_adopt(s->tasks[i].process));
+        URD_TRY(urd_objects_adopt(&s->objects, s->tasks[i].process));
     }
     return NULL;
 }

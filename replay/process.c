@@ -299,7 +299,9 @@ static urd_err *map_new(struct urd_process *p, const struct urd_trace *trace,
     } else {
         flags |= MAP_ANONYMOUS | (op->shared ? MAP_SHARED : MAP_PRIVATE);
     }
-    if (op->grows_down && strcmp(op->name, "[stack]") == 0 && size < STACK_BYTES) {
+    if (op->grows_down && strcmp(op->name, "[stack]") != 0)
+        flags |= MAP_GROWSDOWN;
+    else if (op->grows_down && size < STACK_BYTES) {
         start = op->start + size - STACK_BYTES; /* it may grow; nothing else is so near */
         size = STACK_BYTES;
     }
@@ -308,13 +310,19 @@ static urd_err *map_new(struct urd_process *p, const struct urd_trace *trace,
     return check_call(result, "map", op);
 }
 
+urd_err *urd_process_check_range(const struct urd_map_op *op)
+{
+    if (op->start < URD_STUB_BASE + 4096 && op->start + op->size > 0x5e0000000000u)
+        URD_FAIL("the program uses memory at %#llx, which the replay needs for itself",
+                 (unsigned long long)op->start);
+    return NULL;
+}
+
 urd_err *urd_process_map(struct urd_process *p, const struct urd_trace *trace,
                          const struct urd_map_op *op)
 {
     int64_t result = 0;
-    if (op->start < URD_STUB_BASE + 4096 && op->start + op->size > 0x5e0000000000u)
-        URD_FAIL("the program uses memory at %#llx, which the replay needs for itself",
-                 (unsigned long long)op->start);
+    URD_TRY(urd_process_check_range(op));
     switch (op->kind) {
     case URD_MAP_MAP:
         return map_new(p, trace, op);

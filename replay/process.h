@@ -49,6 +49,8 @@ urd_err *urd_process_call(struct urd_process *p, int64_t *ret, int number, uint6
 /** Do to the address space what a recorded call did. */
 urd_err *urd_process_map(struct urd_process *p, const struct urd_trace *trace,
                          const struct urd_map_op *op) URD_MUST_USE;
+/** An error when an operation concerns addresses that the replay needs for itself. */
+urd_err *urd_process_check_range(const struct urd_map_op *op) URD_MUST_USE;
 /** Map one of the tool's memory files into the process at a fixed address. */
 urd_err *urd_process_map_fd(struct urd_process *p, int tool_fd, uint64_t address, uint64_t size,
                             int prot, uint64_t offset) URD_MUST_USE;

@@ -71,6 +71,7 @@ void urd_session_close(struct urd_session *s)
     for (uint32_t i = 0; i < s->n_tasks; i++)
         end_task(s, &s->tasks[i]);
     free(s->tasks);
+    urd_objects_deinit(&s->objects);
     urd_trace_reader_close(s->reader);
     free(s);
 }
@@ -247,7 +248,8 @@ static urd_err *write_memory(struct urd_session *s, struct urd_task *t, const st
 {
     for (uint32_t i = 0; i < e->n_writes; i++) {
         const struct urd_mem_write *w = &e->writes[i];
-        if (urd_tracee_write(t->process->mem, w->address, w->data, w->size) != w->size)
+        if (urd_tracee_write(t->process->mem, w->address, w->data, w->size) != w->size &&
+            !urd_objects_write(&s->objects, t->process, w))
             URD_FAIL("event %llu writes %llu bytes at %#llx, where the replay has no memory",
                      (unsigned long long)e->number, (unsigned long long)w->size,
                      (unsigned long long)w->address);
@@ -258,9 +260,13 @@ static urd_err *write_memory(struct urd_session *s, struct urd_task *t, const st
 static urd_err *apply_memory(struct urd_session *s, struct urd_task *t, const struct urd_event *e)
 {
     for (uint32_t i = 0; i < e->n_map_ops; i++) {
-        URD_TRY(urd_process_map(t->process, s->trace, &e->map_ops[i]));
-        s->has_shared |=
-            e->map_ops[i].kind == URD_MAP_MAP && e->map_ops[i].shared && !e->map_ops[i].file;
+        const struct urd_map_op *op = &e->map_ops[i];
+        if (urd_objects_concern(op)) {
+            URD_TRY(urd_objects_map(&s->objects, t->process, s->trace, op));
+            continue;
+        }
+        URD_TRY(urd_process_map(t->process, s->trace, op));
+        s->has_shared |= op->kind == URD_MAP_MAP && op->shared && !op->file;
     }
     URD_TRY(write_memory(s, t, e));
     if (e->xstate) {
@@ -376,6 +382,9 @@ urd_err *urd_session_apply_event(struct urd_session *s)
         URD_TRY(apply_exit(s, t, e));
         break;
     case URD_EVENT_END:
+        break;
+    case URD_EVENT_MEMORY:
+        URD_TRY(write_memory(s, t, e));
         break;
     default:
         URD_TRY(apply_memory(s, t, e));

@@ -10,7 +10,7 @@
  */
 #ifndef URD_REPLAY_SESSION_H
 #define URD_REPLAY_SESSION_H
-#include "replay/process.h"
+#include "replay/objects.h"
 
 struct urd_runner;
 
@@ -33,6 +33,7 @@ struct urd_session {
     struct urd_task *tasks;
     uint32_t n_tasks, cap_tasks;
     uint32_t n_spaces;
+    struct urd_objects objects; /* memory that processes share */
     bool has_shared;   /* anonymous memory was shared: a fork would share it too */
     bool check_memory; /* compare checksums */
     uint64_t checksums_compared;

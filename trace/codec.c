@@ -136,7 +136,9 @@ void urd_codec_encode(struct urd_codec *c, const struct urd_event *e, struct urd
         for (uint32_t i = 0; i < e->n_map_ops; i++) {
             const struct urd_map_op *op = &e->map_ops[i];
             urd_buf_u8(out, op->kind);
-            urd_buf_u8(out, (uint8_t)(op->shared | op->grows_down << 1));
+            urd_buf_u8(out, (uint8_t)(op->shared | op->grows_down << 1 | (op->object != 0) << 2));
+            if (op->object)
+                urd_buf_varint(out, op->object);
             urd_buf_u8(out, op->prot);
             urd_buf_varint(out, op->file);
             urd_buf_varint(out, op->start);
@@ -216,6 +218,7 @@ static void get_map_ops(struct urd_codec *c, struct urd_cursor *in, struct urd_e
         uint8_t bits = urd_cursor_u8(in);
         op->shared = bits & 1;
         op->grows_down = bits >> 1 & 1;
+        op->object = bits >> 2 & 1 ? (uint32_t)urd_cursor_varint(in) : 0;
         op->prot = urd_cursor_u8(in);
         op->file = (uint32_t)urd_cursor_varint(in);
         op->start = urd_cursor_varint(in);

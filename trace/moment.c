@@ -6,7 +6,7 @@ const char *urd_event_kind_name(enum urd_event_kind kind)
 {
     static const char *const names[URD_EVENT_KINDS] = {
         "none", "exec", "syscall", "enter", "leave", "signal", "insn", "start", "exit", "end",
-        "preempt"};
+        "preempt", "memory"};
     return kind < URD_EVENT_KINDS ? names[kind] : "unknown";
 }
 

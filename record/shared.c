@@ -1,0 +1,291 @@
+#include "record/shared.h"
+#include "base/tracee.h"
+#include "record/others.h"
+#include "record/syscall_numbers.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PAGE       4096u
+#define PAGE_UP(x) (((x) + PAGE - 1) & ~(uint64_t)(PAGE - 1))
+
+static uint64_t map_dev(const struct urd_map_line *m)
+{
+    return (uint64_t)m->dev_major << 32 | m->dev_minor;
+}
+
+static bool is_of(const struct shared_object *o, const struct urd_map_line *m)
+{
+    return m->shared && m->inode == o->map_ino && map_dev(m) == o->map_dev;
+}
+
+/** A part of an object that some process has mapped. */
+struct covered {
+    uint64_t from, to;
+};
+
+/** All mappings of the object, of all tasks, but the one at `except` in task t. */
+static unsigned find_covered(struct recorder *r, const struct shared_object *o,
+                             const struct task *t, uint64_t except, struct covered **ret)
+{
+    unsigned n = 0, cap = 0;
+    *ret = NULL;
+    for (struct task *k = r->tasks; k; k = k->next) {
+        struct urd_map_line m;
+        FILE *maps = urd_tracee_open_maps(k->pid);
+        while (maps && urd_tracee_next_map(maps, &m))
+            if (is_of(o, &m) && !(k->mm == t->mm && m.start == except))
+                URD_PUSH(*ret, n, cap) = (struct covered){m.offset, m.offset + (m.end - m.start)};
+        if (maps)
+            fclose(maps);
+    }
+    return n;
+}
+
+static bool line_at(struct task *t, uint64_t address, struct urd_map_line *ret)
+{
+    bool found = false;
+    FILE *maps = urd_tracee_open_maps(t->tid);
+    while (maps && !found && urd_tracee_next_map(maps, ret))
+        found = ret->start == address;
+    if (maps)
+        fclose(maps);
+    return found;
+}
+
+static struct shared_object *find_by_map(struct recorder *r, const struct urd_map_line *m)
+{
+    for (unsigned i = 0; i < r->n_shared; i++)
+        if (is_of(&r->shared[i], m))
+            return &r->shared[i];
+    return NULL;
+}
+
+static bool may_write(const char *fd_link)
+{
+    struct stat st; /* the link itself says how the file was opened: man 5 proc, /proc/PID/fd */
+    return lstat(fd_link, &st) == 0 && st.st_mode & S_IWUSR;
+}
+
+/** Parts of a mapping that no other mapping has: somebody may have changed them while nobody looked. */
+static void add_uncovered(struct event_builder *b, struct task *t, const struct urd_map_op *op,
+                          const struct covered *c, unsigned n)
+{
+    uint64_t run = 0, run_size = 0;
+    for (uint64_t at = 0; at < op->size; at += PAGE) {
+        bool covered = false;
+        for (unsigned i = 0; i < n && !covered; i++)
+            covered = op->offset + at >= c[i].from && op->offset + at < c[i].to;
+        if (covered)
+            continue;
+        if (!run_size || run + run_size != op->start + at) {
+            event_add_memory(b, t->mem, run, run_size);
+            run = op->start + at;
+            run_size = 0;
+        }
+        run_size += PAGE;
+    }
+    event_add_memory(b, t->mem, run, run_size);
+}
+
+/** A new segment is zeros; what was in an old one comes as writes. */
+static void add_nonzero(struct event_builder *b, struct task *t, const struct urd_map_op *op)
+{
+    static const uint8_t zeros[PAGE];
+    uint8_t page[PAGE];
+    for (uint64_t at = op->start; at < op->start + op->size; at += PAGE)
+        if (urd_tracee_read(t->mem, at, page, PAGE) == PAGE && memcmp(page, zeros, PAGE) != 0)
+            event_add_memory(b, t->mem, at, PAGE);
+}
+
+static struct shared_object *add_object(struct recorder *r, const struct urd_map_line *m,
+                                        const struct stat *st)
+{
+    struct shared_object *o = find_by_map(r, m);
+    if (!o)
+        o = &URD_PUSH(r->shared, r->n_shared, r->cap_shared);
+    *o = (struct shared_object){.dev = st->st_dev,
+                                .ino = st->st_ino,
+                                .map_dev = map_dev(m),
+                                .map_ino = m->inode,
+                                .size = (uint64_t)st->st_size};
+    return o;
+}
+
+urd_err *shared_mapped(struct recorder *r, struct task *t, struct urd_map_op *op,
+                       const char *fd_link, bool is_segment)
+{
+    struct event_builder *b = &r->builder;
+    struct urd_map_line m;
+    struct stat st = {0};
+    if (!fd_link && !is_segment) {
+        op->object = ++r->last_object;
+        event_add_op(b, *op);
+        return NULL;
+    }
+    if (!line_at(t, op->start, &m) || (fd_link && stat(fd_link, &st) != 0))
+        URD_FAIL("cannot find the shared memory at %#llx", (unsigned long long)op->start);
+    struct shared_object *o = find_by_map(r, &m);
+    URD_AUTO_FREE struct covered *covered = NULL;
+    unsigned n = o ? find_covered(r, o, t, op->start, &covered) : 0;
+    if (n && o->id) {
+        op->object = o->id;
+        op->file = 0;
+        event_add_op(b, *op);
+        add_uncovered(b, t, op, covered, n);
+        return NULL;
+    }
+    o = add_object(r, &m, &st);
+    if (is_segment || may_write(fd_link))
+        op->object = o->id = ++r->last_object;
+    event_add_op(b, *op);
+    if (is_segment)
+        add_nonzero(b, t, op);
+    return NULL;
+}
+
+/** Flags and position of a file descriptor. */
+static void fd_info(struct task *t, int fd, uint64_t *ret_position, unsigned *ret_flags)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", t->tid, fd);
+    FILE *f = fopen(path, "re");
+    unsigned long position = 0;
+    if (!f || fscanf(f, "pos: %lu flags: %o", &position, ret_flags) != 2)
+        *ret_flags = 0;
+    if (f)
+        fclose(f);
+    *ret_position = position;
+}
+
+/** The file that a call wrote to, and where; false when it is none of the calls that write. */
+static bool written_range(struct task *t, int64_t result, char path[4200], int *ret_fd,
+                          uint64_t *ret_offset_pointer, uint64_t *ret_offset)
+{
+    const struct user_regs_struct *e = &t->entry;
+    *ret_offset = ~0ull; /* at the descriptor's position */
+    *ret_offset_pointer = 0;
+    *ret_fd = (int)e->rdi;
+    switch (t->call->number) {
+    case SYS_write:
+    case SYS_writev:
+    case SYS_sendfile:
+        break;
+    case SYS_pwrite64:
+    case SYS_pwritev:
+    case SYS_pwritev2:
+        *ret_offset = e->r10;
+        break;
+    case SYS_copy_file_range:
+    case SYS_splice:
+        *ret_fd = (int)e->rdx;
+        *ret_offset_pointer = e->r10;
+        break;
+    case SYS_fallocate:
+    case SYS_ftruncate:
+        break;
+    case SYS_open:
+    case SYS_openat:
+    case SYS_openat2:
+    case SYS_creat:
+        *ret_fd = (int)result;
+        break;
+    case SYS_truncate: {
+        char name[4096] = "";
+        urd_tracee_read(t->mem, e->rdi, name, sizeof name - 1);
+        snprintf(path, 4200, "/proc/%d/%s/%s", t->tid, name[0] == '/' ? "root" : "cwd", name);
+        return true;
+    }
+    default:
+        return false;
+    }
+    snprintf(path, 4200, "/proc/%d/fd/%d", t->tid, *ret_fd);
+    return true;
+}
+
+/** What the task has mapped of [from, to) of the object; how many bytes. */
+static uint64_t add_mapped(struct event_builder *b, struct task *t, const struct shared_object *o,
+                           uint64_t from, uint64_t to)
+{
+    struct urd_map_line m;
+    uint64_t total = 0;
+    FILE *maps = urd_tracee_open_maps(t->tid);
+    while (maps && urd_tracee_next_map(maps, &m)) {
+        uint64_t end = m.offset + (m.end - m.start);
+        if (!is_of(o, &m) || end <= from || m.offset >= to)
+            continue;
+        uint64_t first = from > m.offset ? from : m.offset, last = to < end ? to : end;
+        event_add_memory(b, t->mem, m.start + (first - m.offset), last - first);
+        total += last - first;
+    }
+    if (maps)
+        fclose(maps);
+    return total;
+}
+
+void shared_written(struct recorder *r, struct task *t, int64_t result)
+{
+    char path[4200];
+    int fd;
+    uint64_t pointer, offset, position;
+    unsigned flags;
+    struct stat st;
+    t->scratch.object = 0;
+    if (!r->n_shared || result < 0 || !written_range(t, result, path, &fd, &pointer, &offset) ||
+        stat(path, &st) != 0)
+        return;
+    struct shared_object *o = NULL;
+    for (unsigned i = 0; i < r->n_shared && !o; i++)
+        if (r->shared[i].ino && r->shared[i].ino == st.st_ino && r->shared[i].dev == st.st_dev)
+            o = &r->shared[i];
+    if (!o)
+        return;
+    uint64_t size = (uint64_t)st.st_size, to;
+    fd_info(t, fd, &position, &flags);
+    if (t->call->number == SYS_fallocate)
+        to = t->entry.rdx + (uint64_t)(result = (int64_t)t->entry.r10);
+    else if (flags & O_APPEND)
+        to = size;
+    else if (pointer && urd_tracee_read(t->mem, pointer, &to, 8) == 8)
+        ;
+    else
+        to = offset == ~0ull ? position : offset + (uint64_t)result;
+    if (t->call->number == SYS_ftruncate || t->call->number == SYS_truncate)
+        result = 0;
+    if (o->id && size != o->size) {
+        event_add_op(&r->builder, (struct urd_map_op){.kind = URD_MAP_RESIZE,
+                                                      .object = o->id,
+                                                      .offset = size,
+                                                      .name = ""});
+        o->size = size;
+    }
+    if (to > PAGE_UP(o->size)) /* a private copy does not grow */
+        to = PAGE_UP(o->size);
+    uint64_t from = to - ((uint64_t)result < to ? (uint64_t)result : to);
+    if (from == to)
+        return;
+    uint64_t mine = add_mapped(&r->builder, t, o, from, to);
+    if (o->id && mine >= to - from)
+        return;
+    t->scratch.object = (uint32_t)(o - r->shared) + 1;
+    t->scratch.from = from;
+    t->scratch.to = to;
+}
+
+urd_err *shared_written_others(struct recorder *r, struct task *t)
+{
+    if (!t->scratch.object)
+        return NULL;
+    const struct shared_object *o = &r->shared[t->scratch.object - 1];
+    t->scratch.object = 0;
+    for (struct task *k = r->tasks; k; k = k->next) {
+        if (k->mm == t->mm)
+            continue;
+        others_begin(r, k, t);
+        if (add_mapped(&r->builder, k, o, t->scratch.from, t->scratch.to))
+            URD_TRY(recorder_emit(r));
+    }
+    return NULL;
+}

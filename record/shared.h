@@ -1,0 +1,32 @@
+/**
+ * Memory that processes share: objects, and the calls that change their content from outside.
+ *
+ * PURPOSE  Give each piece of shared memory a number, so that a replay makes it once for all processes; find out when a
+ *          call writes into a file that somebody has mapped, and add what it wrote to the events.
+ * NOT      What is written through mappings: a replay does that again. What processes outside of the recording do.
+ *
+ * The design, with what was not done, is docs/shared-memory.md.
+ */
+#ifndef URD_RECORD_SHARED_H
+#define URD_RECORD_SHARED_H
+#include "record/recorder.h"
+
+/** A file that was mapped shared, or a System V segment. */
+struct shared_object {
+    uint32_t id;               /* 0: mapped privately by the replay, as nobody writes through these mappings */
+    uint64_t dev, ino;         /* as stat says; ino 0: no file */
+    uint64_t map_dev, map_ino; /* as /proc/PID/maps says; not always the same (overlayfs, btrfs) */
+    uint64_t size;             /* of the file, as the replay knows it, bytes */
+};
+
+/**
+ * A shared mapping was made. fd_link is the file's /proc/PID/fd/N, or NULL for memory without a file; is_segment
+ * for shmat. Sets op->object and op->file, adds the operation and, where it is not in a stored file, the content.
+ */
+urd_err *shared_mapped(struct recorder *r, struct task *t, struct urd_map_op *op,
+                       const char *fd_link, bool is_segment) URD_MUST_USE;
+/** At the exit of a call that writes to files: what it changed in mappings, of this task. */
+void shared_written(struct recorder *r, struct task *t, int64_t result);
+/** After that call's event: what it changed in mappings of others, as events of theirs. */
+urd_err *shared_written_others(struct recorder *r, struct task *t) URD_MUST_USE;
+#endif
