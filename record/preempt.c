@@ -7,6 +7,7 @@
 #include "record/recorder.h"
 #include "base/log.h"
 #include "base/tracee.h"
+#include "record/schedule.h"
 #include <errno.h>
 #include <stddef.h>
 #include <sys/ptrace.h>
@@ -16,8 +17,7 @@
 
 enum {
     SIGNAL_WAITS_NS = 1000000, /* for a system call, before the task is stopped for it */
-    SLICE_NS = 20000000,       /* of a task that makes no system calls while others can run */
-    SLICE_CUTS = 20,           /* ... and at least so many times the cost of a cut: 5 % */
+    SLICE_CUTS = 20,           /* a slice is at least so many times the cost of a cut: 5 % */
     REGISTERS_TELL_NS = 1000000,
 };
 
@@ -87,6 +87,48 @@ urd_err *preempt_emit(struct recorder *r, struct task *t)
     return NULL;
 }
 
+/** What must not be single-stepped: system calls; pushf and popf, which see the trap flag; int and its kind, which raise SIGTRAP. */
+static bool must_run_freely(struct task *t, uint64_t pc)
+{
+    uint8_t code[2] = {0};
+    urd_tracee_read(t->mem, pc, code, sizeof code);
+    return (code[0] == 0x0f && (code[1] == 0x05 || code[1] == 0x34)) || code[0] == 0x9c ||
+           code[0] == 0x9d || code[0] == 0xcc || code[0] == 0xcd || code[0] == 0xf1;
+}
+
+urd_err *preempt_after_steps(struct recorder *r, struct task *t, uint64_t steps)
+{
+    struct user_regs_struct regs = t->last;
+    bool done;
+    for (uint64_t i = 0; i < steps; i++) {
+        int status;
+        if (must_run_freely(t, regs.rip))
+            return recorder_resume(t, 0);
+        if (ptrace(PTRACE_SINGLESTEP, t->tid, 0, 0) != 0)
+            URD_FAIL_ERRNO("cannot step process %d", t->tid);
+        t->state = TASK_RUNNING;
+        t->at_exit = false;
+        t->resumed_ns = t->resumed_ns ? t->resumed_ns : urd_now_ns();
+        while (waitpid(t->tid, &status, __WALL) < 0 && errno == EINTR)
+            ;
+        siginfo_t si = {0};
+        bool stepped = WIFSTOPPED(status) && status >> 8 == SIGTRAP &&
+                       ptrace(PTRACE_GETSIGINFO, t->tid, 0, &si) == 0 && si.si_code > 0;
+        if (!stepped)
+            return recorder_note_status(r, t->tid, status);
+        URD_TRY(urd_tracee_get_regs(t->tid, &regs));
+    }
+    t->state = TASK_READY;
+    r->turn_over = true;
+    regs.eflags &= ~0x100ull;
+    if (!preempt_has_run(t, &regs))
+        return NULL;
+    URD_TRY(preempt_take_cut(r, t, &regs, &done));
+    if (done)
+        URD_TRY(preempt_emit(r, t));
+    return NULL;
+}
+
 static uint64_t max_u64(uint64_t a, uint64_t b)
 {
     return a > b ? a : b;
@@ -97,10 +139,10 @@ urd_err *preempt_tick(struct recorder *r)
     struct task *t = r->current;
     if (!t || t->state != TASK_RUNNING || t->in_call || t->interrupted)
         return NULL;
-    uint64_t now = urd_now_ns(), cost = r->cut_cost_ns * SLICE_CUTS;
+    uint64_t now = urd_now_ns(), cost = r->cut_cost_ns * (r->chaos ? 1 : SLICE_CUTS);
     bool signal = t->n_deferred && now - t->deferred_ns > max_u64(SIGNAL_WAITS_NS, cost);
     bool others =
-        recorder_others_can_run(r, t) && now - r->turn_started_ns > max_u64(SLICE_NS, cost);
+        schedule_others_can_run(r, t) && now - r->turn_started_ns > max_u64(r->slice_ns, cost);
     if (!signal && !others)
         return NULL;
     if (ptrace(PTRACE_INTERRUPT, t->tid, 0, 0) != 0 && errno != ESRCH)

@@ -10,6 +10,7 @@
 #include "base/tracee.h"
 #include "record/calls.h"
 #include "record/launch.h"
+#include "record/schedule.h"
 #include "record/signals.h"
 #include "trace/checksum.h"
 #include <errno.h>
@@ -23,8 +24,6 @@
 #include <time.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-enum { FLUSH_NS = 200000000 }; /* at most this much of a run is lost when the recorder is killed */
 
 urd_err *recorder_checksum(struct recorder *r, struct task *t)
 {
@@ -56,7 +55,7 @@ urd_err *recorder_emit(struct recorder *r)
     uint64_t now = urd_now_ns();
     e->time_ns = now - r->started_ns;
     URD_TRY(urd_trace_append(r->writer, event_finish(&r->builder)));
-    if (now - r->last_flush_ns > FLUSH_NS) {
+    if (now - r->last_flush_ns > SCHEDULE_FLUSH_NS) {
         r->last_flush_ns = now;
         URD_TRY(urd_trace_flush(r->writer));
     }
@@ -208,30 +207,6 @@ static urd_err *handle_status(struct recorder *r, struct task *t, int status)
     return handle_stop(r, t, status);
 }
 
-/** The current task goes on, but not for ever when others wait: 5 ms, then the next one. */
-static bool keeps_its_turn(struct recorder *r)
-{
-    struct task *c = r->current;
-    if (!c || r->turn_over || (c->state != TASK_READY && c->state != TASK_STOPPED))
-        return false;
-    return urd_now_ns() - r->turn_started_ns < 5000000;
-}
-
-static struct task *pick(struct recorder *r)
-{
-    for (struct task *t = r->tasks; t; t = t->next)
-        if (t->state == TASK_RUNNING)
-            return t;
-    if (keeps_its_turn(r))
-        return r->current;
-    struct task *after = r->current ? r->current->next : r->tasks;
-    for (unsigned round = 0; round < 2; round++, after = r->tasks)
-        for (struct task *t = after; t; t = t->next)
-            if (t->state == TASK_READY || t->state == TASK_STOPPED)
-                return t;
-    return NULL;
-}
-
 static volatile sig_atomic_t tick;
 
 static void on_tick(int signal)
@@ -244,23 +219,11 @@ static urd_err *on_interrupt(struct recorder *r)
     if (!tick)
         return NULL;
     tick = 0;
-    if (urd_now_ns() - r->last_flush_ns > FLUSH_NS) {
+    if (urd_now_ns() - r->last_flush_ns > SCHEDULE_FLUSH_NS) {
         r->last_flush_ns = urd_now_ns();
         URD_TRY(urd_trace_flush(r->writer));
     }
     return preempt_tick(r);
-}
-
-/** How often to look: soon when a signal waits, sometimes when a task does, else only to flush. */
-static void set_tick(struct recorder *r)
-{
-    const struct task *c = r->current;
-    uint64_t ns = c && c->n_deferred ? 1000000 : recorder_others_can_run(r, c) ? 5000000 : FLUSH_NS;
-    if (ns == r->tick_ns)
-        return;
-    r->tick_ns = ns;
-    struct timeval t = {0, (suseconds_t)(ns / 1000)};
-    setitimer(ITIMER_REAL, &(struct itimerval){t, t}, NULL);
 }
 
 urd_err *recorder_note_status(struct recorder *r, pid_t tid, int status)
@@ -288,7 +251,7 @@ urd_err *recorder_note_status(struct recorder *r, pid_t tid, int status)
 static urd_err *wait_any(struct recorder *r, int flags, bool *ret_got)
 {
     int status;
-    set_tick(r);
+    schedule_set_tick(r);
     pid_t tid = waitpid(-1, &status, __WALL | flags);
     *ret_got = tid > 0;
     if (tid > 0)
@@ -354,14 +317,6 @@ static urd_err *settle_blocked(struct recorder *r, struct task *t)
     }
 }
 
-bool recorder_others_can_run(const struct recorder *r, const struct task *except)
-{
-    for (const struct task *t = r->tasks; t; t = t->next)
-        if (t != except && (t->state == TASK_READY || t->state == TASK_STOPPED))
-            return true;
-    return false;
-}
-
 /** Let task t go on from where it is, and follow it until it needs nobody's attention. */
 static urd_err *run_task(struct recorder *r, struct task *t)
 {
@@ -370,14 +325,15 @@ static urd_err *run_task(struct recorder *r, struct task *t)
             URD_TRY(calls_emit_enter(r, r->current));
         r->current = t;
     }
-    if (r->turn_over || urd_now_ns() - r->turn_started_ns > 5000000)
-        r->turn_started_ns = urd_now_ns();
-    r->turn_over = false;
+    schedule_turn(r);
     if (t->state == TASK_STOPPED) {
         int status = t->wait_status;
         t->state = TASK_RUNNING;
         URD_TRY(handle_status(r, t, status));
     } else if (t->state == TASK_READY) {
+        uint64_t steps = schedule_steps(r, t);
+        if (steps)
+            return preempt_after_steps(r, t, steps);
         URD_TRY(recorder_resume(t, t->at_exit ? signals_take_deferred(t) : 0));
     }
     return NULL;
@@ -385,7 +341,7 @@ static urd_err *run_task(struct recorder *r, struct task *t)
 
 static urd_err *run_next(struct recorder *r)
 {
-    struct task *t = pick(r);
+    struct task *t = schedule_pick(r);
     if (t && t->state != TASK_RUNNING)
         URD_TRY(run_task(r, t));
     return NULL;
@@ -394,11 +350,11 @@ static urd_err *run_next(struct recorder *r)
 static urd_err *main_loop(struct recorder *r)
 {
     while (r->tasks) {
-        struct task *t = pick(r);
+        struct task *t = schedule_pick(r);
         bool got;
         struct task *c = r->current;
         if (c && c->state == TASK_BLOCKED && !c->entered && c->in_call &&
-            recorder_others_can_run(r, c)) {
+            schedule_others_can_run(r, c)) {
             URD_TRY(settle_blocked(r, c));
             if (r->current == c && c->state == TASK_BLOCKED) {
                 URD_TRY(calls_emit_enter(r, c));
@@ -448,11 +404,14 @@ static void stop_everything(struct recorder *r)
     }
 }
 
-urd_err *urd_record_run(const char *directory, char **argv, struct urd_record_summary *ret)
+urd_err *urd_record_run(const char *directory, char **argv, const struct urd_record_options *o,
+                        struct urd_record_summary *ret)
 {
     URD_AUTO_FREE char *program = NULL;
     URD_TRY(launch_find_program(argv[0], &program));
     struct recorder *r = urd_xcalloc(1, sizeof *r);
+    r->chaos = o->chaos;
+    r->random = o->seed;
     struct urd_trace_info info;
     URD_TRY(launch_describe(argv, launch_pin(), &info));
     urd_err *err = urd_trace_create(directory, &info, &r->writer);

@@ -2,7 +2,7 @@
  * The recorder.
  *
  * PURPOSE  Run a program and its whole process tree, and write down everything that comes in from outside.
- * NOT      Replaying. Threads and asynchronous pre-emption have their place in the format, not here yet.
+ * NOT      Replaying.
  * CONTEXT  Traces the subject with ptrace; one task runs at a time, pinned with the recorder to one core.
  */
 #ifndef URD_RECORD_RECORD_H
@@ -14,11 +14,17 @@ struct urd_record_summary {
     uint64_t events, bytes, wall_ns;
 };
 
+struct urd_record_options {
+    bool
+        chaos; /* random priorities, short slices, starvation: rare interleavings become frequent */
+    uint64_t seed; /* of chaos */
+};
+
 /**
  * Record argv into `directory`. The subject keeps stdin, stdout, stderr, terminal and signals.
  * A program that cannot be started is URD_ERR_QUESTION; then the directory holds no trace.
  */
-urd_err *urd_record_run(const char *directory, char **argv,
+urd_err *urd_record_run(const char *directory, char **argv, const struct urd_record_options *o,
                         struct urd_record_summary *ret) URD_MUST_USE;
 
 /** Name of a system call, or NULL. */

@@ -44,7 +44,7 @@ struct task {
     int64_t forced; /* result to put in place of the kernel's, when call was cancelled */
     bool cancelled;
     uint32_t lengths[6];
-    struct call_scratch scratch;   /* what special.c keeps from entry to exit */
+    struct call_scratch scratch;  /* what special.c keeps from entry to exit */
     struct user_regs_struct last; /* registers with which it was last resumed */
     siginfo_t deferred[32]; /* asynchronous signals that wait for the next call, or for a while */
     unsigned n_deferred;
@@ -60,6 +60,7 @@ struct task {
     struct clone_request { /* of the clone or clone3 under way */
         uint64_t flags, child_tid, parent_tid, pidfd;
     } clone;
+    uint64_t starved_until_ns; /* chaos: others run before it */
     uint64_t
         clear_tid; /* the kernel writes 0 there when the task ends and others share the memory */
 };
@@ -77,6 +78,10 @@ struct recorder {
     pid_t first_pid;
     int first_status;
     bool exec_seen;
+    bool chaos;      /* schedule.c makes rare interleavings frequent */
+    uint64_t random; /* its generator's state */
+    uint64_t turn_ns,
+        slice_ns; /* of the current turn: until it moves on at a system call; until it is stopped */
     bool turn_over; /* the current task has had its turn, whatever the time */
     uint64_t tick_ns, cut_cost_ns;
     uint64_t started_ns, turn_started_ns, last_flush_ns, checksum_cost_ns, last_checksum_ns;
@@ -104,7 +109,6 @@ urd_err *recorder_note_status(struct recorder *r, pid_t tid, int status) URD_MUS
  * event, which comes no later than the next sum; a program that looks there before the call returns is racing with it.
  */
 urd_err *recorder_settle_memory(struct recorder *r, const struct mm *mm) URD_MUST_USE;
-bool recorder_others_can_run(const struct recorder *r, const struct task *except);
 /** 'R', 'S', 'Z' and so on, see man 5 proc; 'X' when it is gone. */
 char recorder_run_state(pid_t tid);
 
@@ -130,6 +134,8 @@ urd_err *preempt_take_cut(struct recorder *r, struct task *t, struct user_regs_s
 urd_err *preempt_emit(struct recorder *r, struct task *t) URD_MUST_USE;
 /** preempt.c: time has passed: ask the running task to stop, if others wait or a signal has waited too long. */
 urd_err *preempt_tick(struct recorder *r) URD_MUST_USE;
+/** preempt.c: run t, which is ready, for so many instructions and end its turn there; or as far as the next system call. */
+urd_err *preempt_after_steps(struct recorder *r, struct task *t, uint64_t steps) URD_MUST_USE;
 /** preempt.c: it stopped because of that. */
 urd_err *preempt_stopped(struct recorder *r, struct task *t) URD_MUST_USE;
 

@@ -1,0 +1,130 @@
+/* A task keeps its turn for 5 ms of system calls, and is stopped after 20 ms without one, if others wait. Then they run in the
+ * order in which they were born.
+ *
+ * Chaos finds what that order hides (after rr's chaos mode): turns and slices of random length, the next task chosen at random, and
+ * now and then one that is starved for some milliseconds, as if its wake-up had come late. Timers are too coarse for windows of
+ * some instructions, so at one system call in four the task is single-stepped for a random while and stopped there. */
+#include "record/schedule.h"
+#include "base/log.h"
+#include <sys/time.h>
+
+enum {
+    TURN_NS = 5000000,
+    SLICE_NS = 20000000,
+    CHAOS_TICK_NS = 200000,
+    STARVE_ONE_IN = 8,
+    STARVE_NS = 20000000,
+    STEP_ONE_IN = 4,
+};
+
+/** xorshift64*: good enough to choose with, and reproducible from its seed. */
+static uint64_t random_below(struct recorder *r, uint64_t n)
+{
+    uint64_t x = r->random ? r->random : 88172645463325252ull;
+    x ^= x >> 12;
+    x ^= x << 25;
+    x ^= x >> 27;
+    r->random = x;
+    return (x * 2685821657736338717ull >> 33) % n;
+}
+
+/** Mostly short, sometimes long: each factor of ten from 20 us to 20 ms is equally likely. */
+static uint64_t random_ns(struct recorder *r)
+{
+    static const uint64_t scales[] = {20000, 200000, 2000000};
+    uint64_t scale = scales[random_below(r, 3)];
+    return scale + random_below(r, scale * 9);
+}
+
+static bool can_run(const struct task *t)
+{
+    return t->state == TASK_READY || t->state == TASK_STOPPED;
+}
+
+bool schedule_others_can_run(const struct recorder *r, const struct task *except)
+{
+    for (const struct task *t = r->tasks; t; t = t->next)
+        if (t != except && can_run(t))
+            return true;
+    return false;
+}
+
+static bool keeps_its_turn(const struct recorder *r)
+{
+    const struct task *c = r->current;
+    return c && !r->turn_over && can_run(c) && urd_now_ns() - r->turn_started_ns < r->turn_ns;
+}
+
+void schedule_turn(struct recorder *r)
+{
+    uint64_t now = urd_now_ns();
+    if (r->turn_over || now - r->turn_started_ns > r->turn_ns) {
+        r->turn_started_ns = now;
+        r->turn_ns = r->chaos ? random_ns(r) : TURN_NS;
+        r->slice_ns = r->chaos ? random_ns(r) : SLICE_NS;
+    }
+    r->turn_over = false;
+}
+
+static struct task *next_in_order(struct recorder *r)
+{
+    struct task *after = r->current ? r->current->next : r->tasks;
+    for (unsigned round = 0; round < 2; round++, after = r->tasks)
+        for (struct task *t = after; t; t = t->next)
+            if (can_run(t))
+                return t;
+    return NULL;
+}
+
+uint64_t schedule_steps(struct recorder *r, const struct task *t)
+{
+    static const uint64_t scales[] = {10, 100, 1000};
+    if (!r->chaos || t->in_call || t->held_exit || !schedule_others_can_run(r, t) ||
+        random_below(r, STEP_ONE_IN) != 0)
+        return 0;
+    return 1 + random_below(r, scales[random_below(r, 3)]);
+}
+
+/** Any of those that are not starved; when all are, any. */
+static struct task *next_at_random(struct recorder *r)
+{
+    uint64_t now = urd_now_ns();
+    for (unsigned starved = 0; starved < 2; starved++) {
+        uint64_t n = 0;
+        struct task *chosen = NULL;
+        for (struct task *t = r->tasks; t; t = t->next)
+            if (can_run(t) && (starved || t->starved_until_ns < now) && random_below(r, ++n) == 0)
+                chosen = t;
+        if (!chosen)
+            continue;
+        if (random_below(r, STARVE_ONE_IN) == 0)
+            chosen->starved_until_ns = now + random_below(r, STARVE_NS);
+        return chosen;
+    }
+    return NULL;
+}
+
+struct task *schedule_pick(struct recorder *r)
+{
+    for (struct task *t = r->tasks; t; t = t->next)
+        if (t->state == TASK_RUNNING)
+            return t;
+    if (keeps_its_turn(r))
+        return r->current;
+    return r->chaos ? next_at_random(r) : next_in_order(r);
+}
+
+void schedule_set_tick(struct recorder *r)
+{
+    const struct task *c = r->current;
+    uint64_t ns = SCHEDULE_FLUSH_NS;
+    if (c && c->n_deferred)
+        ns = 1000000;
+    else if (schedule_others_can_run(r, c))
+        ns = r->chaos ? CHAOS_TICK_NS : TURN_NS;
+    if (ns == r->tick_ns)
+        return;
+    r->tick_ns = ns;
+    struct timeval t = {0, (suseconds_t)(ns / 1000)};
+    setitimer(ITIMER_REAL, &(struct itimerval){t, t}, NULL);
+}
