@@ -80,6 +80,7 @@ struct recorder {
     bool exec_seen;
     bool chaos;      /* schedule.c makes rare interleavings frequent */
     uint64_t random; /* its generator's state */
+    uint64_t stepped; /* instructions that chaos has single-stepped */
     uint64_t turn_ns,
         slice_ns; /* of the current turn: until it moves on at a system call; until it is stopped */
     bool turn_over; /* the current task has had its turn, whatever the time */

@@ -3,7 +3,7 @@
  *
  * Chaos finds what that order hides (after rr's chaos mode): turns and slices of random length, the next task chosen at random, and
  * now and then one that is starved for some milliseconds, as if its wake-up had come late. Timers are too coarse for windows of
- * some instructions, so at one system call in four the task is single-stepped for a random while and stopped there. */
+ * some instructions, so at every other system call the task is single-stepped for a random while and stopped there. */
 #include "record/schedule.h"
 #include "base/log.h"
 #include <sys/time.h>
@@ -14,18 +14,17 @@ enum {
     CHAOS_TICK_NS = 200000,
     STARVE_ONE_IN = 8,
     STARVE_NS = 20000000,
-    STEP_ONE_IN = 4,
+    FIRST_STEPS = 20000,    /* single steps that a run may take from its start, 8 us each ... */
+    STEP_EARNED_NS = 30000, /* ... and one more for each of these: they take a quarter of its time */
 };
 
-/** xorshift64*: good enough to choose with, and reproducible from its seed. */
+/** splitmix64: good enough to choose with, any seed will do, and the same choices follow from it. */
 static uint64_t random_below(struct recorder *r, uint64_t n)
 {
-    uint64_t x = r->random ? r->random : 88172645463325252ull;
-    x ^= x >> 12;
-    x ^= x << 25;
-    x ^= x >> 27;
-    r->random = x;
-    return (x * 2685821657736338717ull >> 33) % n;
+    uint64_t x = r->random += 0x9e3779b97f4a7c15ull;
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ull;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebull;
+    return (x ^ x >> 31) % n;
 }
 
 /** Mostly short, sometimes long: each factor of ten from 20 us to 20 ms is equally likely. */
@@ -78,11 +77,14 @@ static struct task *next_in_order(struct recorder *r)
 
 uint64_t schedule_steps(struct recorder *r, const struct task *t)
 {
-    static const uint64_t scales[] = {10, 100, 1000};
-    if (!r->chaos || t->in_call || t->held_exit || !schedule_others_can_run(r, t) ||
-        random_below(r, STEP_ONE_IN) != 0)
+    static const uint64_t scales[] = {30, 300, 3000};
+    uint64_t credit = FIRST_STEPS + (urd_now_ns() - r->started_ns) / STEP_EARNED_NS;
+    if (!r->chaos || t->in_call || t->held_exit || r->stepped > credit ||
+        !schedule_others_can_run(r, t) || random_below(r, 2) != 0)
         return 0;
-    return 1 + random_below(r, scales[random_below(r, 3)]);
+    uint64_t steps = 1 + random_below(r, scales[random_below(r, 3)]);
+    r->stepped += steps;
+    return steps;
 }
 
 /** Any of those that are not starved; when all are, any. */
