@@ -41,6 +41,7 @@ int main(void)
     for (int i = 0; i < 2; i++)
         pthread_join(threads[i], NULL);
     printf("balance %d\n", balance);
+    fflush(stdout);
     if (balance != 140)
         abort();
     return 0;
