@@ -453,6 +453,7 @@ urd_err *urd_record_run(const char *directory, char **argv, const struct urd_rec
     event_builder_deinit(&r->builder);
     free(r->early);
     free(r->shared);
+    random_insns_deinit(r);
     free(r);
     if (!err)
         return close_err;

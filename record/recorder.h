@@ -91,6 +91,8 @@ struct recorder {
     struct shared_object *shared; /* shared.c: memory that was mapped by more than one, or may be */
     unsigned n_shared, cap_shared;
     uint32_t last_object;
+    struct random_sites *random_sites; /* random_insns.c: of each stored file that was mapped as code */
+    unsigned n_random_sites, cap_random_sites;
 };
 
 /** Append the builder's event. */
@@ -149,6 +151,8 @@ urd_err *special_exit(struct recorder *r, struct task *t, const struct user_regs
 bool special_was_made(const struct task *t, const struct user_regs_struct *now);
 /** layout.c: the address space right after exec, complete, into the event. */
 urd_err *layout_after_exec(struct recorder *r, struct task *t) URD_MUST_USE;
+/** random_insns.c: at the end. */
+void random_insns_deinit(struct recorder *r);
 /** layout.c: hide the vDSO from the new image, so that time is asked by system calls. */
 urd_err *layout_hide_vdso(struct task *t, uint64_t stack) URD_MUST_USE;
 /** layout.c: keep a file of the task's by a /proc path; 0 in *ret when it is no regular file. */

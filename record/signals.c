@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/tracee.h"
 #include "record/calls.h"
+#include "record/random_insns.h"
 #include <errno.h>
 #include <stdio.h>
 #include <sys/ptrace.h>
@@ -182,9 +183,10 @@ urd_err *signals_stop(struct recorder *r, struct task *t, int signal, int *ret_s
         URD_FAIL_ERRNO("cannot ask about signal %d of process %d", signal, t->tid);
     URD_TRY(urd_tracee_get_regs(t->tid, &now));
     bool by_code = is_raised_by_code(&si);
-    if (signal == SIGSEGV && by_code) {
+    if (by_code && (signal == SIGSEGV || signal == SIGILL)) {
         bool done;
-        URD_TRY(try_tsc(r, t, &now, &done));
+        URD_TRY(signal == SIGSEGV ? try_tsc(r, t, &now, &done)
+                                  : random_insns_try(r, t, &now, &done));
         if (done)
             return NULL;
     }

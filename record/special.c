@@ -6,6 +6,7 @@
 #include "base/tracee.h"
 #include "record/ioctls.h"
 #include "record/others.h"
+#include "record/random_insns.h"
 #include "record/shared.h"
 #include "record/subcommands.h"
 #include <errno.h>
@@ -196,6 +197,10 @@ static urd_err *exit_mmap(struct recorder *r, struct task *t, uint64_t result)
     if (op.shared)
         return shared_mapped(r, t, &op, op.file ? link : NULL, false);
     op_map(r, op);
+    if (op.file && op.prot & PROT_EXEC) {
+        URD_AUTO_CLOSE int fd = open(link, O_RDONLY | O_CLOEXEC);
+        random_insns_mapped(r, t, &op, fd);
+    }
     return NULL;
 }
 
