@@ -39,7 +39,7 @@ struct ioctl_row {
 };
 
 static const struct ioctl_row table[] = {
-#define URD_IOCTL(name, outputs) {(unsigned)(name), outputs, NULL},
+#define URD_IOCTL(name, outputs)     {(unsigned)(name), outputs, NULL},
 #define URD_IOCTL_REFUSED(name, why) {(unsigned)(name), "", why},
 #include "record/ioctls.def"
 #undef URD_IOCTL
@@ -58,7 +58,8 @@ static const struct ioctl_row *find_row(unsigned request)
 static void keep_behind(struct task *t, uint64_t address, size_t size)
 {
     uint64_t words[STRUCTURE / 8];
-    size_t n = urd_tracee_read(t->mem, address, words, size < sizeof words ? size : sizeof words) / 8;
+    size_t n =
+        urd_tracee_read(t->mem, address, words, size < sizeof words ? size : sizeof words) / 8;
     unsigned kept = t->scratch.n_copies;
     for (size_t i = 0; i < n && t->scratch.n_copies < kept + POINTERS; i++)
         if (words[i] >= 65536 && words[i] < 1ull << 47)

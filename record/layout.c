@@ -93,9 +93,10 @@ static void warn_of_privilege(const struct task *t)
     if (f)
         fclose(f);
     if ((st.st_mode & S_ISUID && uid != st.st_uid) || (st.st_mode & S_ISGID && gid != st.st_gid))
-        urd_warn("process %d started a set-user-id program: traced by a user, it has no more rights "
-                 "than that user; record as root to change that",
-                 t->pid);
+        urd_warn(
+            "process %d started a set-user-id program: traced by a user, it has no more rights "
+            "than that user; record as root to change that",
+            t->pid);
 }
 
 urd_err *layout_after_exec(struct recorder *r, struct task *t)

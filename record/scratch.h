@@ -17,9 +17,9 @@ struct call_scratch {
         uint8_t *data;
     } * copies;
     unsigned n_copies, cap_copies; /* in use; allocated */
-    uint32_t object;               /* shared.c: the shared object that the call wrote to, index + 1; 0: none */
-    uint64_t from, to;             /* ... and what of it */
-    uint64_t value;                /* whatever the call's own code wants to keep */
+    uint32_t object;   /* shared.c: the shared object that the call wrote to, index + 1; 0: none */
+    uint64_t from, to; /* ... and what of it */
+    uint64_t value;    /* whatever the call's own code wants to keep */
 };
 
 static inline void call_scratch_deinit(struct call_scratch *s)

@@ -255,10 +255,9 @@ void shared_written(struct recorder *r, struct task *t, int64_t result)
     if (t->call->number == SYS_ftruncate || t->call->number == SYS_truncate)
         result = 0;
     if (o->id && size != o->size) {
-        event_add_op(&r->builder, (struct urd_map_op){.kind = URD_MAP_RESIZE,
-                                                      .object = o->id,
-                                                      .offset = size,
-                                                      .name = ""});
+        event_add_op(&r->builder,
+                     (struct urd_map_op){
+                         .kind = URD_MAP_RESIZE, .object = o->id, .offset = size, .name = ""});
         o->size = size;
     }
     if (to > PAGE_UP(o->size)) /* a private copy does not grow */

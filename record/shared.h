@@ -13,7 +13,7 @@
 
 /** A file that was mapped shared, or a System V segment. */
 struct shared_object {
-    uint32_t id;               /* 0: mapped privately by the replay, as nobody writes through these mappings */
+    uint32_t id; /* 0: mapped privately by the replay, as nobody writes through these mappings */
     uint64_t dev, ino;         /* as stat says; ino 0: no file */
     uint64_t map_dev, map_ino; /* as /proc/PID/maps says; not always the same (overlayfs, btrfs) */
     uint64_t size;             /* of the file, as the replay knows it, bytes */

@@ -370,10 +370,9 @@ static urd_err *exit_success(struct recorder *r, struct task *t, int64_t result)
     case SYS_shmat:
         return exit_shmat(r, t, (uint64_t)result);
     case SYS_shmdt:
-        op_map(r, (struct urd_map_op){.kind = URD_MAP_UNMAP,
-                                      .start = e->rdi,
-                                      .size = t->scratch.value,
-                                      .name = ""});
+        op_map(r,
+               (struct urd_map_op){
+                   .kind = URD_MAP_UNMAP, .start = e->rdi, .size = t->scratch.value, .name = ""});
         break;
     default:
         subcommand_exit(r, t, result);
@@ -383,7 +382,8 @@ static urd_err *exit_success(struct recorder *r, struct task *t, int64_t result)
 
 bool special_was_made(const struct task *t, const struct user_regs_struct *now)
 {
-    if (now->rax != t->entry.orig_rax) /* the kernel puts the call's number back (seccomp_filter(2)) */
+    if (now->rax !=
+        t->entry.orig_rax) /* the kernel puts the call's number back (seccomp_filter(2)) */
         return true;
     char path[64], line[128];
     snprintf(path, sizeof path, "/proc/%d/status", t->tid);

@@ -77,7 +77,8 @@ static bool arch_prctl_refused(const struct user_regs_struct *e, int64_t *ret)
 {
     unsigned long code = e->rdi;
     *ret = -EINVAL;
-    return (code >= ARCH_MAP_VDSO_X32 && code <= ARCH_MAP_VDSO_64) || /* time without system calls */
+    return (code >= ARCH_MAP_VDSO_X32 &&
+            code <= ARCH_MAP_VDSO_64) || /* time without system calls */
            code == ARCH_ENABLE_TAGGED_ADDR ||
            (code >= ARCH_SHSTK_ENABLE && code < ARCH_SHSTK_STATUS); /* a stack in no event */
 }

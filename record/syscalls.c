@@ -6,8 +6,8 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#define MAX_NUMBER 600
-#define MAX_OUTPUT (1ull << 31)
+#define MAX_NUMBER   600
+#define MAX_OUTPUT   (1ull << 31)
 #define FAULT_OUTPUT 65536
 
 static const struct urd_syscall_entry table[] = {
@@ -79,7 +79,8 @@ static void add_msghdr(struct event_builder *b, int mem, uint64_t address, uint6
     event_add_memory(b, mem, address + offsetof(struct msghdr, msg_controllen),
                      sizeof m.msg_controllen + sizeof m.msg_flags);
     event_add_memory(b, mem, (uint64_t)(uintptr_t)m.msg_name, min_u64(m.msg_namelen, 128));
-    event_add_memory(b, mem, (uint64_t)(uintptr_t)m.msg_control, min_u64(m.msg_controllen, 1 << 20));
+    event_add_memory(b, mem, (uint64_t)(uintptr_t)m.msg_control,
+                     min_u64(m.msg_controllen, 1 << 20));
     add_iovec(b, mem, (uint64_t)(uintptr_t)m.msg_iov, m.msg_iovlen, bytes);
 }
 

@@ -115,9 +115,9 @@ bool urd_objects_write(const struct urd_objects *o, struct urd_process *p,
         uint64_t n = (end < m.end ? end : m.end) - at;
         const uint8_t *data = w->data + (at - w->address);
         const struct urd_object *object = find(o, id_of(&m));
-        bool done = object ? pwrite(object->fd, data, n, (off_t)(m.offset + (at - m.start))) ==
-                                 (ssize_t)n
-                           : urd_tracee_write(p->mem, at, data, n) == n;
+        bool done =
+            object ? pwrite(object->fd, data, n, (off_t)(m.offset + (at - m.start))) == (ssize_t)n
+                   : urd_tracee_write(p->mem, at, data, n) == n;
         if (!done)
             break;
         at += n;

@@ -17,7 +17,8 @@ int main(void)
     close(s[0]);
     SAY(recvmsg(s[1], &m, 0));
     SAY(send(s[1], "x", 1, MSG_NOSIGNAL));
-    int none[2] = {5, 6};
+    int none[2] = {-7, -8};
     SAY(socketpair(AF_INET, SOCK_STREAM, 0, none));
+    printf("%d %d\n", none[0], none[1]);
     SAY(socketpair(AF_UNIX, 77, 0, none));
 }
