@@ -236,7 +236,8 @@ urd_err *recorder_note_status(struct recorder *r, pid_t tid, int status)
         return NULL;
     }
     bool call_returned = WIFSTOPPED(status) && WSTOPSIG(status) == (SIGTRAP | 0x80) && t->in_call;
-    if (t->state == TASK_BLOCKED && call_returned) /* no user code runs for that */
+    bool ends = WIFSTOPPED(status) && status >> 16 == PTRACE_EVENT_EXIT; /* an exec may wait for it */
+    if (ends || (t->state == TASK_BLOCKED && call_returned)) /* no user code runs for that */
         return handle_stop(r, t, status);
     if (t->state == TASK_BLOCKED || t->state == TASK_LISTENING) {
         if (WIFEXITED(status) || WIFSIGNALED(status))

@@ -570,6 +570,24 @@ urd_err *urd_runner_run(struct urd_runner *r, uint64_t *steps, enum urd_run_end 
     return NULL;
 }
 
+/** The mapping changes: pages that were guarded get their own rights back before, as a move or a discard keeps them. */
+static urd_err *forget_guards(struct urd_runner *r, struct urd_task *t, struct task_run *tr,
+                              uint64_t start, uint64_t size)
+{
+    for (size_t i = 0; i < tr->writable_code.capacity; i++) {
+        const struct urd_map_slot *slot = &tr->writable_code.slots[i];
+        bool mine;
+        uint64_t page = slot->key;
+        if (slot->used != 1 || page < PAGE_DOWN(start) || page >= start + size)
+            continue;
+        if (slot->value & 8)
+            URD_TRY(unguard(r, t, tr, page, &mine));
+        else
+            urd_map_remove(&tr->writable_code, page);
+    }
+    return NULL;
+}
+
 /** An event changes executable memory: translations of it are void, and no longer shared. */
 static urd_err *before_event(struct urd_runner *r)
 {
@@ -592,11 +610,9 @@ static urd_err *before_event(struct urd_runner *r)
             if (op->kind == URD_MAP_MOVE)
                 urd_translate_invalidate(tr->space->id.translator, op->offset, op->old_size);
         }
-        for (uint64_t page = PAGE_DOWN(op->start);
-             page < op->start + op->size && op->size < 1u << 26; page += 4096)
-            urd_map_remove(&tr->writable_code, page);
-        if (op->size >= 1u << 26)
-            urd_map_clear(&tr->writable_code);
+        URD_TRY(forget_guards(r, t, tr, op->start, op->size));
+        if (op->kind == URD_MAP_MOVE)
+            URD_TRY(forget_guards(r, t, tr, op->offset, op->old_size));
     }
     return NULL;
 }
