@@ -1,11 +1,13 @@
 /* A task keeps its turn for 5 ms of system calls, and is stopped after 20 ms without one, if others wait. Then they run in the
- * order in which they were born.
+ * order in which they were born. As with the kernel's scheduler a step of niceness is worth a quarter of the time.
  *
  * Chaos finds what that order hides (after rr's chaos mode): turns and slices of random length, the next task chosen at random, and
  * now and then one that is starved for some milliseconds, as if its wake-up had come late. Timers are too coarse for windows of
  * some instructions, so at every other system call the task is single-stepped for a random while and stopped there. */
 #include "record/schedule.h"
 #include "base/log.h"
+#include <errno.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 
 enum {
@@ -54,13 +56,27 @@ static bool keeps_its_turn(const struct recorder *r)
     return c && !r->turn_over && can_run(c) && urd_now_ns() - r->turn_started_ns < r->turn_ns;
 }
 
+/** Five quarters for each step below 0, four fifths for each above; not beyond a factor of eight, for the sake of the others. */
+static uint64_t weighed(const struct task *t, uint64_t ns)
+{
+    errno = 0;
+    int nice = getpriority(PRIO_PROCESS, (id_t)t->tid);
+    if (errno)
+        return ns;
+    for (int i = nice < -9 ? -9 : nice; i < 0; i++)
+        ns += ns / 4;
+    for (int i = nice > 9 ? 9 : nice; i > 0; i--)
+        ns -= ns / 5;
+    return ns;
+}
+
 void schedule_turn(struct recorder *r)
 {
     uint64_t now = urd_now_ns();
     if (r->turn_over || now - r->turn_started_ns > r->turn_ns) {
         r->turn_started_ns = now;
-        r->turn_ns = r->chaos ? random_ns(r) : TURN_NS;
-        r->slice_ns = r->chaos ? random_ns(r) : SLICE_NS;
+        r->turn_ns = r->chaos ? random_ns(r) : weighed(r->current, TURN_NS);
+        r->slice_ns = r->chaos ? random_ns(r) : weighed(r->current, SLICE_NS);
     }
     r->turn_over = false;
 }
