@@ -3,10 +3,11 @@
  *
  * PURPOSE  Each call as (entry, return) clocks and caller, the frames at any point, across segments.
  * NOT      Arguments and return values: those are evaluated on a replay at the moments found here.
- * FORMAT   A row of `calls`: zstd of, for each call in order of return: varint zigzag difference of entry clock to the
- *          one before, varint steps until it returned, varint call site, varint tid, varint depth, u8 how it
- *          ended (0 returned, 1 left by a longjmp or exec or the end of the trace). Clocks are absolute in rows
- *          of segment -1 (calls that cross segments, made when segments are joined), else relative to the segment.
+ * FORMAT   A row of `calls`: zstd of, for each call in order of return: zigzag difference of entry clock to the call
+ *          before in the row (the first: to 0; so all differences), varint steps until it returned, zigzag difference of call site,
+ *          zigzag difference of tid * 2 + how it ended (0 returned, 1 left by a longjmp or exec or the end of the trace),
+ *          zigzag difference of depth; all varints. Clocks are absolute in rows of segment -1 (calls that cross
+ *          segments, made when segments are joined), else relative to the segment.
  *          A stack: varint number of frames, then outermost first: varint callee, varint return address, varint
  *          sp (where the return address lies), varint zigzag entry clock, varint call site, u8 flags (1 inherited, 2 signal).
  *
@@ -39,6 +40,10 @@ struct urd_call {
     int32_t tid;
     uint8_t abandoned;
 };
+
+/** last: the call before in the row, all 0 at first; becomes this one. Decoding leaves the callee alone. */
+void urd_call_encode(struct urd_buf *out, const struct urd_call *call, struct urd_call *last);
+void urd_call_decode(struct urd_cursor *in, struct urd_call *last);
 
 typedef void (*urd_call_fn)(void *data, const struct urd_call *call);
 

@@ -471,12 +471,7 @@ static urd_err *put_cross_calls(struct join *j)
     for (uint32_t i = 0; i < j->n_cross && !err; i++) {
         const struct urd_call *c = &j->cross[i].call;
         raw.size = 0;
-        urd_buf_varint(&raw, urd_zigzag(c->entry));
-        urd_buf_varint(&raw, (uint64_t)(c->end - c->entry));
-        urd_buf_varint(&raw, c->site);
-        urd_buf_varint(&raw, (uint32_t)c->tid);
-        urd_buf_varint(&raw, c->depth);
-        urd_buf_u8(&raw, c->abandoned);
+        urd_call_encode(&raw, c, &(struct urd_call){0});
         urd_blob_pack(raw.data, raw.size, &packed);
         sqlite3_bind_int64(put, 1, j->cross[i].space);
         sqlite3_bind_int64(put, 2, (int64_t)c->callee);

@@ -760,7 +760,7 @@ static void replay_calls(const struct flow_row *row, int64_t clock, struct urd_c
 urd_err *urd_index_call_row(struct urd_index *x, sqlite3_stmt *q, urd_index_call_fn fn, void *data,
                             bool *ret_more)
 {
-    int64_t segment = sqlite3_column_int64(q, 2), base = 0, last = 0;
+    int64_t segment = sqlite3_column_int64(q, 2), base = 0;
     for (uint32_t i = 0; segment >= 0 && i < x->n_segments; i++)
         if (x->segments[i].id == segment)
             base = x->segments[i].start;
@@ -769,15 +769,13 @@ urd_err *urd_index_call_row(struct urd_index *x, sqlite3_stmt *q, urd_index_call
     URD_TRY(urd_blob_unpack(sqlite3_column_blob(q, 4), (size_t)sqlite3_column_bytes(q, 4), &raw,
                             &size));
     struct urd_cursor in = urd_cursor(raw, size);
+    struct urd_call last = {0};
     for (int64_t n = sqlite3_column_int64(q, 3); n > 0 && in.ok && *ret_more; n--) {
-        struct urd_call c = {.callee = (uint64_t)sqlite3_column_int64(q, 1)};
-        last += urd_unzigzag(urd_cursor_varint(&in));
-        c.entry = last + base;
-        c.end = c.entry + (int64_t)urd_cursor_varint(&in);
-        c.site = urd_cursor_varint(&in);
-        c.tid = (int32_t)urd_cursor_varint(&in);
-        c.depth = (uint32_t)urd_cursor_varint(&in);
-        c.abandoned = urd_cursor_u8(&in);
+        urd_call_decode(&in, &last);
+        struct urd_call c = last;
+        c.callee = (uint64_t)sqlite3_column_int64(q, 1);
+        c.entry += base;
+        c.end += base;
         if (in.ok)
             *ret_more = fn(data, (uint32_t)sqlite3_column_int(q, 0), &c);
     }

@@ -21,7 +21,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #define PAGE_DOWN(x)  ((x) & ~4095ull)
 #define CONTEXT_TOTAL (URD_CONTEXT_BYTES + URD_LOG_BYTES + URD_LOG_SLACK)
@@ -49,6 +48,7 @@ struct urd_runner {
     struct urd_sink sink;
     bool has_cut;
     struct urd_cut cut;
+    unsigned n_cut_words;
     uint64_t *stops;
     size_t n_stops;
     uint32_t n_spaces;
@@ -353,16 +353,58 @@ static bool in_cache(uint64_t address)
 }
 
 /** The top of the stack and what the registers point to: in a loop, some of it differs every time round. */
-static uint64_t hash_near(struct urd_task *t, const struct user_regs_struct *regs)
+static void read_near(struct urd_task *t, const struct user_regs_struct *regs, struct urd_near *ret)
 {
-    uint8_t bytes[2048 + 16 * 128] = {0};
     struct user_regs_struct copy = *regs;
-    urd_tracee_read(t->process.mem, regs->rsp, bytes, 2048);
+    memset(ret, 0, sizeof *ret);
+    urd_tracee_read(t->process.mem, regs->rsp, ret->stack, sizeof ret->stack);
     for (unsigned i = 0; i < 16; i++)
         if (i != 4)
-            urd_tracee_read(t->process.mem, *urd_reg_slot(&copy, i) - 64, bytes + 2048 + i * 128,
-                            128);
-    return XXH3_64bits(bytes, sizeof bytes);
+            urd_tracee_read(t->process.mem, *urd_reg_slot(&copy, i) - 64, ret->around[i],
+                            sizeof ret->around[i]);
+}
+
+/** An aligned word within bytes that differs; both begin at `address`. */
+static bool differing_word(const uint8_t *wanted, const uint8_t *is, size_t size, uint64_t address,
+                           struct urd_cut_word *ret)
+{
+    for (size_t at = -address & 7; at + 8 <= size; at += 8)
+        if (memcmp(wanted + at, is + at, 8) != 0) {
+            ret->address = address + at;
+            memcpy(&ret->value, wanted + at, 8);
+            return true;
+        }
+    return false;
+}
+
+/**
+ * A state that has the cut's registers but other memory around them: from now on translated code asks for a word that
+ * told them apart, as an interpreter's loop has the same registers every time round (python3: 10^5 stops for
+ * nothing in a segment). Nothing is unmapped until the interval ends, and the cut with it.
+ */
+static void add_cut_word(struct urd_runner *r, struct task_run *tr,
+                         const struct user_regs_struct *regs, const struct urd_near *is)
+{
+    struct user_regs_struct copy = *regs;
+    const struct urd_near *wanted = &r->cut.near;
+    struct urd_cut_word word;
+    bool found = false;
+    for (unsigned i = 0; i < 16 && !found; i++)
+        if (i != 4)
+            found = differing_word(wanted->around[i], is->around[i], sizeof is->around[i],
+                                   *urd_reg_slot(&copy, i) - 64, &word);
+    if (found || differing_word(wanted->stack, is->stack, sizeof is->stack, regs->rsp, &word))
+        tr->context->cut_words[r->n_cut_words++ % URD_CUT_WORDS] = word;
+}
+
+/** What translated code compares with before it stops for the cut; no words of memory yet. */
+static void arm_cut(struct urd_runner *r, struct urd_context *ctx)
+{
+    for (unsigned i = 0; i < 16; i++)
+        ctx->cut_regs[i] = *urd_reg_slot(&r->cut.regs, i);
+    for (unsigned i = 0; i < URD_CUT_WORDS; i++)
+        ctx->cut_words[i] = (struct urd_cut_word){
+            URD_CONTEXT_BASE + offsetof(struct urd_context, cut_words[i].value), 0};
 }
 
 static urd_err *take_vectors(struct urd_task *t, struct user_fpregs_struct *ret)
@@ -376,22 +418,27 @@ urd_err *urd_cut_take(struct urd_task *t, const struct user_regs_struct *regs, s
 {
     uint64_t bytes;
     ret->regs = *regs;
-    ret->near = hash_near(t, regs);
+    read_near(t, regs, &ret->near);
     URD_TRY(take_vectors(t, &ret->vectors));
     return urd_checksum_memory(t->process.pid, t->process.mem, &ret->memory, &bytes);
 }
 
 /** The 16 registers agree: is it really the state of the cut? */
-static urd_err *is_cut(struct urd_runner *r, struct urd_task *t,
+static urd_err *is_cut(struct urd_runner *r, struct urd_task *t, struct task_run *tr,
                        const struct user_regs_struct *regs, bool *ret)
 {
     const struct urd_cut *c = &r->cut;
     struct user_fpregs_struct vectors;
     uint64_t sum, bytes;
     *ret = false;
-    if (((regs->eflags ^ c->regs.eflags) & 0xcd5) || regs->fs_base != c->regs.fs_base ||
-        hash_near(t, regs) != c->near)
+    if (((regs->eflags ^ c->regs.eflags) & 0xcd5) || regs->fs_base != c->regs.fs_base)
         return NULL;
+    struct urd_near near;
+    read_near(t, regs, &near);
+    if (memcmp(&near, &c->near, sizeof near) != 0) {
+        add_cut_word(r, tr, regs, &near);
+        return NULL;
+    }
     URD_TRY(take_vectors(t, &vectors));
     if (memcmp(vectors.xmm_space, c->vectors.xmm_space, sizeof vectors.xmm_space) ||
         memcmp(vectors.st_space, c->vectors.st_space, sizeof vectors.st_space))
@@ -474,8 +521,8 @@ urd_err *urd_runner_run(struct urd_runner *r, uint64_t *steps, enum urd_run_end 
         ctx->steps_left = (int64_t)*steps;
     else
         ctx->steps_left = INT64_MAX;
-    for (unsigned i = 0; i < 16 && r->has_cut; i++)
-        ctx->cut_regs[i] = *urd_reg_slot(&r->cut.regs, i);
+    if (r->has_cut)
+        arm_cut(r, ctx);
     if (tr->resume && tr->resume_pc == pc)
         cache = tr->resume;
     tr->resume = 0;
@@ -557,7 +604,7 @@ urd_err *urd_runner_run(struct urd_runner *r, uint64_t *steps, enum urd_run_end 
         case URD_EXIT_CUT: {
             bool same;
             cache = ctx->exit_resume;
-            URD_TRY(is_cut(r, t, &regs, &same));
+            URD_TRY(is_cut(r, t, tr, &regs, &same));
             if (same) {
                 finish_regs(t, &regs, pc);
                 drain(r, t, tr);

@@ -1,4 +1,5 @@
 #include "tests/oracle_run.h"
+#include "indexer/calls.h"
 #include "indexer/flow.h"
 #include "indexer/writes.h"
 #include <sqlite3.h>
@@ -165,15 +166,12 @@ static urd_err *read_calls(struct run *r, sqlite3 *db, int64_t segment, uint64_t
         if (err)
             break;
         struct urd_cursor in = urd_cursor(raw, size);
-        int64_t entry = 0;
+        struct urd_call c = {0};
         for (uint64_t n = number(q, 0); n && in.ok; n--) {
-            entry += urd_unzigzag(urd_cursor_varint(&in));
-            uint64_t steps = urd_cursor_varint(&in), site = urd_cursor_varint(&in);
-            int32_t tid = (int32_t)urd_cursor_varint(&in);
-            urd_cursor_varint(&in); /* depth */
-            if (!urd_cursor_u8(&in))
+            urd_call_decode(&in, &c);
+            if (!c.abandoned)
                 URD_PUSH(r->calls, r->n_calls, r->cap_calls) =
-                    (struct run_call){site, (uint64_t)entry + steps + start_clock, tid};
+                    (struct run_call){c.site, (uint64_t)c.end + start_clock, c.tid};
         }
         free(raw);
         if (!in.ok)

@@ -31,32 +31,45 @@
 
 /* ---- the entry and the beginning of the body ---- */
 
+/* rcx = 0 when rcx equals reg; then falls through, else goes to where *ret's rel32 will lead. */
+static void emit_differs(struct emit *e, int reg, uint8_t **ret)
+{
+    emit_bytes(e, "\x48\xf7\xd1", 3); /* not rcx */
+    emit_lea(e, RCX, (struct emit_mem){reg, RCX, 1, 1});
+    uint8_t *equal = emit_jump8(e, 0xe3);
+    emit_u8(e, 0xe9);
+    emit_u32(e, 0);
+    *ret = e->at;
+    emit_here(e, equal);
+}
+
 /* All registers are the subject's, and are again afterwards. */
 static void emit_cut_test(struct gen *g)
 {
     struct emit *e = &g->cold;
-    uint8_t *unequal[16];
+    uint8_t *unequal[16 + URD_CUT_WORDS];
     emit_ctx_store(e, RCX, urd_ctx_scratch(RCX));
     emit_ctx_store(e, RDX, urd_ctx_scratch(RDX));
     for (int r = 0; r < 16; r++) {
         if (r == RCX || r == RDX)
             emit_ctx_load(e, RDX, urd_ctx_scratch(r));
         emit_ctx_load(e, RCX, (unsigned)offsetof(struct urd_context, cut_regs) + 8u * (unsigned)r);
-        emit_bytes(e, "\x48\xf7\xd1", 3); /* not rcx */
-        emit_lea(e, RCX, (struct emit_mem){r == RCX ? RDX : r, RCX, 1, 1});
-        uint8_t *equal = emit_jump8(e, 0xe3);
-        emit_u8(e, 0xe9);
-        emit_u32(e, 0);
-        unequal[r] = e->at;
-        emit_here(e, equal);
+        emit_differs(e, r == RCX ? RDX : r, &unequal[r]);
+    }
+    for (unsigned i = 0; i < URD_CUT_WORDS; i++) {
+        unsigned word = (unsigned)offsetof(struct urd_context, cut_words[i]);
+        emit_ctx_load(e, RDX, word);
+        emit_load(e, RDX, EMIT_AT(RDX, 0));
+        emit_ctx_load(e, RCX, word + (unsigned)offsetof(struct urd_cut_word, value));
+        emit_differs(e, RDX, &unequal[16 + i]);
     }
     emit_ctx_load(e, RDX, urd_ctx_scratch(RDX));
     emit_ctx_load(e, RCX, urd_ctx_scratch(RCX));
     urd_gen_exit(g, e, URD_EXIT_CUT, g->b->pub.pc, true);
     uint8_t *over = emit_jump8(e, 0xeb);
-    for (int r = 0; r < 16; r++) {
-        uint32_t distance = (uint32_t)(e->at - unequal[r]);
-        memcpy(unequal[r] - 4, &distance, 4);
+    for (unsigned i = 0; i < 16 + URD_CUT_WORDS; i++) {
+        uint32_t distance = (uint32_t)(e->at - unequal[i]);
+        memcpy(unequal[i] - 4, &distance, 4);
     }
     emit_ctx_load(e, RDX, urd_ctx_scratch(RDX));
     emit_ctx_load(e, RCX, urd_ctx_scratch(RCX));

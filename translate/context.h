@@ -24,6 +24,8 @@
 #define URD_CACHE_BASE    0x5e0040000000u                     /* in reach of a %gs-relative disp32 */
 #define URD_CACHE_BYTES   (128u << 20)                        /* sparse: only what is used is there */
 
+#define URD_CUT_WORDS     8
+
 enum urd_exit {
     URD_EXIT_NONE,
     URD_EXIT_MISS,     /* exit_pc is not translated; exit_link (if not 0) can be chained to it */
@@ -33,7 +35,7 @@ enum urd_exit {
                           unknown to the translator); not part of any block */
     URD_EXIT_LOG_FULL, /* before the block at exit_pc; drain, reset log_pos, enter exit_pc again */
     URD_EXIT_BUDGET,   /* before the block at exit_pc: it has more instructions than steps_left */
-    URD_EXIT_CUT,      /* before exit_pc: all 16 registers equal cut_regs and rip is the cut's;
+    URD_EXIT_CUT,      /* before exit_pc: all 16 registers equal cut_regs, cut_words are there, rip is the cut's;
                           to go on without testing once more, resume at exit_resume */
     URD_EXIT_STOP,     /* before exit_pc, a stop address; to go on, resume at exit_resume */
     URD_EXIT_REP,      /* after a REP string store that was too long for the log: the log's last record
@@ -50,6 +52,10 @@ struct urd_context {
     uint64_t log_end;      /* a block is entered only while log_pos < log_end */
     int64_t steps_left;    /* for URD_PROBE_COUNT; like log_pos up to date at exits, not in a block */
     uint64_t cut_regs[16];
+    /* URD_EXIT_CUT asks for these 8 bytes of memory as well; a word that is not wanted has its own `value` as address */
+    struct urd_cut_word {
+        uint64_t address, value;
+    } cut_words[URD_CUT_WORDS];
     uint64_t scratch[64];  /* spilled application registers, flags; owned by the translator */
 };
 
