@@ -291,6 +291,8 @@ static void take_slots(const struct urd_block *block, struct urd_flow_node *node
         if (how > URD_HOW_LARGE)
             continue;
         slots[i].code = (uint8_t)(__builtin_ctz(from->size) | from->by_sp << 3);
+        slots[i].stack = from->by_sp ? -1 : 0;
+        slots[i].mask = from->size < 8 ? (1ull << from->size * 8) - 1 : UINT64_MAX;
         d->stores[d->n_stores++] = (struct urd_store_shape){from->insn, slots[i].code};
         node->n_memory += urd_store_memory(slots[i].code);
     }
@@ -530,7 +532,7 @@ __attribute__((always_inline)) static inline const uint8_t *do_slot(struct urd_b
     if (__builtin_expect(slot->how == URD_HOW_SMALL, 1)) {
         memcpy(&address, p, 8);
         memcpy(&value, p + 8, 8);
-        urd_stores_put(&b->stores, out, slot->code, *memory, address, value);
+        urd_stores_put(&b->stores, out, slot->stack, slot->size, slot->mask, *memory, address, value);
         *memory += 2;
         return p + 16;
     }

@@ -55,10 +55,12 @@ enum urd_flow_transfer { URD_TRANSFER_NONE, URD_TRANSFER_CALL, URD_TRANSFER_JUMP
 
 /** What a slot of the log becomes. */
 struct urd_flow_slot {
-    uint8_t how;  /* enum urd_flow_slot_how */
-    uint8_t insn; /* index within the block */
-    uint8_t code; /* of a store: urd_store_shape.code */
+    uint64_t mask;  /* of a store's value */
     uint16_t size;
+    int8_t stack;   /* -1: the store is by the stack pointer, else 0 */
+    uint8_t how;    /* enum urd_flow_slot_how */
+    uint8_t insn;   /* index within the block */
+    uint8_t code;   /* of a store: urd_store_shape.code */
 };
 
 enum urd_flow_slot_how {

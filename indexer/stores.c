@@ -77,7 +77,7 @@ void urd_stores_put_large(struct urd_stores *s, struct urd_stores_columns *c, un
                           uint64_t *memory, uint64_t address, const uint8_t *value)
 {
     unsigned bytes = urd_store_bytes((uint8_t)code);
-    unsigned low = urd_stores_put_place(c, code, memory, address);
+    unsigned low = urd_stores_put_place(c, -(int64_t)(code >> 3 & 1), memory, address);
     for (unsigned i = 0; i < bytes / 8; i++) {
         uint64_t x;
         memcpy(&x, value + i * 8, 8);
@@ -138,7 +138,9 @@ void urd_stores_pack_page(struct urd_stores_page *p, struct urd_buf *ret)
 urd_err *urd_stores_decoder_init(struct urd_stores_decoder *d, const void *data, size_t size,
                                  const uint32_t *starts, uint32_t n_dense)
 {
-    *d = (struct urd_stores_decoder){.starts = starts, .ok = true};
+    struct urd_cursor none = urd_cursor((const uint8_t *)"", 0);
+    *d = (struct urd_stores_decoder){
+        .starts = starts, .ok = true, .tags = none, .places = none, .values = none};
     size_t raw = 0;
     if (size)
         URD_TRY(urd_blob_unpack(data, size, &d->memory, &raw));

@@ -98,7 +98,8 @@ URD_STORES_HOT void urd_stores_mark(struct urd_stores *s, uint64_t address, unsi
 {
     uint64_t page = address >> 12;
     const struct urd_stores_near *n = &s->near[page & (URD_STORES_NEAR - 1)];
-    if (__builtin_expect(n->page != page || (address & 7) + bytes > 8, 0)) {
+    /* what is aligned lies within one word; for the rest it is not worth the time to look */
+    if (__builtin_expect(n->page != page || (address & (bytes - 1)), 0)) {
         urd_stores_mark_slowly(s, address, bytes);
         return;
     }
@@ -108,13 +109,13 @@ URD_STORES_HOT void urd_stores_mark(struct urd_stores *s, uint64_t address, unsi
 /** Bytes up to the highest that is not 0. */
 URD_STORES_HOT unsigned urd_stores_length(uint64_t x)
 {
-    return (71u - (unsigned)__builtin_clzll(x | 1)) / 8 - (x == 0);
+    return (71u - (x ? (unsigned)__builtin_clzll(x) : 64)) / 8; /* one lzcnt, where there is one */
 }
 
-URD_STORES_HOT unsigned urd_stores_put_place(struct urd_stores_columns *c, unsigned code,
+URD_STORES_HOT unsigned urd_stores_put_place(struct urd_stores_columns *c, int64_t by_stack,
                                             uint64_t *memory, uint64_t address)
 {
-    uint64_t stack = -(uint64_t)(code >> 3 & 1);
+    uint64_t stack = (uint64_t)by_stack; /* all ones or 0 */
     uint64_t place = address - (c->sp & stack);
     c->sp ^= (c->sp ^ address) & stack;
     uint64_t x = urd_zigzag((int64_t)(place - *memory));
@@ -136,14 +137,15 @@ URD_STORES_HOT unsigned urd_stores_put_value(struct urd_stores_columns *c, uint6
     return n;
 }
 
-/** One store of at most 8 bytes, 8 of which can be read at value. */
-URD_STORES_HOT void urd_stores_put(struct urd_stores *s, struct urd_stores_columns *c, unsigned code,
-                                  uint64_t *memory, uint64_t address, uint64_t value)
+/** One store of at most 8 bytes. stack: -1 when it is by the stack pointer, else 0; mask: of the value's bytes. */
+URD_STORES_HOT void urd_stores_put(struct urd_stores *s, struct urd_stores_columns *c,
+                                   int64_t stack, unsigned bytes, uint64_t mask,
+                                   uint64_t *memory, uint64_t address, uint64_t value)
 {
-    unsigned n = urd_stores_put_place(c, code, memory, address);
-    n |= urd_stores_put_value(c, memory + 1, value & ~0ull >> (64 - (8u << (code & 7)))) << 4;
+    unsigned n = urd_stores_put_place(c, stack, memory, address);
+    n |= urd_stores_put_value(c, memory + 1, value & mask) << 4;
     *c->tag++ = (uint8_t)n;
-    urd_stores_mark(s, address, 1u << (code & 7));
+    urd_stores_mark(s, address, bytes);
 }
 
 /** One of 16 to 64 bytes. */
