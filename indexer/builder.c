@@ -638,7 +638,8 @@ on_records(void *data, struct urd_task *t, const struct urd_code *code, const ui
                 memcpy(&ts->return_pc, p - 8, 8);
             }
         }
-        if (__builtin_expect(n_blocks >= URD_FLOW_CHUNK, 0)) {
+        if (__builtin_expect(n_blocks % URD_FLOW_CHUNK_MIN == 0, 0) &&
+            urd_flow_is_full(&b->flow, n_blocks)) {
             b->clock = clock;
             b->flow.n_blocks = n_blocks;
             b->stores.at = out;
@@ -659,8 +660,8 @@ on_records(void *data, struct urd_task *t, const struct urd_code *code, const ui
 
 static void end_row_if_full(struct urd_builder *b)
 {
-    if (b->flow.n_blocks >= URD_FLOW_CHUNK)
-        close_row(b);
+    if (b->flow.n_blocks >= URD_FLOW_CHUNK || b->flow.n_blocks % URD_FLOW_CHUNK_MIN == 0)
+        close_row(b); /* at such a number, too, as on_records does not look in between */
 }
 
 static void on_partial(void *data, struct urd_task *t, const struct urd_code *code,

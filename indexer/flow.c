@@ -49,6 +49,11 @@ uint32_t urd_flow_add(struct urd_flow_encoder *f, struct urd_flow_node node)
             memcpy(nodes, f->nodes, f->n_nodes * sizeof *nodes);
         free(f->nodes);
         f->nodes = nodes;
+        uint64_t *bits = urd_xcalloc(f->cap_nodes / 64, sizeof *bits);
+        if (f->used_bits)
+            memcpy(bits, f->used_bits, f->cap_nodes / 128 * sizeof *bits);
+        free(f->used_bits);
+        f->used_bits = bits;
     }
     if (f->n_memory + node.n_memory > f->cap_memory) {
         f->cap_memory = (f->n_memory + node.n_memory) * 2;
@@ -70,6 +75,7 @@ void urd_flow_first_time(struct urd_flow_encoder *f, uint32_t dense)
     if (n->n_memory)
         memset(f->memory + n->memory, 0, n->n_memory * sizeof *f->memory);
     URD_PUSH(f->used, f->n_used, f->cap_used) = dense;
+    f->used_bits[dense / 64] |= 1ull << dense % 64;
 }
 
 void urd_flow_begin(struct urd_flow_encoder *f)
@@ -90,6 +96,7 @@ void urd_flow_deinit(struct urd_flow_encoder *f)
     free(f->nodes);
     free(f->memory);
     free(f->used);
+    free(f->used_bits);
     free(f->symbols);
     urd_buf_deinit(&f->escapes);
     *f = (struct urd_flow_encoder){0};
@@ -107,10 +114,14 @@ void urd_flow_put_partial(struct urd_flow_encoder *f, uint32_t dense, unsigned n
     f->last = dense;
 }
 
-static int by_number(const void *a, const void *b)
+static void sort_used(struct urd_flow_encoder *f)
 {
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return x < y ? -1 : x > y;
+    uint32_t n = 0;
+    for (uint32_t word = 0; word < (f->n_nodes + 63) / 64; word++) {
+        for (uint64_t bits = f->used_bits[word]; bits; bits &= bits - 1)
+            f->used[n++] = word * 64 + (uint32_t)__builtin_ctzll(bits);
+        f->used_bits[word] = 0;
+    }
 }
 
 void urd_flow_finish(struct urd_flow_encoder *f, struct urd_buf *ret_data,
@@ -123,7 +134,7 @@ void urd_flow_finish(struct urd_flow_encoder *f, struct urd_buf *ret_data,
     urd_buf_put(&raw, f->escapes.data, f->escapes.size);
     urd_blob_pack(raw.data, raw.size, ret_data);
     raw.size = 0;
-    qsort(f->used, f->n_used, sizeof *f->used, by_number);
+    sort_used(f);
     uint32_t last = 0;
     for (uint32_t i = 0; i < f->n_used; i++) {
         urd_buf_varint(&raw, f->used[i] - last);

@@ -24,7 +24,10 @@
 #define URD_INDEXER_FLOW_H
 #include "indexer/stores.h"
 
-#define URD_FLOW_CHUNK 65536
+/* Blocks in a row: a row that meets new blocks all the time goes on to the higher number, as each row begins by naming
+ * its blocks (gcc: a sixth of a short row's blocks are new to it). */
+#define URD_FLOW_CHUNK     262144
+#define URD_FLOW_CHUNK_MIN 65536
 #define URD_FLOW_NONE  UINT32_MAX
 
 enum urd_flow_block_flag {
@@ -78,8 +81,9 @@ struct urd_flow_encoder {
     uint64_t *memory; /* of all stores */
     uint32_t n_memory, cap_memory;
     uint32_t epoch, last, n_blocks;
-    uint32_t *used; /* dense ids in this row */
+    uint32_t *used; /* dense ids in this row; by number once the row is finished */
     uint32_t n_used, cap_used;
+    uint64_t *used_bits; /* the same, a bit for each node */
     /** URD_FLOW_CHUNK / 4 bytes, zero where nothing is yet: symbol i belongs to block i */
     uint8_t *symbols;
     struct urd_buf escapes;
@@ -104,11 +108,9 @@ URD_STORES_HOT void urd_flow_next_is(struct urd_flow_encoder *f, struct urd_flow
         urd_flow_first_time(f, dense);
     if (__builtin_expect(last != URD_FLOW_NONE, 1)) {
         struct urd_flow_node *s = &nodes[last];
-        if (s->a == dense) {
-            symbol = 0;
-        } else if (s->b == dense) {
-            symbol = 1;
-        } else {
+        symbol = s->a != dense; /* no branch: which of the two comes is what cannot be predicted */
+        if (__builtin_expect(symbol & (s->b != dense), 0)) {
+            symbol = 2;
             s->b = s->a;
             s->a = dense;
         }
@@ -117,6 +119,12 @@ URD_STORES_HOT void urd_flow_next_is(struct urd_flow_encoder *f, struct urd_flow
         urd_buf_varint(&f->escapes, dense);
     f->symbols[n >> 2] |= (uint8_t)(symbol << (n & 3) * 2);
     nodes[dense].times++;
+}
+
+/** Is this enough for a row? */
+static inline bool urd_flow_is_full(const struct urd_flow_encoder *f, uint32_t n_blocks)
+{
+    return n_blocks >= URD_FLOW_CHUNK || (n_blocks >= URD_FLOW_CHUNK_MIN && f->n_used < n_blocks / 32);
 }
 
 /** The block that came after f->last. */

@@ -66,7 +66,7 @@ urd_err *urd_store_open(const char *directory, struct urd_store **ret)
         return urd_store_failed(s->db, "cannot open the index");
     sqlite3_busy_timeout(s->db, 2000);
     URD_TRY(
-        urd_store_exec(s, "PRAGMA page_size=16384; PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
+        urd_store_exec(s, "PRAGMA page_size=16384; PRAGMA journal_mode=TRUNCATE; PRAGMA synchronous=OFF;"
                           "PRAGMA locking_mode=EXCLUSIVE; PRAGMA cache_size=-65536;"));
     URD_TRY(urd_store_exec(s, URD_INDEX_SCHEMA));
     URD_TRY(check_version(s));
