@@ -232,7 +232,7 @@ static uint64_t segment_ms(struct build *b, uint64_t started)
     if (b->options->segment_ms)
         return b->options->segment_ms;
     uint64_t ms = (urd_now_ns() - started) / 16000000;
-    return ms < 30 ? 30 : ms > 400 ? 400 : ms;
+    return ms < 100 ? 100 : ms > 400 ? 400 : ms;
 }
 
 /** A REP instruction left in the middle: translated code never shows that state. */

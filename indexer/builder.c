@@ -411,7 +411,9 @@ static void after_transfer(struct urd_builder *b, struct task_state *ts, uint8_t
     const struct urd_flow_node *to = &b->flow.nodes[dense], *from = &b->flow.nodes[ts->last];
     struct urd_call_stack *s = &ts->stack;
     if (pending == URD_END_CALL || pending == URD_END_CALL_INDIRECT) {
-        uint32_t dropped = urd_calls_drop_dead(s, ts->return_slot, b->clock, ts->tid, call_done, b);
+        uint32_t dropped = 0;
+        if (__builtin_expect(s->n && s->frames[s->n - 1].sp <= ts->return_slot, 0))
+            dropped = urd_calls_drop_dead(s, ts->return_slot, b->clock, ts->tid, call_done, b);
         if (__builtin_expect(dropped, 0)) { /* readers of the row cannot tell by themselves */
             urd_buf_varint(&b->irregular, b->flow.n_blocks);
             urd_buf_varint(&b->irregular, dropped);
@@ -446,7 +448,15 @@ static void after_transfer(struct urd_builder *b, struct task_state *ts, uint8_t
 
 static void on_return(struct urd_builder *b, struct task_state *ts, uint64_t sp, int64_t clock)
 {
-    if (!urd_calls_return(&ts->stack, sp, clock, ts->tid, call_done, b))
+    struct urd_call_stack *s = &ts->stack;
+    const struct urd_call_frame *top = s->n ? &s->frames[s->n - 1] : NULL;
+    if (__builtin_expect(top && top->sp == sp && !top->inherited && (s->n < 2 || top[-1].sp != sp), 1)) {
+        /* the usual one: what urd_calls_return does with a single frame */
+        s->n--;
+        call_done(b, &(struct urd_call){top->callee, top->site, top->entry, clock, s->n, ts->tid, 0});
+        return;
+    }
+    if (!urd_calls_return(s, sp, clock, ts->tid, call_done, b))
         add_unmatched(ts, sp, clock);
 }
 

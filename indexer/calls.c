@@ -1,49 +1,14 @@
 #include "indexer/calls.h"
 
-static inline uint8_t *put(uint8_t *p, uint64_t v)
-{
-    while (v >= 0x80) {
-        *p++ = (uint8_t)v | 0x80;
-        v >>= 7;
-    }
-    *p++ = (uint8_t)v;
-    return p;
-}
-
-static int64_t task_and_end(const struct urd_call *c)
-{
-    return (int64_t)c->tid * 2 + c->abandoned;
-}
-
-void urd_call_encode(struct urd_buf *out, const struct urd_call *call, struct urd_call *last)
-{
-    urd_buf_reserve(out, 50);
-    uint8_t *p = out->data + out->size;
-    p = put(p, urd_zigzag(call->entry - last->entry));
-    p = put(p, (uint64_t)(call->end - call->entry));
-    p = put(p, urd_zigzag((int64_t)(call->site - last->site)));
-    p = put(p, urd_zigzag(task_and_end(call) - task_and_end(last)));
-    p = put(p, urd_zigzag((int64_t)call->depth - last->depth));
-    out->size = (size_t)(p - out->data);
-    *last = *call;
-}
-
 void urd_call_decode(struct urd_cursor *in, struct urd_call *last)
 {
     last->entry += urd_unzigzag(urd_cursor_varint(in));
     last->end = last->entry + (int64_t)urd_cursor_varint(in);
     last->site += (uint64_t)urd_unzigzag(urd_cursor_varint(in));
-    int64_t both = task_and_end(last) + urd_unzigzag(urd_cursor_varint(in));
+    int64_t both = urd_call_task_and_end(last) + urd_unzigzag(urd_cursor_varint(in));
     last->tid = (int32_t)(both >> 1);
     last->abandoned = both & 1;
     last->depth += (uint32_t)urd_unzigzag(urd_cursor_varint(in));
-}
-
-void urd_calls_push(struct urd_call_stack *s, struct urd_call_frame frame)
-{
-    if (s->n >= URD_CALLS_MAX_DEPTH)
-        s->n--;
-    URD_PUSH(s->frames, s->n, s->capacity) = frame;
 }
 
 static void end_frame(struct urd_call_stack *s, int64_t clock, int32_t tid, bool abandoned,

@@ -18,7 +18,7 @@ void urd_blob_pack_level(const void *data, size_t size, int level, struct urd_bu
 
 void urd_blob_pack(const void *data, size_t size, struct urd_buf *out)
 {
-    urd_blob_pack_level(data, size, 1, out);
+    urd_blob_pack_level(data, size, -1, out);
 }
 
 urd_err *urd_blob_unpack(const void *data, size_t size, uint8_t **ret, size_t *ret_size)

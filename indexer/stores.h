@@ -56,7 +56,7 @@ struct urd_stores_page {
 };
 
 #define URD_STORES_NEAR 2048
-#define URD_STORES_LEVEL -1 /* zstd */
+#define URD_STORES_LEVEL 1 /* zstd */
 
 /** Columns being written: kept in registers by the hot loop, which makes room first (urd_stores_reserve). */
 struct urd_stores_columns {
