@@ -280,24 +280,23 @@ static enum urd_flow_slot_how how_of(const struct urd_slot *slot)
 }
 
 /** The block's slots for the hot loop, its stores for the dictionary. The translator's own go with its code space. */
-static void take_slots(const struct urd_block *block, struct urd_flow_node *node,
-                       struct urd_flow_block *d)
+static void take_slots(struct urd_flow_encoder *f, const struct urd_block *block,
+                       struct urd_flow_node *node, struct urd_flow_block *d)
 {
-    struct urd_flow_slot *slots = urd_xcalloc(block->n_slots + 1u, sizeof *slots);
+    node->slots = f->n_slots;
+    node->n_slots = (uint8_t)block->n_slots;
     for (unsigned i = 0; i < block->n_slots; i++) {
         const struct urd_slot *from = &block->slots[i];
         enum urd_flow_slot_how how = how_of(from);
-        slots[i] = (struct urd_flow_slot){.how = how, .insn = from->insn, .size = from->size};
-        if (how > URD_HOW_LARGE)
-            continue;
-        slots[i].code = (uint8_t)(__builtin_ctz(from->size) | from->by_sp << 3);
-        slots[i].stack = from->by_sp ? -1 : 0;
-        slots[i].mask = from->size < 8 ? (1ull << from->size * 8) - 1 : UINT64_MAX;
-        d->stores[d->n_stores++] = (struct urd_store_shape){from->insn, slots[i].code};
-        node->n_memory += urd_store_memory(slots[i].code);
+        struct urd_flow_slot slot = {.how = how, .insn = from->insn, .size = from->size};
+        if (how <= URD_HOW_LARGE) {
+            slot.code = (uint8_t)(__builtin_ctz(from->size) | from->by_sp << 3);
+            slot.stack = from->by_sp ? -1 : 0;
+            d->stores[d->n_stores++] = (struct urd_store_shape){from->insn, slot.code};
+            node->n_memory += urd_store_memory(slot.code);
+        }
+        URD_PUSH(f->slots, f->n_slots, f->cap_slots) = slot;
     }
-    node->slots = slots;
-    node->n_slots = (uint8_t)block->n_slots;
 }
 
 static uint8_t transfer_of(unsigned end)
@@ -324,7 +323,7 @@ static uint32_t new_block(struct urd_builder *b, struct urd_task *t, const struc
             node.last_insn += block->insn_lengths[i];
     }
     if (!stepped)
-        take_slots(block, &node, &d);
+        take_slots(&b->flow, block, &node, &d);
     find_function(b, t, &node);
     d.flags = node.flags;
     URD_PUSH(b->dictionary, b->n_dictionary, b->cap_dictionary) = d;
@@ -533,6 +532,10 @@ static const uint8_t *rare_slot(struct urd_builder *b, struct urd_task *t, struc
     }
 }
 
+/** By a store's code. */
+static const uint64_t value_masks[16] = {0xff, 0xffff, 0xffffffff, UINT64_MAX, 0, 0, 0, 0,
+                                         0xff, 0xffff, 0xffffffff, UINT64_MAX};
+
 __attribute__((always_inline)) static inline const uint8_t *do_slot(struct urd_builder *b, struct urd_task *t,
                                      struct task_state *ts, const uint8_t *p,
                                      const struct urd_flow_slot *slot, int64_t clock,
@@ -542,7 +545,7 @@ __attribute__((always_inline)) static inline const uint8_t *do_slot(struct urd_b
     if (__builtin_expect(slot->how == URD_HOW_SMALL, 1)) {
         memcpy(&address, p, 8);
         memcpy(&value, p + 8, 8);
-        urd_stores_put(&b->stores, out, slot->stack, slot->size, slot->mask, *memory, address, value);
+        urd_stores_put(&b->stores, out, slot->stack, slot->size, value_masks[slot->code], *memory, address, value);
         *memory += 2;
         return p + 16;
     }
@@ -622,6 +625,7 @@ on_records(void *data, struct urd_task *t, const struct urd_code *code, const ui
         }
         dense--;
         const struct urd_flow_node *node = &nodes[dense];
+        __builtin_prefetch(&nodes[node->a]); /* what came next the last time */
         if (transfer) {
             if (transfer == URD_TRANSFER_CALL || node->function != nodes[ts->last].function) {
                 b->clock = clock;
@@ -634,7 +638,8 @@ on_records(void *data, struct urd_task *t, const struct urd_code *code, const ui
         p += 8;
         urd_flow_next_is(&b->flow, nodes, last, n_blocks++, dense);
         uint64_t *memory = b->flow.memory + node->memory;
-        const struct urd_flow_slot *slot = node->slots, *slots_end = slot + node->n_slots;
+        const struct urd_flow_slot *slot = b->flow.slots + node->slots;
+        const struct urd_flow_slot *slots_end = slot + node->n_slots;
         for (; slot < slots_end; slot++)
             p = do_slot(b, t, ts, p, slot, clock + slot->insn, &out, &memory);
         clock += node->n_insns;
@@ -688,9 +693,9 @@ static void on_partial(void *data, struct urd_task *t, const struct urd_code *co
     const uint8_t *p = record + 8;
     uint64_t *memory = b->flow.memory + node->memory;
     urd_stores_reserve(&b->stores, URD_LOG_SLACK);
-    for (unsigned i = 0; i < node->n_slots && node->slots[i].insn < n_insns; i++)
-        p = do_slot(b, t, ts, p, &node->slots[i], b->clock + node->slots[i].insn, &b->stores.at,
-                    &memory);
+    const struct urd_flow_slot *slot = b->flow.slots + node->slots;
+    for (unsigned i = 0; i < node->n_slots && slot->insn < n_insns; i++, slot++)
+        p = do_slot(b, t, ts, p, slot, b->clock + slot->insn, &b->stores.at, &memory);
     b->clock += n_insns;
     ts->pending = URD_END_FALL;
     ts->last = dense;

@@ -91,8 +91,7 @@ void urd_flow_begin(struct urd_flow_encoder *f)
 
 void urd_flow_deinit(struct urd_flow_encoder *f)
 {
-    for (uint32_t i = 0; i < f->n_nodes; i++)
-        free((void *)f->nodes[i].slots);
+    free(f->slots);
     free(f->nodes);
     free(f->memory);
     free(f->used);

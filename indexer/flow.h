@@ -47,7 +47,7 @@ struct urd_flow_node {
     uint32_t a, b, epoch, times; /* successors and executions; of the row whose number epoch is */
     uint64_t function;           /* start of the symbol that holds it, 0 when unknown */
     uint64_t pc, last_insn;      /* of its first and last instruction */
-    const struct urd_flow_slot *slots;
+    uint32_t slots;            /* index into urd_flow_encoder.slots */
     uint32_t memory, n_memory; /* what its stores remember: index into urd_flow_encoder.memory, u64s */
     uint8_t n_insns, end, flags;
     uint8_t n_slots;
@@ -58,12 +58,12 @@ enum urd_flow_transfer { URD_TRANSFER_NONE, URD_TRANSFER_CALL, URD_TRANSFER_JUMP
 
 /** What a slot of the log becomes. */
 struct urd_flow_slot {
-    uint64_t mask;  /* of a store's value */
     uint16_t size;
-    int8_t stack;   /* -1: the store is by the stack pointer, else 0 */
-    uint8_t how;    /* enum urd_flow_slot_how */
-    uint8_t insn;   /* index within the block */
-    uint8_t code;   /* of a store: urd_store_shape.code */
+    int8_t stack; /* -1: the store is by the stack pointer, else 0 */
+    uint8_t how;  /* enum urd_flow_slot_how */
+    uint8_t insn; /* index within the block */
+    uint8_t code; /* of a store: urd_store_shape.code */
+    uint16_t unused;
 };
 
 enum urd_flow_slot_how {
@@ -80,6 +80,8 @@ struct urd_flow_encoder {
     uint32_t n_nodes, cap_nodes;
     uint64_t *memory; /* of all stores */
     uint32_t n_memory, cap_memory;
+    struct urd_flow_slot *slots; /* of all blocks side by side: those of one function share cache lines */
+    uint32_t n_slots, cap_slots;
     uint32_t epoch, last, n_blocks;
     uint32_t *used; /* dense ids in this row; by number once the row is finished */
     uint32_t n_used, cap_used;
@@ -91,7 +93,7 @@ struct urd_flow_encoder {
 
 void urd_flow_begin(struct urd_flow_encoder *f);
 void urd_flow_deinit(struct urd_flow_encoder *f);
-/** A block that was never seen: its dense id. Nodes may move. */
+/** A block that was never seen, its slots already at the end of f->slots: its dense id. Nodes may move. */
 uint32_t urd_flow_add(struct urd_flow_encoder *f, struct urd_flow_node node);
 /** A block that did not run in this row yet. */
 void urd_flow_first_time(struct urd_flow_encoder *f, uint32_t dense);

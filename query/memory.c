@@ -458,12 +458,20 @@ urd_err *urd_index_memory(struct urd_index *x, struct urd_trace *trace, uint32_t
                           uint64_t address, uint64_t size, int64_t clock, uint8_t *ret,
                           bool *ret_known)
 {
-    struct filling f = {address, size, size, ret, ret_known};
     memset(ret_known, 0, size);
     memset(ret, 0, size);
-    URD_TRY(urd_index_writes(x, space, address, size, INT64_MIN, clock, true, fill, &f));
+    /* Piece by piece: a row of flow is decoded for the pieces only that it stores to. */
+    uint64_t piece = size <= 1024 ? 8 : 64, left = 0;
+    for (uint64_t at = 0, next; at < size; at = next) {
+        next = ((address + at) / piece + 1) * piece - address;
+        next = next < size ? next : size;
+        struct filling f = {address + at, next - at, next - at, ret + at, ret_known + at};
+        URD_TRY(urd_index_writes(x, space, address + at, next - at, INT64_MIN, clock, true, fill,
+                                 &f));
+        left += f.left;
+    }
     struct urd_moment m = urd_index_moment(x, clock);
-    for (uint64_t i = 0; i < size && f.left; i++) {
+    for (uint64_t i = 0; i < size && left; i++) {
         int64_t from;
         if (ret_known[i])
             continue;

@@ -373,12 +373,12 @@ static void read_near(struct urd_task *t, const struct user_regs_struct *regs, s
 
 /** An aligned word within bytes that differs; both begin at `address`. */
 static bool differing_word(const uint8_t *wanted, const uint8_t *is, size_t size, uint64_t address,
-                           struct urd_cut_word *ret)
+                           uint64_t *ret_address, uint64_t *ret_value)
 {
     for (size_t at = -address & 7; at + 8 <= size; at += 8)
         if (memcmp(wanted + at, is + at, 8) != 0) {
-            ret->address = address + at;
-            memcpy(&ret->value, wanted + at, 8);
+            *ret_address = address + at;
+            memcpy(ret_value, wanted + at, 8);
             return true;
         }
     return false;
@@ -394,14 +394,18 @@ static void add_cut_word(struct urd_runner *r, struct task_run *tr,
 {
     struct user_regs_struct copy = *regs;
     const struct urd_near *wanted = &r->cut.near;
-    struct urd_cut_word word;
+    uint64_t address, value;
     bool found = false;
     for (unsigned i = 0; i < 16 && !found; i++)
         if (i != 4)
             found = differing_word(wanted->around[i], is->around[i], sizeof is->around[i],
-                                   *urd_reg_slot(&copy, i) - 64, &word);
-    if (found || differing_word(wanted->stack, is->stack, sizeof is->stack, regs->rsp, &word))
-        tr->context->cut_words[r->n_cut_words++ % URD_CUT_WORDS] = word;
+                                   *urd_reg_slot(&copy, i) - 64, &address, &value);
+    if (!found && !differing_word(wanted->stack, is->stack, sizeof is->stack, regs->rsp, &address,
+                                  &value))
+        return;
+    unsigned i = r->n_cut_words++ % URD_CUT_WORDS;
+    uint64_t own = URD_CONTEXT_BASE + offsetof(struct urd_context, cut_words[i].value);
+    tr->context->cut_words[i] = (struct urd_cut_word){address - own, value};
 }
 
 /** What translated code compares with before it stops for the cut; no words of memory yet. */
@@ -409,9 +413,7 @@ static void arm_cut(struct urd_runner *r, struct urd_context *ctx)
 {
     for (unsigned i = 0; i < 16; i++)
         ctx->cut_regs[i] = *urd_reg_slot(&r->cut.regs, i);
-    for (unsigned i = 0; i < URD_CUT_WORDS; i++)
-        ctx->cut_words[i] = (struct urd_cut_word){
-            URD_CONTEXT_BASE + offsetof(struct urd_context, cut_words[i].value), 0};
+    memset(ctx->cut_words, 0, sizeof ctx->cut_words);
 }
 
 static urd_err *take_vectors(struct urd_task *t, struct user_fpregs_struct *ret)

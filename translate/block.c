@@ -57,10 +57,10 @@ static void emit_cut_test(struct gen *g)
         emit_differs(e, r == RCX ? RDX : r, &unequal[r]);
     }
     for (unsigned i = 0; i < URD_CUT_WORDS; i++) {
-        unsigned word = (unsigned)offsetof(struct urd_context, cut_words[i]);
-        emit_ctx_load(e, RDX, word);
-        emit_load(e, RDX, EMIT_AT(RDX, 0));
-        emit_ctx_load(e, RCX, word + (unsigned)offsetof(struct urd_cut_word, value));
+        unsigned value = (unsigned)offsetof(struct urd_context, cut_words[i].value);
+        emit_ctx_load(e, RDX, (unsigned)offsetof(struct urd_context, cut_words[i].distance));
+        emit_op_mem(e, 0x65, 0x8b, 8, RDX, EMIT_AT(RDX, value)); /* mov rdx, gs:[rdx + value] */
+        emit_ctx_load(e, RCX, value);
         emit_differs(e, RDX, &unequal[16 + i]);
     }
     emit_ctx_load(e, RDX, urd_ctx_scratch(RDX));

@@ -52,9 +52,9 @@ struct urd_context {
     uint64_t log_end;      /* a block is entered only while log_pos < log_end */
     int64_t steps_left;    /* for URD_PROBE_COUNT; like log_pos up to date at exits, not in a block */
     uint64_t cut_regs[16];
-    /* URD_EXIT_CUT asks for these 8 bytes of memory as well; a word that is not wanted has its own `value` as address */
+    /* URD_EXIT_CUT asks for 8 bytes of memory as well. A word that is all 0 is compared with itself */
     struct urd_cut_word {
-        uint64_t address, value;
+        uint64_t distance, value; /* the bytes lie at &value + distance */
     } cut_words[URD_CUT_WORDS];
     uint64_t scratch[64];  /* spilled application registers, flags; owned by the translator */
 };
