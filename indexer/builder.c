@@ -21,7 +21,7 @@ struct task_state {
     uint8_t pending;                 /* end kind of the last block: what the next one's pc means */
     uint32_t last;                   /* dense id of the last block */
     uint64_t return_slot, return_pc; /* of the pending call */
-    uint64_t first_pc; /* of its first block in this segment, 0: none yet */
+    uint64_t first_pc;               /* of its first block in this segment, 0: none yet */
 };
 
 struct code_ids { /* dense ids of one code space's blocks */
@@ -348,8 +348,8 @@ static uint32_t dense_of(struct urd_builder *b, struct urd_task *t, const struct
         c->n = n;
     }
     if (!c->dense[id]) {
-        uint32_t dense =
-            new_block(b, t, block ? block : urd_translate_block_by_id(code->translator, id), stepped);
+        uint32_t dense = new_block(
+            b, t, block ? block : urd_translate_block_by_id(code->translator, id), stepped);
         b->codes[code->serial].dense[id] = dense + 1;
         return dense;
     }
@@ -449,10 +449,12 @@ static void on_return(struct urd_builder *b, struct task_state *ts, uint64_t sp,
 {
     struct urd_call_stack *s = &ts->stack;
     const struct urd_call_frame *top = s->n ? &s->frames[s->n - 1] : NULL;
-    if (__builtin_expect(top && top->sp == sp && !top->inherited && (s->n < 2 || top[-1].sp != sp), 1)) {
+    if (__builtin_expect(top && top->sp == sp && !top->inherited && (s->n < 2 || top[-1].sp != sp),
+                         1)) {
         /* the usual one: what urd_calls_return does with a single frame */
         s->n--;
-        call_done(b, &(struct urd_call){top->callee, top->site, top->entry, clock, s->n, ts->tid, 0});
+        call_done(b,
+                  &(struct urd_call){top->callee, top->site, top->entry, clock, s->n, ts->tid, 0});
         return;
     }
     if (!urd_calls_return(s, sp, clock, ts->tid, call_done, b))
@@ -533,19 +535,20 @@ static const uint8_t *rare_slot(struct urd_builder *b, struct urd_task *t, struc
 }
 
 /** By a store's code. */
-static const uint64_t value_masks[16] = {0xff, 0xffff, 0xffffffff, UINT64_MAX, 0, 0, 0, 0,
-                                         0xff, 0xffff, 0xffffffff, UINT64_MAX};
+static const uint64_t value_masks[16] = {0xff, 0xffff, 0xffffffff, UINT64_MAX, 0,         0, 0,
+                                         0,    0xff,   0xffff,     0xffffffff, UINT64_MAX};
 
-__attribute__((always_inline)) static inline const uint8_t *do_slot(struct urd_builder *b, struct urd_task *t,
-                                     struct task_state *ts, const uint8_t *p,
-                                     const struct urd_flow_slot *slot, int64_t clock,
-                                     struct urd_stores_columns *out, uint64_t **memory)
+__attribute__((always_inline)) static inline const uint8_t *
+do_slot(struct urd_builder *b, struct urd_task *t, struct task_state *ts, const uint8_t *p,
+        const struct urd_flow_slot *slot, int64_t clock, struct urd_stores_columns *out,
+        uint64_t **memory)
 {
     uint64_t address, value;
     if (__builtin_expect(slot->how == URD_HOW_SMALL, 1)) {
         memcpy(&address, p, 8);
         memcpy(&value, p + 8, 8);
-        urd_stores_put(&b->stores, out, slot->stack, slot->size, value_masks[slot->code], *memory, address, value);
+        urd_stores_put(&b->stores, out, slot->stack, slot->size, value_masks[slot->code], *memory,
+                       address, value);
         *memory += 2;
         return p + 16;
     }

@@ -57,7 +57,8 @@ static inline int64_t urd_call_task_and_end(const struct urd_call *c)
 }
 
 /** last: the call before in the row, all 0 at first; becomes this one. */
-static inline void urd_call_encode(struct urd_buf *out, const struct urd_call *call, struct urd_call *last)
+static inline void urd_call_encode(struct urd_buf *out, const struct urd_call *call,
+                                   struct urd_call *last)
 {
     urd_buf_reserve(out, 50);
     uint8_t *p = out->data + out->size;

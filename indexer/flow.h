@@ -27,8 +27,8 @@
 /* Blocks in a row: a row that meets new blocks all the time goes on to the higher number, as each row begins by naming
  * its blocks (gcc: a sixth of a short row's blocks are new to it). */
 #define URD_FLOW_CHUNK     262144
-#define URD_FLOW_CHUNK_MIN 65536
-#define URD_FLOW_NONE  UINT32_MAX
+#define URD_FLOW_CHUNK_MIN 32768
+#define URD_FLOW_NONE      UINT32_MAX
 
 enum urd_flow_block_flag {
     URD_BLOCK_ENTRY = 1, /* a symbol says that a function begins here */
@@ -47,8 +47,9 @@ struct urd_flow_node {
     uint32_t a, b, epoch, times; /* successors and executions; of the row whose number epoch is */
     uint64_t function;           /* start of the symbol that holds it, 0 when unknown */
     uint64_t pc, last_insn;      /* of its first and last instruction */
-    uint32_t slots;            /* index into urd_flow_encoder.slots */
-    uint32_t memory, n_memory; /* what its stores remember: index into urd_flow_encoder.memory, u64s */
+    uint32_t slots;              /* index into urd_flow_encoder.slots */
+    uint32_t memory,
+        n_memory; /* what its stores remember: index into urd_flow_encoder.memory, u64s */
     uint8_t n_insns, end, flags;
     uint8_t n_slots;
     uint8_t transfer; /* enum urd_flow_transfer: what its end means for the next block */
@@ -80,7 +81,8 @@ struct urd_flow_encoder {
     uint32_t n_nodes, cap_nodes;
     uint64_t *memory; /* of all stores */
     uint32_t n_memory, cap_memory;
-    struct urd_flow_slot *slots; /* of all blocks side by side: those of one function share cache lines */
+    struct urd_flow_slot
+        *slots; /* of all blocks side by side: those of one function share cache lines */
     uint32_t n_slots, cap_slots;
     uint32_t epoch, last, n_blocks;
     uint32_t *used; /* dense ids in this row; by number once the row is finished */
@@ -103,7 +105,7 @@ void urd_flow_finish(struct urd_flow_encoder *f, struct urd_buf *ret_data,
 
 /** The n-th block of the row comes after `last`. At most URD_FLOW_CHUNK of them go into a row. */
 URD_STORES_HOT void urd_flow_next_is(struct urd_flow_encoder *f, struct urd_flow_node *nodes,
-                                    uint32_t last, uint32_t n, uint32_t dense)
+                                     uint32_t last, uint32_t n, uint32_t dense)
 {
     unsigned symbol = 2;
     if (__builtin_expect(nodes[dense].epoch != f->epoch, 0))
@@ -126,7 +128,8 @@ URD_STORES_HOT void urd_flow_next_is(struct urd_flow_encoder *f, struct urd_flow
 /** Is this enough for a row? */
 static inline bool urd_flow_is_full(const struct urd_flow_encoder *f, uint32_t n_blocks)
 {
-    return n_blocks >= URD_FLOW_CHUNK || (n_blocks >= URD_FLOW_CHUNK_MIN && f->n_used < n_blocks / 32);
+    return n_blocks >= URD_FLOW_CHUNK ||
+           (n_blocks >= URD_FLOW_CHUNK_MIN && f->n_used < n_blocks / 32);
 }
 
 /** The block that came after f->last. */

@@ -108,7 +108,8 @@ static void end_page(struct urd_stores *s, struct urd_stores_page *p)
 
 void urd_stores_finish(struct urd_stores *s, struct urd_buf *ret)
 {
-    size_t tags = (size_t)(s->at.tag - s->tags.data), places = (size_t)(s->at.place - s->places.data);
+    size_t tags = (size_t)(s->at.tag - s->tags.data),
+           places = (size_t)(s->at.place - s->places.data);
     size_t values = (size_t)(s->at.value - s->values.data);
     ret->size = 0;
     if (!tags)
@@ -196,8 +197,7 @@ static void next_store(struct urd_stores_decoder *d, struct urd_store_shape shap
     d->sp ^= (d->sp ^ address) & stack;
     if (!d->out.stores)
         d->out.stores = urd_xrealloc(NULL, d->capacity * sizeof *d->out.stores);
-    d->out.stores[d->out.n++] =
-        (struct urd_store){clock, address, (uint32_t)d->n_values, bytes};
+    d->out.stores[d->out.n++] = (struct urd_store){clock, address, (uint32_t)d->n_values, bytes};
     for (unsigned at = 0; at < bytes; at += 8) {
         if (at)
             tag = urd_cursor_u8(&d->tags);

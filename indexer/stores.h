@@ -55,7 +55,7 @@ struct urd_stores_page {
     struct urd_buf out;
 };
 
-#define URD_STORES_NEAR 2048
+#define URD_STORES_NEAR  2048
 #define URD_STORES_LEVEL 1 /* zstd */
 
 /** Columns being written: kept in registers by the hot loop, which makes room first (urd_stores_reserve). */
@@ -72,7 +72,7 @@ struct urd_stores {
     struct urd_stores_columns at;
     struct urd_buf tags, places, values;
     uint64_t count;
-    uint64_t space; /* << 36 */
+    uint64_t space;       /* << 36 */
     struct urd_map index; /* key -> index into pages + 1 */
     struct urd_stores_page **pages;
     uint32_t n_pages, cap_pages;
@@ -113,7 +113,7 @@ URD_STORES_HOT unsigned urd_stores_length(uint64_t x)
 }
 
 URD_STORES_HOT unsigned urd_stores_put_place(struct urd_stores_columns *c, int64_t by_stack,
-                                            uint64_t *memory, uint64_t address)
+                                             uint64_t *memory, uint64_t address)
 {
     uint64_t stack = (uint64_t)by_stack; /* all ones or 0 */
     uint64_t place = address - (c->sp & stack);
@@ -127,7 +127,7 @@ URD_STORES_HOT unsigned urd_stores_put_place(struct urd_stores_columns *c, int64
 }
 
 URD_STORES_HOT unsigned urd_stores_put_value(struct urd_stores_columns *c, uint64_t *memory,
-                                            uint64_t value)
+                                             uint64_t value)
 {
     uint64_t x = value ^ *memory;
     *memory = value;
@@ -139,8 +139,8 @@ URD_STORES_HOT unsigned urd_stores_put_value(struct urd_stores_columns *c, uint6
 
 /** One store of at most 8 bytes. stack: -1 when it is by the stack pointer, else 0; mask: of the value's bytes. */
 URD_STORES_HOT void urd_stores_put(struct urd_stores *s, struct urd_stores_columns *c,
-                                   int64_t stack, unsigned bytes, uint64_t mask,
-                                   uint64_t *memory, uint64_t address, uint64_t value)
+                                   int64_t stack, unsigned bytes, uint64_t mask, uint64_t *memory,
+                                   uint64_t address, uint64_t value)
 {
     unsigned n = urd_stores_put_place(c, stack, memory, address);
     n |= urd_stores_put_value(c, memory + 1, value & mask) << 4;
@@ -172,7 +172,7 @@ struct urd_stores_decoder {
     uint8_t *memory;
     struct urd_cursor tags, places, values;
     uint64_t sp;
-    uint64_t *remembered; /* of all stores of all blocks */
+    uint64_t *remembered;   /* of all stores of all blocks */
     const uint32_t *starts; /* of each block in it; borrowed */
     uint32_t capacity;
     size_t n_values, cap_values;

@@ -148,8 +148,9 @@ urd_err *urd_index_open(const char *directory, struct urd_index **ret)
                     "WHERE space = ? AND page = ? ORDER BY segment, first",
                     &x->by_page));
     URD_TRY(prepare(x, "SELECT data FROM writes WHERE rowid = ?", &x->page_data));
-    URD_TRY(prepare(x, "SELECT segment, data FROM touched WHERE space = ? AND page = ? ORDER BY segment",
-                    &x->touched));
+    URD_TRY(prepare(
+        x, "SELECT segment, data FROM touched WHERE space = ? AND page = ? ORDER BY segment",
+        &x->touched));
     x->flow_cache = urd_xcalloc(1, sizeof *x->flow_cache);
     x->stores_cache = urd_xcalloc(1, sizeof *x->stores_cache);
     x->writes_cache = urd_xcalloc(1, sizeof *x->writes_cache);
@@ -471,12 +472,11 @@ urd_err *urd_index_stores(struct urd_index *x, uint32_t i, uint32_t row,
         e = stores_victim(c);
         e->used = false;
         urd_stores_decoded_deinit(&e->d);
-        URD_TRY(prepare(x, "SELECT " FLOW_COLUMNS ", stores FROM flow WHERE segment = ? AND chunk = ?",
-                        &q));
+        URD_TRY(prepare(
+            x, "SELECT " FLOW_COLUMNS ", stores FROM flow WHERE segment = ? AND chunk = ?", &q));
         sqlite3_bind_int64(q, 1, s->id);
         sqlite3_bind_int64(q, 2, row);
-        urd_err *err = sqlite3_step(q) == SQLITE_ROW ? decode_stores(x, s, q, &e->d)
-                                                     : failed(x);
+        urd_err *err = sqlite3_step(q) == SQLITE_ROW ? decode_stores(x, s, q, &e->d) : failed(x);
         sqlite3_finalize(q);
         URD_TRY(err);
         e->segment = i;

@@ -128,7 +128,8 @@ static urd_err *next_rare(struct urd_index *x, struct page_query *q, struct rare
         while (w->k < w->d->n) {
             uint32_t k = w->k++;
             const struct urd_write *from = &w->d->writes[q->descending ? w->d->n - 1 - k : k];
-            *ret = (struct urd_index_write){.clock = base + (int64_t)from->clock - (from->event ? 1 : 0),
+            *ret = (struct urd_index_write){.clock =
+                                                base + (int64_t)from->clock - (from->event ? 1 : 0),
                                             .address = (q->address & ~4095ull) + from->offset,
                                             .size = from->size,
                                             .event = from->event,
@@ -466,8 +467,8 @@ urd_err *urd_index_memory(struct urd_index *x, struct urd_trace *trace, uint32_t
         next = ((address + at) / piece + 1) * piece - address;
         next = next < size ? next : size;
         struct filling f = {address + at, next - at, next - at, ret + at, ret_known + at};
-        URD_TRY(urd_index_writes(x, space, address + at, next - at, INT64_MIN, clock, true, fill,
-                                 &f));
+        URD_TRY(
+            urd_index_writes(x, space, address + at, next - at, INT64_MIN, clock, true, fill, &f));
         left += f.left;
     }
     struct urd_moment m = urd_index_moment(x, clock);

@@ -36,9 +36,10 @@ struct task_run {
     struct urd_context *context; /* mapped in the tool */
     struct code_space *space;
     struct urd_map writable_code; /* pages that were taken the write right: page -> prot */
-    uint64_t readonly_start, readonly_end; /* of a mapping without the write right, seen since the last map operation */
-    bool borrowed;                /* context belongs to the vfork parent */
-    uint64_t resume;              /* cache address to go on at, after a stop or cut */
+    uint64_t readonly_start,
+        readonly_end; /* of a mapping without the write right, seen since the last map operation */
+    bool borrowed;    /* context belongs to the vfork parent */
+    uint64_t resume;  /* cache address to go on at, after a stop or cut */
     uint64_t resume_pc;
     pid_t mapped_in; /* the real process that has our mappings */
 };
@@ -250,7 +251,8 @@ static urd_err *unguard(struct urd_runner *r, struct urd_task *t, struct task_ru
         return NULL;
     r->stats.smc++;
     *known &= ~8ull;
-    tr->readonly_start = tr->readonly_end = 0; /* it may have become one mapping with its neighbours */
+    tr->readonly_start = tr->readonly_end =
+        0; /* it may have become one mapping with its neighbours */
     uint8_t prot = (uint8_t)*known;
     urd_map_remove(&tr->writable_code, page);
     urd_translate_invalidate(tr->space->id.translator, page, 4096);
@@ -400,8 +402,8 @@ static void add_cut_word(struct urd_runner *r, struct task_run *tr,
         if (i != 4)
             found = differing_word(wanted->around[i], is->around[i], sizeof is->around[i],
                                    *urd_reg_slot(&copy, i) - 64, &address, &value);
-    if (!found && !differing_word(wanted->stack, is->stack, sizeof is->stack, regs->rsp, &address,
-                                  &value))
+    if (!found &&
+        !differing_word(wanted->stack, is->stack, sizeof is->stack, regs->rsp, &address, &value))
         return;
     unsigned i = r->n_cut_words++ % URD_CUT_WORDS;
     uint64_t own = URD_CONTEXT_BASE + offsetof(struct urd_context, cut_words[i].value);

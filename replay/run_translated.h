@@ -41,9 +41,9 @@ struct urd_cut {
     struct user_regs_struct regs;
     struct user_fpregs_struct vectors; /* x87 and the low 128 bits of the vector registers */
     struct urd_near {
-        uint8_t stack[2048];       /* from the stack pointer up */
-        uint8_t around[16][128];   /* each register less 64 on */
-    } near;                            /* memory around the registers: soon compared */
+        uint8_t stack[2048];     /* from the stack pointer up */
+        uint8_t around[16][128]; /* each register less 64 on */
+    } near;                      /* memory around the registers: soon compared */
     uint64_t memory; /* checksum of all writable memory: compared when all else agrees */
 };
 
