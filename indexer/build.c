@@ -66,8 +66,6 @@ static urd_err *run_segment(struct build *b, struct job *j, struct urd_store_seg
     struct urd_sink sink = urd_builder_sink(builder);
     struct urd_runner *r;
     URD_TRY(urd_runner_create(s, URD_PROBE_LOG, &sink, &r));
-    if (j->has_cut)
-        urd_runner_set_cut(r, &j->cut);
     urd_err *err = NULL;
     uint64_t interval_start = 0;
     bool at_cut = false;
@@ -77,6 +75,8 @@ static urd_err *run_segment(struct build *b, struct job *j, struct urd_store_seg
             err = URD_ERROR(URD_ERR_FAILED, "the end of segment %u was not recognised", j->id);
             break;
         }
+        if (j->has_cut && s->event == j->end_event)
+            urd_runner_set_cut(r, &j->cut);
         if (urd_session_running(s)) {
             enum urd_run_end end;
             err = urd_runner_run(r, NULL, &end);
@@ -230,7 +230,7 @@ static uint64_t segment_ms(struct build *b, uint64_t started)
     if (b->options->segment_ms)
         return b->options->segment_ms;
     uint64_t ms = (urd_now_ns() - started) / 16000000;
-    return ms < 30 ? 30 : ms > 400 ? 400 : ms;
+    return ms < 100 ? 100 : ms > 400 ? 400 : ms;
 }
 
 struct leader {
@@ -343,8 +343,9 @@ static urd_err *resume_point(struct urd_store *store, uint32_t *ret_next, struct
     sqlite3_finalize(q);
     URD_AUTO_FREE char *sql =
         urd_xprintf("DELETE FROM writes WHERE segment >= %u; DELETE FROM flow WHERE segment >= %u;"
+                    "DELETE FROM touched WHERE segment >= %u;"
                     "DELETE FROM calls WHERE segment >= %u; DELETE FROM segments WHERE id >= %u;",
-                    *ret_next, *ret_next, *ret_next, *ret_next);
+                    *ret_next, *ret_next, *ret_next, *ret_next, *ret_next);
     return urd_store_exec(store, sql);
 }
 

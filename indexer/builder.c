@@ -1,21 +1,11 @@
 /* The consumer: what one segment's log becomes.
  *
- * Per block executed: one flow symbol; per store: one entry in its page's columns; per call and return: the task's
- * stack. Blocks are known to the translator by (code space, id) and to the segment by a dense id, which indexes
- * `blocks`. The hot path is records(): everything rare (new blocks, new pages, chunk ends) is out of line.
+ * Per block executed: one flow symbol; per store: a tag and what its place and value need (stores.h); per call and
+ * return: the task's stack. Blocks are known to the translator by (code space, id) and to the segment by a dense id, which
+ * indexes flow.nodes. The hot path is on_records: everything rare (new blocks, new pages, row ends) is out of line.
  */
 #include "indexer/builder.h"
 #include "debuginfo/image.h"
-
-struct block_info {
-    uint64_t pc;
-    const struct urd_slot *slots;
-    uint16_t n_slots;
-    uint8_t n_insns, end, flags;
-    uint64_t function;  /* start of the symbol that holds it, 0 when unknown */
-    uint64_t last_insn; /* pc of its last instruction */
-    const uint8_t *lengths;
-};
 
 struct unmatched {
     uint64_t sp; /* ~0: the whole stack ended */
@@ -31,7 +21,7 @@ struct task_state {
     uint8_t pending;                 /* end kind of the last block: what the next one's pc means */
     uint32_t last;                   /* dense id of the last block */
     uint64_t return_slot, return_pc; /* of the pending call */
-    uint64_t first_pc; /* of its first block in this segment, 0: none yet */
+    uint64_t first_pc;               /* of its first block in this segment, 0: none yet */
 };
 
 struct code_ids { /* dense ids of one code space's blocks */
@@ -47,19 +37,21 @@ struct space_image {
 struct callee {
     uint32_t space, n;
     uint64_t entry;
-    int64_t last;
+    struct urd_call last; /* what differences are taken to */
     struct urd_buf raw;
 };
+
+#define CALLEES_NEAR 1024
 
 struct urd_builder {
     struct urd_trace *trace;
     struct urd_store_segment *out;
     struct urd_writes *writes;
     struct urd_flow_encoder flow;
-    int64_t clock; /* steps since the segment's start */
-    struct block_info *blocks;
-    struct urd_flow_block *dictionary;
-    uint32_t n_blocks, cap_blocks, cap_dictionary;
+    struct urd_stores stores;
+    int64_t clock;                     /* steps since the segment's start */
+    struct urd_flow_block *dictionary; /* by dense id, as flow.nodes */
+    uint32_t n_dictionary, cap_dictionary;
     struct code_ids *codes; /* by serial */
     uint32_t n_codes;
     struct task_state *tasks;
@@ -71,8 +63,9 @@ struct urd_builder {
         cover; /* stack, irregular: of the open row */
     uint32_t row_unmatched;
     int64_t last_event_clock;
-    struct callee *callees;
+    struct callee **callees;
     uint32_t n_callees, cap_callees;
+    struct callee *near_callees[CALLEES_NEAR]; /* by low bits of the entry, or NULL */
     struct urd_map callee_index;
     struct space_image *images;
     uint32_t n_images, cap_images;
@@ -100,6 +93,7 @@ struct urd_builder *urd_builder_create(struct urd_trace *trace, struct urd_store
     b->writes = urd_writes_create(keep_page_row, out);
     b->modules = urd_xcalloc(urd_trace_file_count(trace) + 1, sizeof *b->modules);
     urd_flow_begin(&b->flow);
+    urd_stores_init(&b->stores);
     return b;
 }
 
@@ -109,7 +103,7 @@ void urd_builder_destroy(struct urd_builder *b)
         return;
     urd_writes_destroy(b->writes);
     urd_flow_deinit(&b->flow);
-    free(b->blocks);
+    urd_stores_deinit(&b->stores);
     free(b->dictionary);
     for (uint32_t i = 0; i < b->n_codes; i++)
         free(b->codes[i].dense);
@@ -119,8 +113,10 @@ void urd_builder_destroy(struct urd_builder *b)
         free(b->tasks[i].unmatched);
     }
     free(b->tasks);
-    for (uint32_t i = 0; i < b->n_callees; i++)
-        urd_buf_deinit(&b->callees[i].raw);
+    for (uint32_t i = 0; i < b->n_callees; i++) {
+        urd_buf_deinit(&b->callees[i]->raw);
+        free(b->callees[i]);
+    }
     free(b->callees);
     urd_map_deinit(&b->callee_index);
     for (uint32_t i = 0; i < b->n_images; i++)
@@ -170,7 +166,7 @@ static void close_row(struct urd_builder *b)
         return;
     }
     for (uint32_t i = 0; i < b->flow.n_used; i++)
-        b->dictionary[b->flow.used[i]].count += b->flow.next[b->flow.used[i]].times;
+        b->dictionary[b->flow.used[i]].count += b->flow.nodes[b->flow.used[i]].times;
     struct urd_store_flow f = {.tid = b->current->tid,
                                .space = b->current_space,
                                .blocks = b->flow.n_blocks,
@@ -179,6 +175,8 @@ static void close_row(struct urd_builder *b)
     urd_flow_finish(&b->flow, &b->data, &b->cover);
     f.data = urd_store_keep(b->out, b->data.data, b->data.size);
     f.cover = urd_store_keep(b->out, b->cover.data, b->cover.size);
+    urd_stores_finish(&b->stores, &b->data);
+    f.stores = urd_store_keep(b->out, b->data.data, b->data.size);
     urd_buf_put(&b->stack, b->irregular.data, b->irregular.size);
     urd_blob_pack(b->stack.data, b->stack.size, &b->data);
     f.stack = urd_store_keep(b->out, b->data.data, b->data.size);
@@ -192,6 +190,7 @@ static void open_row(struct urd_builder *b, struct task_state *ts, uint32_t spac
     b->current_space = space;
     b->row_first = (uint64_t)b->clock;
     urd_flow_begin(&b->flow);
+    urd_stores_begin(&b->stores, space, b->out->n_flow);
     b->irregular.size = b->stack.size = 0;
     urd_buf_varint(&b->stack, ts->n_unmatched);
     urd_calls_stack_encode(&ts->stack, &b->stack);
@@ -247,7 +246,7 @@ static void forget_image(struct urd_builder *b, uint32_t space)
         }
 }
 
-static void find_function(struct urd_builder *b, struct urd_task *t, struct block_info *info)
+static void find_function(struct urd_builder *b, struct urd_task *t, struct urd_flow_node *info)
 {
     struct urd_image *image = image_of(b, t->space, t->process->pid);
     struct urd_place place;
@@ -263,35 +262,76 @@ static void find_function(struct urd_builder *b, struct urd_task *t, struct bloc
 
 /* ---- blocks ---- */
 
-static uint32_t new_block(struct urd_builder *b, struct urd_task *t, const struct urd_block *block)
+static enum urd_flow_slot_how how_of(const struct urd_slot *slot)
 {
-    struct block_info info = {.pc = block->pc,
-                              .slots = block->slots,
-                              .n_slots = block->n_slots,
-                              .n_insns = block->n_insns,
-                              .end = block->end,
-                              .last_insn = block->pc};
+    bool power = slot->size && (slot->size & (slot->size - 1)) == 0;
+    switch (slot->kind) {
+    case URD_SLOT_WRITE:
+        return !power || slot->size > 64 ? URD_HOW_WRITE
+               : slot->size > 8          ? URD_HOW_LARGE
+                                         : URD_HOW_SMALL;
+    case URD_SLOT_COND:
+        return URD_HOW_COND;
+    case URD_SLOT_REP:
+        return URD_HOW_REP;
+    default:
+        return URD_HOW_RETURN;
+    }
+}
+
+/** The block's slots for the hot loop, its stores for the dictionary. The translator's own go with its code space. */
+static void take_slots(struct urd_flow_encoder *f, const struct urd_block *block,
+                       struct urd_flow_node *node, struct urd_flow_block *d)
+{
+    node->slots = f->n_slots;
+    node->n_slots = (uint8_t)block->n_slots;
+    for (unsigned i = 0; i < block->n_slots; i++) {
+        const struct urd_slot *from = &block->slots[i];
+        enum urd_flow_slot_how how = how_of(from);
+        struct urd_flow_slot slot = {.how = how, .insn = from->insn, .size = from->size};
+        if (how <= URD_HOW_LARGE) {
+            slot.code = (uint8_t)(__builtin_ctz(from->size) | from->by_sp << 3);
+            slot.stack = from->by_sp ? -1 : 0;
+            d->stores[d->n_stores++] = (struct urd_store_shape){from->insn, slot.code};
+            node->n_memory += urd_store_memory(slot.code);
+        }
+        URD_PUSH(f->slots, f->n_slots, f->cap_slots) = slot;
+    }
+}
+
+static uint8_t transfer_of(unsigned end)
+{
+    if (end == URD_END_CALL || end == URD_END_CALL_INDIRECT)
+        return URD_TRANSFER_CALL;
+    return end == URD_END_JUMP || end == URD_END_JUMP_INDIRECT ? URD_TRANSFER_JUMP
+                                                               : URD_TRANSFER_NONE;
+}
+
+/** stepped: the tool runs it, and tells its writes itself. */
+static uint32_t new_block(struct urd_builder *b, struct urd_task *t, const struct urd_block *block,
+                          bool stepped)
+{
+    struct urd_flow_node node = {.pc = block->pc,
+                                 .n_insns = block->n_insns,
+                                 .end = block->end,
+                                 .transfer = transfer_of(block->end),
+                                 .last_insn = block->pc};
     struct urd_flow_block d = {.pc = block->pc, .n_insns = block->n_insns, .end = block->end};
     for (unsigned i = 0; i < block->n_insns; i++) {
         d.lengths[i] = block->insn_lengths[i];
         if (i + 1 < block->n_insns)
-            info.last_insn += block->insn_lengths[i];
+            node.last_insn += block->insn_lengths[i];
     }
-    /* the translator's arrays go with its code space, which may end before the segment: keep the slots */
-    struct urd_slot *slots = urd_xrealloc(NULL, (block->n_slots + 1) * sizeof *slots);
-    memcpy(slots, block->slots, block->n_slots * sizeof *slots);
-    info.slots = slots;
-    find_function(b, t, &info);
-    d.flags = info.flags;
-    uint32_t dense = b->n_blocks;
-    uint32_t n = b->n_blocks;
-    URD_PUSH(b->blocks, b->n_blocks, b->cap_blocks) = info;
-    URD_PUSH(b->dictionary, n, b->cap_dictionary) = d;
-    return dense;
+    if (!stepped)
+        take_slots(&b->flow, block, &node, &d);
+    find_function(b, t, &node);
+    d.flags = node.flags;
+    URD_PUSH(b->dictionary, b->n_dictionary, b->cap_dictionary) = d;
+    return urd_flow_add(&b->flow, node);
 }
 
 static uint32_t dense_of(struct urd_builder *b, struct urd_task *t, const struct urd_code *code,
-                         uint32_t id, const struct urd_block *block)
+                         uint32_t id, const struct urd_block *block, bool stepped)
 {
     if (code->serial >= b->n_codes) {
         b->codes = urd_xrealloc(b->codes, (code->serial + 16) * sizeof *b->codes);
@@ -308,8 +348,8 @@ static uint32_t dense_of(struct urd_builder *b, struct urd_task *t, const struct
         c->n = n;
     }
     if (!c->dense[id]) {
-        uint32_t dense =
-            new_block(b, t, block ? block : urd_translate_block_by_id(code->translator, id));
+        uint32_t dense = new_block(
+            b, t, block ? block : urd_translate_block_by_id(code->translator, id), stepped);
         b->codes[code->serial].dense[id] = dense + 1;
         return dense;
     }
@@ -320,13 +360,18 @@ static uint32_t dense_of(struct urd_builder *b, struct urd_task *t, const struct
 
 static struct callee *callee_of(struct urd_builder *b, uint32_t space, uint64_t entry)
 {
+    struct callee **near = &b->near_callees[(entry >> 4) % CALLEES_NEAR];
+    if (__builtin_expect(*near && (*near)->entry == entry && (*near)->space == space, 1))
+        return *near;
     uint64_t *slot = urd_map_put(&b->callee_index, entry ^ (uint64_t)space << 48);
     if (!*slot) {
-        URD_PUSH(b->callees, b->n_callees, b->cap_callees) =
-            (struct callee){.space = space, .entry = entry};
+        struct callee *c = urd_xcalloc(1, sizeof *c);
+        c->space = space;
+        c->entry = entry;
+        URD_PUSH(b->callees, b->n_callees, b->cap_callees) = c;
         *slot = b->n_callees;
     }
-    return &b->callees[*slot - 1];
+    return *near = b->callees[*slot - 1];
 }
 
 static void flush_callee(struct urd_builder *b, struct callee *c)
@@ -340,7 +385,7 @@ static void flush_callee(struct urd_builder *b, struct callee *c)
                                  .entry = c->entry,
                                  .data = urd_store_keep(b->out, b->data.data, b->data.size)};
     c->n = 0;
-    c->last = 0;
+    c->last = (struct urd_call){0};
     c->raw.size = 0;
 }
 
@@ -348,14 +393,8 @@ static void call_done(void *data, const struct urd_call *call)
 {
     struct urd_builder *b = data;
     struct callee *c = callee_of(b, b->done_space, call->callee);
-    urd_buf_varint(&c->raw, urd_zigzag(call->entry - c->last));
-    c->last = call->entry;
-    urd_buf_varint(&c->raw, (uint64_t)(call->end - call->entry));
-    urd_buf_varint(&c->raw, call->site);
-    urd_buf_varint(&c->raw, (uint32_t)call->tid);
-    urd_buf_varint(&c->raw, call->depth);
-    urd_buf_u8(&c->raw, call->abandoned);
-    if (++c->n >= 8192)
+    urd_call_encode(&c->raw, call, &c->last);
+    if (__builtin_expect(++c->n >= 8192, 0))
         flush_callee(b, c);
 }
 
@@ -368,10 +407,12 @@ static void add_unmatched(struct task_state *ts, uint64_t sp, int64_t clock)
 static void after_transfer(struct urd_builder *b, struct task_state *ts, uint8_t pending,
                            uint32_t dense)
 {
-    const struct block_info *to = &b->blocks[dense], *from = &b->blocks[ts->last];
+    const struct urd_flow_node *to = &b->flow.nodes[dense], *from = &b->flow.nodes[ts->last];
     struct urd_call_stack *s = &ts->stack;
     if (pending == URD_END_CALL || pending == URD_END_CALL_INDIRECT) {
-        uint32_t dropped = urd_calls_drop_dead(s, ts->return_slot, b->clock, ts->tid, call_done, b);
+        uint32_t dropped = 0;
+        if (__builtin_expect(s->n && s->frames[s->n - 1].sp <= ts->return_slot, 0))
+            dropped = urd_calls_drop_dead(s, ts->return_slot, b->clock, ts->tid, call_done, b);
         if (__builtin_expect(dropped, 0)) { /* readers of the row cannot tell by themselves */
             urd_buf_varint(&b->irregular, b->flow.n_blocks);
             urd_buf_varint(&b->irregular, dropped);
@@ -406,7 +447,17 @@ static void after_transfer(struct urd_builder *b, struct task_state *ts, uint8_t
 
 static void on_return(struct urd_builder *b, struct task_state *ts, uint64_t sp, int64_t clock)
 {
-    if (!urd_calls_return(&ts->stack, sp, clock, ts->tid, call_done, b))
+    struct urd_call_stack *s = &ts->stack;
+    const struct urd_call_frame *top = s->n ? &s->frames[s->n - 1] : NULL;
+    if (__builtin_expect(top && top->sp == sp && !top->inherited && (s->n < 2 || top[-1].sp != sp),
+                         1)) {
+        /* the usual one: what urd_calls_return does with a single frame */
+        s->n--;
+        call_done(b,
+                  &(struct urd_call){top->callee, top->site, top->entry, clock, s->n, ts->tid, 0});
+        return;
+    }
+    if (!urd_calls_return(s, sp, clock, ts->tid, call_done, b))
         add_unmatched(ts, sp, clock);
 }
 
@@ -443,50 +494,72 @@ static const uint8_t *rep_slot(struct urd_builder *b, struct urd_task *t, const 
 
 /** A conditional store: the runs of bytes whose bits are set. */
 static const uint8_t *cond_slot(struct urd_builder *b, struct urd_task *t, const uint8_t *p,
-                                const struct urd_slot *slot, int64_t clock)
+                                unsigned size, int64_t clock)
 {
     uint64_t address, mask;
     memcpy(&address, p, 8);
     memcpy(&mask, p + 8, 8);
     p += 16;
-    for (unsigned i = 0; i < slot->size;) {
+    for (unsigned i = 0; i < size;) {
         if (!(mask >> i & 1)) {
             i++;
             continue;
         }
         unsigned end = i;
-        while (end < slot->size && mask >> end & 1)
+        while (end < size && mask >> end & 1)
             end++;
         urd_writes_add(b->writes, t->space, (uint64_t)clock, address + i, end - i, p + i, 0);
         i = end;
     }
-    return p + padded(slot->size);
+    return p + padded(size);
 }
 
-static inline const uint8_t *do_slot(struct urd_builder *b, struct urd_task *t,
-                                     struct task_state *ts, const uint8_t *p,
-                                     const struct urd_slot *slot, int64_t clock)
+/** A slot that is no store of the hot loop's. */
+static const uint8_t *rare_slot(struct urd_builder *b, struct urd_task *t, struct task_state *ts,
+                                const uint8_t *p, const struct urd_flow_slot *slot, int64_t clock)
 {
     uint64_t address;
-    switch (slot->kind) {
-    case URD_SLOT_WRITE:
-        memcpy(&address, p, 8);
-        if (__builtin_expect(slot->size <= 8 && (slot->size & (slot->size - 1)) == 0, 1)) {
-            urd_writes_add_small(b->writes, t->space, (uint64_t)clock, address,
-                                 (unsigned)__builtin_ctz(slot->size), p + 8);
-            return p + 16;
-        }
-        urd_writes_add(b->writes, t->space, (uint64_t)clock, address, slot->size, p + 8, 0);
-        return p + 8 + padded(slot->size);
-    case URD_SLOT_COND:
-        return cond_slot(b, t, p, slot, clock);
-    case URD_SLOT_REP:
+    memcpy(&address, p, 8);
+    switch ((enum urd_flow_slot_how)slot->how) {
+    case URD_HOW_COND:
+        return cond_slot(b, t, p, slot->size, clock);
+    case URD_HOW_REP:
         return rep_slot(b, t, p, clock);
-    default:
-        memcpy(&address, p, 8);
+    case URD_HOW_RETURN:
         on_return(b, ts, address, clock + 1);
         return p + 8;
+    default:
+        urd_writes_add(b->writes, t->space, (uint64_t)clock, address, slot->size, p + 8, 0);
+        return p + 8 + padded(slot->size);
     }
+}
+
+/** By a store's code. */
+static const uint64_t value_masks[16] = {0xff, 0xffff, 0xffffffff, UINT64_MAX, 0,         0, 0,
+                                         0,    0xff,   0xffff,     0xffffffff, UINT64_MAX};
+
+__attribute__((always_inline)) static inline const uint8_t *
+do_slot(struct urd_builder *b, struct urd_task *t, struct task_state *ts, const uint8_t *p,
+        const struct urd_flow_slot *slot, int64_t clock, struct urd_stores_columns *out,
+        uint64_t **memory)
+{
+    uint64_t address, value;
+    if (__builtin_expect(slot->how == URD_HOW_SMALL, 1)) {
+        memcpy(&address, p, 8);
+        memcpy(&value, p + 8, 8);
+        urd_stores_put(&b->stores, out, slot->stack, slot->size, value_masks[slot->code], *memory,
+                       address, value);
+        *memory += 2;
+        return p + 16;
+    }
+    if (slot->how != URD_HOW_LARGE)
+        return rare_slot(b, t, ts, p, slot, clock);
+    memcpy(&address, p, 8);
+    struct urd_stores_columns copy = *out; /* so that *out may stay in registers */
+    urd_stores_put_large(&b->stores, &copy, slot->code, *memory, address, p + 8);
+    *out = copy;
+    *memory += urd_store_memory(slot->code);
+    return p + 8 + slot->size;
 }
 
 static struct task_state *begin_records(struct urd_builder *b, struct urd_task *t)
@@ -504,61 +577,109 @@ static struct task_state *begin_records(struct urd_builder *b, struct urd_task *
 
 static inline bool is_transfer(unsigned end)
 {
-    return end == URD_END_CALL || end == URD_END_CALL_INDIRECT || end == URD_END_JUMP ||
-           end == URD_END_JUMP_INDIRECT;
+    return transfer_of(end) != URD_TRANSFER_NONE;
 }
 
-static void on_records(void *data, struct urd_task *t, const struct urd_code *code,
-                       const uint8_t *log, size_t bytes)
+/** The dense ids of a code space's blocks, as far as they are known. */
+static struct code_ids known_ids(const struct urd_builder *b, const struct urd_code *code)
+{
+    return code->serial < b->n_codes ? b->codes[code->serial] : (struct code_ids){0};
+}
+
+static void next_row(struct urd_builder *b, struct task_state *ts, uint32_t space, size_t log_bytes)
+{
+    close_row(b);
+    open_row(b, ts, space);
+    urd_stores_reserve(&b->stores, log_bytes);
+}
+
+/* All that changes with each block lies in locals: what is stored through pointers makes the compiler reload what
+ * is in b. Whatever looks at b->clock, ts or the columns is called with them brought up to date. */
+__attribute__((target_clones("default", "arch=x86-64-v3"))) static void
+on_records(void *data, struct urd_task *t, const struct urd_code *code, const uint8_t *log,
+           size_t bytes)
 {
     struct urd_builder *b = data;
     struct task_state *ts = begin_records(b, t);
+    urd_stores_reserve(&b->stores, bytes);
+    struct urd_stores_columns out = b->stores.at;
     const uint8_t *p = log, *end = log + bytes;
-    const uint32_t *dense_ids = code->serial < b->n_codes ? b->codes[code->serial].dense : NULL;
-    uint32_t n_ids = code->serial < b->n_codes ? b->codes[code->serial].n : 0;
-    int64_t clock =
-        b->clock; /* kept here: stores to the columns make the compiler reload what is in b */
-    uint8_t pending = ts->pending;
-    const struct block_info *blocks = b->blocks;
+    struct code_ids ids = known_ids(b, code);
+    struct urd_flow_node *nodes = b->flow.nodes;
+    int64_t clock = b->clock;
+    uint32_t last = b->flow.last, n_blocks = b->flow.n_blocks;
+    if (!ts->first_pc && bytes) {
+        uint64_t id;
+        memcpy(&id, p, 8);
+        uint32_t first = dense_of(b, t, code, (uint32_t)id, NULL, false);
+        ts->first_pc = b->flow.nodes[first].pc;
+        ids = known_ids(b, code);
+        nodes = b->flow.nodes;
+    }
+    uint8_t transfer = ts->last == URD_FLOW_NONE ? URD_TRANSFER_NONE : transfer_of(ts->pending);
     while (p < end) {
         uint64_t id;
         memcpy(&id, p, 8);
-        p += 8;
-        uint32_t dense = id < n_ids ? dense_ids[id] : 0;
+        uint32_t dense = id < ids.n ? ids.dense[id] : 0;
         if (__builtin_expect(!dense, 0)) {
-            dense = dense_of(b, t, code, (uint32_t)id, NULL) + 1;
-            dense_ids = b->codes[code->serial].dense;
-            n_ids = b->codes[code->serial].n;
-            blocks = b->blocks;
+            dense = dense_of(b, t, code, (uint32_t)id, NULL, false) + 1;
+            ids = known_ids(b, code);
+            nodes = b->flow.nodes;
         }
         dense--;
-        if (is_transfer(pending) && ts->last != URD_FLOW_NONE) {
-            b->clock = clock;
-            after_transfer(b, ts, pending, dense);
+        const struct urd_flow_node *node = &nodes[dense];
+        __builtin_prefetch(&nodes[node->a]); /* what came next the last time */
+        if (transfer) {
+            if (transfer == URD_TRANSFER_CALL || node->function != nodes[ts->last].function) {
+                b->clock = clock;
+                b->flow.n_blocks = n_blocks;
+                after_transfer(b, ts, ts->pending, dense);
+            } else if (ts->pending == URD_END_JUMP) { /* it always goes there: not asked again */
+                nodes[ts->last].transfer = URD_TRANSFER_NONE;
+            }
         }
-        const struct block_info *info = &blocks[dense];
-        if (__builtin_expect(!ts->first_pc, 0))
-            ts->first_pc = info->pc;
-        urd_flow_put(&b->flow, dense);
-        const struct urd_slot *slot = info->slots, *slots_end = slot + info->n_slots;
+        p += 8;
+        urd_flow_next_is(&b->flow, nodes, last, n_blocks++, dense);
+        uint64_t *memory = b->flow.memory + node->memory;
+        const struct urd_flow_slot *slot = b->flow.slots + node->slots;
+        const struct urd_flow_slot *slots_end = slot + node->n_slots;
         for (; slot < slots_end; slot++)
-            p = do_slot(b, t, ts, p, slot, clock + slot->insn);
-        clock += info->n_insns;
-        pending = info->end;
-        ts->last = dense;
-        if (pending == URD_END_CALL || pending == URD_END_CALL_INDIRECT) {
-            memcpy(&ts->return_slot, p - 16, 8); /* its last slot: the return address */
-            memcpy(&ts->return_pc, p - 8, 8);
+            p = do_slot(b, t, ts, p, slot, clock + slot->insn, &out, &memory);
+        clock += node->n_insns;
+        last = dense;
+        transfer = node->transfer;
+        if (transfer) {
+            ts->pending = node->end;
+            ts->last = dense;
+            if (transfer == URD_TRANSFER_CALL) { /* its last slot: the return address */
+                memcpy(&ts->return_slot, p - 16, 8);
+                memcpy(&ts->return_pc, p - 8, 8);
+            }
         }
-        if (__builtin_expect(b->flow.n_blocks >= URD_FLOW_CHUNK, 0)) {
+        if (__builtin_expect(n_blocks % URD_FLOW_CHUNK_MIN == 0, 0) &&
+            urd_flow_is_full(&b->flow, n_blocks)) {
             b->clock = clock;
-            close_row(b);
-            open_row(b, ts, t->space);
+            b->flow.n_blocks = n_blocks;
+            b->stores.at = out;
+            next_row(b, ts, t->space, (size_t)(end - p));
+            out = b->stores.at;
+            last = b->flow.last;
+            n_blocks = 0;
         }
     }
     b->clock = clock;
-    ts->pending = pending;
+    b->flow.last = last;
+    b->flow.n_blocks = n_blocks;
+    b->stores.at = out;
+    if (bytes && !transfer)
+        ts->pending = URD_END_FALL;
     urd_check(p == end, "the log of task %d does not end with a record", t->tid);
+}
+
+static void end_row_if_full(struct urd_builder *b)
+{
+    if (b->flow.n_blocks >= URD_FLOW_CHUNK || b->flow.n_blocks % URD_FLOW_CHUNK_MIN == 0)
+        close_row(b); /* at such a number, too, as on_records does not look in between */
 }
 
 static void on_partial(void *data, struct urd_task *t, const struct urd_code *code,
@@ -566,18 +687,22 @@ static void on_partial(void *data, struct urd_task *t, const struct urd_code *co
 {
     struct urd_builder *b = data;
     struct task_state *ts = begin_records(b, t);
-    uint32_t dense = dense_of(b, t, code, block->id, block);
+    uint32_t dense = dense_of(b, t, code, block->id, block, false);
     if (is_transfer(ts->pending) && ts->last != URD_FLOW_NONE)
         after_transfer(b, ts, ts->pending, dense);
-    ts->first_pc = ts->first_pc ? ts->first_pc : b->blocks[dense].pc;
+    ts->first_pc = ts->first_pc ? ts->first_pc : b->flow.nodes[dense].pc;
     urd_flow_put_partial(&b->flow, dense, n_insns);
-    const struct block_info *info = &b->blocks[dense];
+    const struct urd_flow_node *node = &b->flow.nodes[dense];
     const uint8_t *p = record + 8;
-    for (unsigned i = 0; i < info->n_slots && info->slots[i].insn < n_insns; i++)
-        p = do_slot(b, t, ts, p, &info->slots[i], b->clock + info->slots[i].insn);
+    uint64_t *memory = b->flow.memory + node->memory;
+    urd_stores_reserve(&b->stores, URD_LOG_SLACK);
+    const struct urd_flow_slot *slot = b->flow.slots + node->slots;
+    for (unsigned i = 0; i < node->n_slots && slot->insn < n_insns; i++, slot++)
+        p = do_slot(b, t, ts, p, slot, b->clock + slot->insn, &b->stores.at, &memory);
     b->clock += n_insns;
     ts->pending = URD_END_FALL;
     ts->last = dense;
+    end_row_if_full(b);
 }
 
 static void on_single(void *data, struct urd_task *t, const struct urd_code *code,
@@ -585,14 +710,15 @@ static void on_single(void *data, struct urd_task *t, const struct urd_code *cod
 {
     struct urd_builder *b = data;
     struct task_state *ts = begin_records(b, t);
-    uint32_t dense = dense_of(b, t, code, block->id, block);
+    uint32_t dense = dense_of(b, t, code, block->id, block, true);
     if (is_transfer(ts->pending) && ts->last != URD_FLOW_NONE)
         after_transfer(b, ts, ts->pending, dense);
-    ts->first_pc = ts->first_pc ? ts->first_pc : b->blocks[dense].pc;
+    ts->first_pc = ts->first_pc ? ts->first_pc : b->flow.nodes[dense].pc;
     urd_flow_put(&b->flow, dense);
     b->clock++;
     ts->pending = URD_END_FALL;
     ts->last = dense;
+    end_row_if_full(b);
 }
 
 static void on_stepped_write(void *data, struct urd_task *t, uint64_t address, uint64_t size,
@@ -708,7 +834,7 @@ static void encode_joins(struct urd_builder *b, struct urd_buf *raw)
         bool calls = (ts->pending == URD_END_CALL || ts->pending == URD_END_CALL_INDIRECT) &&
                      ts->last != URD_FLOW_NONE;
         urd_buf_varint(raw, ts->first_pc);
-        urd_buf_varint(raw, calls ? b->blocks[ts->last].last_insn : 0);
+        urd_buf_varint(raw, calls ? b->flow.nodes[ts->last].last_insn : 0);
         urd_buf_varint(raw, ts->return_slot);
         urd_buf_varint(raw, ts->return_pc);
         urd_buf_varint(raw, ts->n_unmatched);
@@ -720,26 +846,36 @@ static void encode_joins(struct urd_builder *b, struct urd_buf *raw)
     }
 }
 
+static void keep_touched(struct urd_builder *b)
+{
+    for (uint32_t i = 0; i < b->stores.n_pages; i++) {
+        struct urd_stores_page *p = b->stores.pages[i];
+        urd_stores_pack_page(p, &b->data);
+        URD_PUSH(b->out->touched, b->out->n_touched, b->out->cap_touched) =
+            (struct urd_store_touched){.space = (uint32_t)(p->key >> 36),
+                                       .page = p->key & ((1ull << 36) - 1),
+                                       .data = urd_store_keep(b->out, b->data.data, b->data.size)};
+    }
+}
+
 urd_err *urd_builder_finish(struct urd_builder *b)
 {
     close_row(b);
     URD_TRY(urd_writes_flush(b->writes));
     for (uint32_t i = 0; i < b->n_callees; i++)
-        flush_callee(b, &b->callees[i]);
+        flush_callee(b, b->callees[i]);
+    keep_touched(b);
     struct urd_store_segment *g = b->out;
     g->steps = (uint64_t)b->clock;
-    g->n_writes = urd_writes_count(b->writes);
+    g->n_writes = urd_writes_count(b->writes) + b->stores.count;
     urd_blob_pack(b->event_steps.data, b->event_steps.size, &b->data);
     g->event_steps = urd_store_keep(g, b->data.data, b->data.size);
-    urd_flow_dictionary_encode(b->dictionary, b->n_blocks, &b->data);
+    urd_flow_dictionary_encode(b->dictionary, b->n_dictionary, &b->data);
     g->blocks = urd_store_keep(g, b->data.data, b->data.size);
     struct urd_buf raw = {0};
     encode_joins(b, &raw);
     urd_blob_pack(raw.data, raw.size, &b->data);
     g->joins = urd_store_keep(g, b->data.data, b->data.size);
     urd_buf_deinit(&raw);
-    for (uint32_t i = 0; i < b->n_blocks; i++)
-        free((void *)b->blocks[i].slots);
-    b->n_blocks = 0;
     return NULL;
 }

@@ -1,7 +1,7 @@
 /**
  * One segment's rows from the log of its translated replay.
  *
- * PURPOSE  The sink of a runner (replay/run_translated.h): decodes records, splits them into writes, flow and calls.
+ * PURPOSE  The sink of a runner (replay/run_translated.h): decodes records, splits them into flow, stores, writes and calls.
  * NOT      Running anything; SQLite (rows are handed to the store).
  * OWNS     All columns of one segment. One thread.
  */

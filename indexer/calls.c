@@ -1,10 +1,14 @@
 #include "indexer/calls.h"
 
-void urd_calls_push(struct urd_call_stack *s, struct urd_call_frame frame)
+void urd_call_decode(struct urd_cursor *in, struct urd_call *last)
 {
-    if (s->n >= URD_CALLS_MAX_DEPTH)
-        s->n--;
-    URD_PUSH(s->frames, s->n, s->capacity) = frame;
+    last->entry += urd_unzigzag(urd_cursor_varint(in));
+    last->end = last->entry + (int64_t)urd_cursor_varint(in);
+    last->site += (uint64_t)urd_unzigzag(urd_cursor_varint(in));
+    int64_t both = urd_call_task_and_end(last) + urd_unzigzag(urd_cursor_varint(in));
+    last->tid = (int32_t)(both >> 1);
+    last->abandoned = both & 1;
+    last->depth += (uint32_t)urd_unzigzag(urd_cursor_varint(in));
 }
 
 static void end_frame(struct urd_call_stack *s, int64_t clock, int32_t tid, bool abandoned,

@@ -3,10 +3,11 @@
  *
  * PURPOSE  Each call as (entry, return) clocks and caller, the frames at any point, across segments.
  * NOT      Arguments and return values: those are evaluated on a replay at the moments found here.
- * FORMAT   A row of `calls`: zstd of, for each call in order of return: varint zigzag difference of entry clock to the
- *          one before, varint steps until it returned, varint call site, varint tid, varint depth, u8 how it
- *          ended (0 returned, 1 left by a longjmp or exec or the end of the trace). Clocks are absolute in rows
- *          of segment -1 (calls that cross segments, made when segments are joined), else relative to the segment.
+ * FORMAT   A row of `calls`: zstd of, for each call in order of return: zigzag difference of entry clock to the call
+ *          before in the row (the first: to 0; so all differences), varint steps until it returned, zigzag difference of call site,
+ *          zigzag difference of tid * 2 + how it ended (0 returned, 1 left by a longjmp or exec or the end of the trace),
+ *          zigzag difference of depth; all varints. Clocks are absolute in rows of segment -1 (calls that cross
+ *          segments, made when segments are joined), else relative to the segment.
  *          A stack: varint number of frames, then outermost first: varint callee, varint return address, varint
  *          sp (where the return address lies), varint zigzag entry clock, varint call site, u8 flags (1 inherited, 2 signal).
  *
@@ -40,12 +41,50 @@ struct urd_call {
     uint8_t abandoned;
 };
 
+static inline uint8_t *urd_call_put(uint8_t *p, uint64_t v)
+{
+    while (v >= 0x80) {
+        *p++ = (uint8_t)v | 0x80;
+        v >>= 7;
+    }
+    *p++ = (uint8_t)v;
+    return p;
+}
+
+static inline int64_t urd_call_task_and_end(const struct urd_call *c)
+{
+    return (int64_t)c->tid * 2 + c->abandoned;
+}
+
+/** last: the call before in the row, all 0 at first; becomes this one. */
+static inline void urd_call_encode(struct urd_buf *out, const struct urd_call *call,
+                                   struct urd_call *last)
+{
+    urd_buf_reserve(out, 50);
+    uint8_t *p = out->data + out->size;
+    p = urd_call_put(p, urd_zigzag(call->entry - last->entry));
+    p = urd_call_put(p, (uint64_t)(call->end - call->entry));
+    p = urd_call_put(p, urd_zigzag((int64_t)(call->site - last->site)));
+    p = urd_call_put(p, urd_zigzag(urd_call_task_and_end(call) - urd_call_task_and_end(last)));
+    p = urd_call_put(p, urd_zigzag((int64_t)call->depth - last->depth));
+    out->size = (size_t)(p - out->data);
+    *last = *call;
+}
+
+/** Leaves the callee alone. */
+void urd_call_decode(struct urd_cursor *in, struct urd_call *last);
+
 typedef void (*urd_call_fn)(void *data, const struct urd_call *call);
 
 #define URD_CALLS_MAX_DEPTH 200000
 #define URD_CALLS_NEAR      (256u << 10)
 
-void urd_calls_push(struct urd_call_stack *s, struct urd_call_frame frame);
+static inline void urd_calls_push(struct urd_call_stack *s, struct urd_call_frame frame)
+{
+    if (__builtin_expect(s->n >= URD_CALLS_MAX_DEPTH, 0))
+        s->n--;
+    URD_PUSH(s->frames, s->n, s->capacity) = frame;
+}
 /** Take frames off that a ret at sp ends; false when none is at sp (the stack is then unchanged). */
 bool urd_calls_return(struct urd_call_stack *s, uint64_t sp, int64_t clock, int32_t tid,
                       urd_call_fn done, void *data);

@@ -1,7 +1,7 @@
 #include "indexer/flow.h"
 #include <zstd.h>
 
-void urd_blob_pack(const void *data, size_t size, struct urd_buf *out)
+void urd_blob_pack_level(const void *data, size_t size, int level, struct urd_buf *out)
 {
     static __thread ZSTD_CCtx *zstd;
     if (!zstd)
@@ -11,9 +11,14 @@ void urd_blob_pack(const void *data, size_t size, struct urd_buf *out)
     urd_buf_reserve(out, bound + 4);
     uint32_t raw = (uint32_t)size;
     memcpy(out->data, &raw, 4);
-    size_t n = ZSTD_compressCCtx(zstd, out->data + 4, bound, data, size, 1);
+    size_t n = ZSTD_compressCCtx(zstd, out->data + 4, bound, data, size, level);
     urd_check(!ZSTD_isError(n), "zstd: %s", ZSTD_getErrorName(n));
     out->size = n + 4;
+}
+
+void urd_blob_pack(const void *data, size_t size, struct urd_buf *out)
+{
+    urd_blob_pack_level(data, size, -1, out);
 }
 
 urd_err *urd_blob_unpack(const void *data, size_t size, uint8_t **ret, size_t *ret_size)
@@ -34,19 +39,43 @@ urd_err *urd_blob_unpack(const void *data, size_t size, uint8_t **ret, size_t *r
     return NULL;
 }
 
-struct urd_flow_successors *urd_flow_first_time(struct urd_flow_encoder *f, uint32_t dense)
+uint32_t urd_flow_add(struct urd_flow_encoder *f, struct urd_flow_node node)
 {
-    if (dense >= f->n_next) {
-        uint32_t n = f->n_next ? f->n_next : 1024;
-        while (n <= dense)
-            n *= 2;
-        f->next = urd_xrealloc(f->next, n * sizeof *f->next);
-        memset(f->next + f->n_next, 0, (n - f->n_next) * sizeof *f->next);
-        f->n_next = n;
+    if (f->n_nodes == f->cap_nodes) { /* by hand: realloc does not keep the alignment */
+        f->cap_nodes = f->cap_nodes ? f->cap_nodes * 2 : 1024;
+        struct urd_flow_node *nodes = aligned_alloc(64, f->cap_nodes * sizeof *nodes);
+        urd_check(nodes, "out of memory");
+        if (f->n_nodes)
+            memcpy(nodes, f->nodes, f->n_nodes * sizeof *nodes);
+        free(f->nodes);
+        f->nodes = nodes;
+        uint64_t *bits = urd_xcalloc(f->cap_nodes / 64, sizeof *bits);
+        if (f->used_bits)
+            memcpy(bits, f->used_bits, f->cap_nodes / 128 * sizeof *bits);
+        free(f->used_bits);
+        f->used_bits = bits;
     }
-    f->next[dense] = (struct urd_flow_successors){URD_FLOW_NONE, URD_FLOW_NONE, f->epoch, 0};
+    if (f->n_memory + node.n_memory > f->cap_memory) {
+        f->cap_memory = (f->n_memory + node.n_memory) * 2;
+        f->memory = urd_xrealloc(f->memory, f->cap_memory * sizeof *f->memory);
+    }
+    node.memory = f->n_memory;
+    f->n_memory += node.n_memory;
+    node.epoch = 0;
+    f->nodes[f->n_nodes] = node;
+    return f->n_nodes++;
+}
+
+void urd_flow_first_time(struct urd_flow_encoder *f, uint32_t dense)
+{
+    struct urd_flow_node *n = &f->nodes[dense];
+    n->a = n->b = URD_FLOW_NONE;
+    n->epoch = f->epoch;
+    n->times = 0;
+    if (n->n_memory)
+        memset(f->memory + n->memory, 0, n->n_memory * sizeof *f->memory);
     URD_PUSH(f->used, f->n_used, f->cap_used) = dense;
-    return &f->next[dense];
+    f->used_bits[dense / 64] |= 1ull << dense % 64;
 }
 
 void urd_flow_begin(struct urd_flow_encoder *f)
@@ -62,8 +91,11 @@ void urd_flow_begin(struct urd_flow_encoder *f)
 
 void urd_flow_deinit(struct urd_flow_encoder *f)
 {
-    free(f->next);
+    free(f->slots);
+    free(f->nodes);
+    free(f->memory);
     free(f->used);
+    free(f->used_bits);
     free(f->symbols);
     urd_buf_deinit(&f->escapes);
     *f = (struct urd_flow_encoder){0};
@@ -71,18 +103,24 @@ void urd_flow_deinit(struct urd_flow_encoder *f)
 
 void urd_flow_put_partial(struct urd_flow_encoder *f, uint32_t dense, unsigned n_insns)
 {
+    if (f->nodes[dense].epoch != f->epoch)
+        urd_flow_first_time(f, dense);
     urd_buf_varint(&f->escapes, dense);
     urd_buf_varint(&f->escapes, n_insns);
     f->symbols[f->n_blocks >> 2] |= (uint8_t)(3 << (f->n_blocks & 3) * 2);
     f->n_blocks++;
-    urd_flow_touch(f, dense)->times++;
+    f->nodes[dense].times++;
     f->last = dense;
 }
 
-static int by_number(const void *a, const void *b)
+static void sort_used(struct urd_flow_encoder *f)
 {
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return x < y ? -1 : x > y;
+    uint32_t n = 0;
+    for (uint32_t word = 0; word < (f->n_nodes + 63) / 64; word++) {
+        for (uint64_t bits = f->used_bits[word]; bits; bits &= bits - 1)
+            f->used[n++] = word * 64 + (uint32_t)__builtin_ctzll(bits);
+        f->used_bits[word] = 0;
+    }
 }
 
 void urd_flow_finish(struct urd_flow_encoder *f, struct urd_buf *ret_data,
@@ -95,11 +133,11 @@ void urd_flow_finish(struct urd_flow_encoder *f, struct urd_buf *ret_data,
     urd_buf_put(&raw, f->escapes.data, f->escapes.size);
     urd_blob_pack(raw.data, raw.size, ret_data);
     raw.size = 0;
-    qsort(f->used, f->n_used, sizeof *f->used, by_number);
+    sort_used(f);
     uint32_t last = 0;
     for (uint32_t i = 0; i < f->n_used; i++) {
         urd_buf_varint(&raw, f->used[i] - last);
-        urd_buf_varint(&raw, f->next[f->used[i]].times);
+        urd_buf_varint(&raw, f->nodes[f->used[i]].times);
         last = f->used[i];
     }
     urd_blob_pack(raw.data, raw.size, ret_cover);
@@ -198,9 +236,26 @@ void urd_flow_dictionary_encode(const struct urd_flow_block *blocks, uint32_t n,
         urd_buf_u8(&raw, blocks[i].flags);
         urd_buf_put(&raw, blocks[i].lengths, blocks[i].n_insns);
         urd_buf_varint(&raw, blocks[i].count);
+        urd_buf_u8(&raw, blocks[i].n_stores);
+        urd_buf_put(&raw, blocks[i].stores, blocks[i].n_stores * sizeof *blocks[i].stores);
     }
     urd_blob_pack(raw.data, raw.size, out);
     urd_buf_deinit(&raw);
+}
+
+static void get_shapes(struct urd_cursor *in, struct urd_flow_block *b)
+{
+    b->n_stores = urd_cursor_u8(in);
+    const uint8_t *shapes =
+        b->n_stores <= 64 ? urd_cursor_bytes(in, b->n_stores * sizeof *b->stores) : NULL;
+    if (!shapes) {
+        in->ok = false;
+        return;
+    }
+    memcpy(b->stores, shapes, b->n_stores * sizeof *b->stores);
+    for (unsigned i = 0; i < b->n_stores; i++)
+        if ((b->stores[i].code & 7) == 7) /* 128 bytes: there is none */
+            in->ok = false;
 }
 
 urd_err *urd_flow_dictionary_decode(const void *data, size_t size, struct urd_flow_block **ret,
@@ -228,6 +283,7 @@ urd_err *urd_flow_dictionary_decode(const void *data, size_t size, struct urd_fl
         if (lengths)
             memcpy(blocks[i].lengths, lengths, blocks[i].n_insns);
         blocks[i].count = urd_cursor_varint(&in);
+        get_shapes(&in, &blocks[i]);
     }
     free(raw);
     if (!in.ok) {

@@ -472,12 +472,7 @@ static urd_err *put_cross_calls(struct join *j)
     for (uint32_t i = 0; i < j->n_cross && !err; i++) {
         const struct urd_call *c = &j->cross[i].call;
         raw.size = 0;
-        urd_buf_varint(&raw, urd_zigzag(c->entry));
-        urd_buf_varint(&raw, (uint64_t)(c->end - c->entry));
-        urd_buf_varint(&raw, c->site);
-        urd_buf_varint(&raw, (uint32_t)c->tid);
-        urd_buf_varint(&raw, c->depth);
-        urd_buf_u8(&raw, c->abandoned);
+        urd_call_encode(&raw, c, &(struct urd_call){0});
         urd_blob_pack(raw.data, raw.size, &packed);
         sqlite3_bind_int64(put, 1, j->cross[i].space);
         sqlite3_bind_int64(put, 2, (int64_t)c->callee);
@@ -492,19 +487,33 @@ static urd_err *put_cross_calls(struct join *j)
     return err;
 }
 
+/** The first event at or after a clock: by halves, where SQLite would look through all events before it. */
+static uint64_t event_from(const struct join *j, int64_t clock)
+{
+    uint64_t low = 1, high = j->n_clocks;
+    while (low < high) {
+        uint64_t middle = (low + high) / 2;
+        if (j->clocks[middle] < clock)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 /** The space that a task lived in at a clock: crossing calls belong to it. */
 static urd_err *space_cross_calls(struct join *j)
 {
     sqlite3_stmt *q;
     if (sqlite3_prepare_v2(
             j->db,
-            "SELECT space FROM events WHERE tid = ? AND clock >= ? AND space > 0 ORDER BY "
+            "SELECT space FROM events WHERE tid = ? AND number >= ? AND space > 0 ORDER BY "
             "number LIMIT 1",
             -1, &q, NULL) != SQLITE_OK)
         return urd_store_failed(j->db, "cannot read the index");
     for (uint32_t i = 0; i < j->n_cross; i++) {
         sqlite3_bind_int64(q, 1, j->cross[i].call.tid);
-        sqlite3_bind_int64(q, 2, j->cross[i].call.entry);
+        sqlite3_bind_int64(q, 2, (int64_t)event_from(j, j->cross[i].call.entry));
         if (sqlite3_step(q) == SQLITE_ROW)
             j->cross[i].space = (uint32_t)sqlite3_column_int(q, 0);
         sqlite3_reset(q);

@@ -12,10 +12,12 @@
  *                            varints, for each event in (start_event, end_event] its relative clock less the one
  *                            before. blocks: the dictionary of blocks, see flow.h. stacks: the stack of each task
  *                            at the segment's start, see calls.h (filled in when the segments are joined)
- *   writes                   one row for at most URD_WRITES_CHUNK writes to one page of one address space, in
+ *   writes                   the kernel's writes, and the subject's that are not among the stores: REP, conditional
+ *                            ones, odd sizes. One row for at most URD_WRITES_CHUNK writes to one page of one address space, in
  *                            order; words: a bitmap, bit i says that the i-th 8 bytes were touched; see writes.h
  *   flow                     one row for a run of one task, at most URD_FLOW_CHUNK blocks; cover: which blocks,
- *                            how often; stack: the frames at its start; see flow.h
+ *                            how often; stack: the frames at its start; see flow.h; stores: what it wrote, see stores.h
+ *   touched                  for each page and segment, which of its rows of flow have stores to the page; see stores.h
  *   calls                    calls that returned (or were left by a longjmp), by address of the callee; see calls.h
  *   spaces                   address spaces, in order of exec and fork. A fork's history before its event is that of
  *                            its parent
@@ -24,7 +26,7 @@
 #ifndef URD_INDEXER_SCHEMA_H
 #define URD_INDEXER_SCHEMA_H
 
-#define URD_INDEX_VERSION "3"
+#define URD_INDEX_VERSION "4"
 
 #define URD_INDEX_SCHEMA                                                                           \
     "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value);"                                \
@@ -36,7 +38,8 @@
     " first INTEGER, n INTEGER, words BLOB, data BLOB);"                                           \
     "CREATE TABLE IF NOT EXISTS flow(segment INTEGER, chunk INTEGER, tid INTEGER, space INTEGER,"  \
     " first INTEGER, steps INTEGER, blocks INTEGER, cover BLOB, stack BLOB, data BLOB,"            \
-    " PRIMARY KEY(segment, chunk));"                                                               \
+    " stores BLOB, PRIMARY KEY(segment, chunk));"                                                  \
+    "CREATE TABLE IF NOT EXISTS touched(space INTEGER, page INTEGER, segment INTEGER, data BLOB);" \
     "CREATE TABLE IF NOT EXISTS calls(space INTEGER, entry INTEGER, segment INTEGER, n INTEGER,"   \
     " data BLOB);"                                                                                 \
     "CREATE TABLE IF NOT EXISTS spaces(id INTEGER PRIMARY KEY, pid INTEGER, parent INTEGER,"       \
@@ -57,6 +60,7 @@
 /* Made when all rows are there: faster than keeping them while inserting. */
 #define URD_INDEX_INDEXES                                                                          \
     "CREATE INDEX IF NOT EXISTS writes_by_page ON writes(space, page, segment, first, n, words);"  \
+    "CREATE INDEX IF NOT EXISTS touched_by_page ON touched(space, page, segment);"                 \
     "CREATE INDEX IF NOT EXISTS calls_by_entry ON calls(space, entry, segment);"                   \
     "CREATE INDEX IF NOT EXISTS events_by_clock ON events(clock);"                                 \
     "CREATE INDEX IF NOT EXISTS mappings_by_space ON mappings(space, start);"

@@ -7,7 +7,7 @@
 struct urd_store {
     sqlite3 *db;
     pthread_mutex_t lock;
-    sqlite3_stmt *segment, *write, *flow, *calls;
+    sqlite3_stmt *segment, *write, *flow, *touched, *calls;
 };
 
 urd_err *urd_store_failed(sqlite3 *db, const char *what)
@@ -66,7 +66,7 @@ urd_err *urd_store_open(const char *directory, struct urd_store **ret)
         return urd_store_failed(s->db, "cannot open the index");
     sqlite3_busy_timeout(s->db, 2000);
     URD_TRY(
-        urd_store_exec(s, "PRAGMA page_size=16384; PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
+        urd_store_exec(s, "PRAGMA page_size=16384; PRAGMA journal_mode=TRUNCATE; PRAGMA synchronous=OFF;"
                           "PRAGMA locking_mode=EXCLUSIVE; PRAGMA cache_size=-65536;"));
     URD_TRY(urd_store_exec(s, URD_INDEX_SCHEMA));
     URD_TRY(check_version(s));
@@ -77,7 +77,8 @@ urd_err *urd_store_open(const char *directory, struct urd_store **ret)
                     "n_writes,event_steps,blocks,joins) VALUES(?,?,?,?,?,?,?,?,?,?)",
                     &s->segment));
     URD_TRY(prepare(s, "INSERT INTO writes VALUES(?,?,?,?,?,?,?)", &s->write));
-    URD_TRY(prepare(s, "INSERT INTO flow VALUES(?,?,?,?,?,?,?,?,?,?)", &s->flow));
+    URD_TRY(prepare(s, "INSERT INTO flow VALUES(?,?,?,?,?,?,?,?,?,?,?)", &s->flow));
+    URD_TRY(prepare(s, "INSERT INTO touched VALUES(?,?,?,?)", &s->touched));
     URD_TRY(prepare(s, "INSERT INTO calls VALUES(?,?,?,?,?)", &s->calls));
     *ret = s;
     s = NULL;
@@ -91,6 +92,7 @@ void urd_store_close(struct urd_store *s)
     sqlite3_finalize(s->segment);
     sqlite3_finalize(s->write);
     sqlite3_finalize(s->flow);
+    sqlite3_finalize(s->touched);
     sqlite3_finalize(s->calls);
     sqlite3_close(s->db);
     pthread_mutex_destroy(&s->lock);
@@ -114,6 +116,7 @@ void urd_store_segment_deinit(struct urd_store_segment *g)
     urd_buf_deinit(&g->bytes);
     free(g->writes);
     free(g->flow);
+    free(g->touched);
     free(g->calls);
     *g = (struct urd_store_segment){0};
 }
@@ -154,7 +157,16 @@ static bool put_rows(struct urd_store *s, const struct urd_store_segment *g)
         bind_blob(s->flow, 8, g, f->cover);
         bind_blob(s->flow, 9, g, f->stack);
         bind_blob(s->flow, 10, g, f->data);
+        bind_blob(s->flow, 11, g, f->stores);
         ok = run(s->flow);
+    }
+    for (uint32_t i = 0; ok && i < g->n_touched; i++) {
+        const struct urd_store_touched *t = &g->touched[i];
+        sqlite3_bind_int64(s->touched, 1, t->space);
+        sqlite3_bind_int64(s->touched, 2, (int64_t)t->page);
+        sqlite3_bind_int64(s->touched, 3, g->id);
+        bind_blob(s->touched, 4, g, t->data);
+        ok = run(s->touched);
     }
     for (uint32_t i = 0; ok && i < g->n_calls; i++) {
         const struct urd_store_calls *c = &g->calls[i];

@@ -40,9 +40,15 @@ struct urd_store_segment {
         int32_t tid;
         uint32_t space, blocks;
         uint64_t first, steps;
-        struct urd_store_blob cover, stack, data;
+        struct urd_store_blob cover, stack, data, stores;
     } * flow;
     uint32_t n_flow, cap_flow;
+    struct urd_store_touched {
+        uint32_t space;
+        uint64_t page;
+        struct urd_store_blob data;
+    } * touched;
+    uint32_t n_touched, cap_touched;
     struct urd_store_calls {
         uint32_t space, n;
         uint64_t entry;

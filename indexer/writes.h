@@ -1,5 +1,5 @@
 /**
- * Columns of writes: everything that was written to one page, in order.
+ * Columns of writes: what was written to one page, in order, but for the stores (stores.h).
  *
  * PURPOSE  Collect writes by (address space, page) and turn them into rows; read them back.
  * NOT      Finding the page or the segment; see query/.

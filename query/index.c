@@ -24,6 +24,18 @@ struct flow_cache {
     uint64_t stamp;
 };
 
+#define STORES_CACHE 16
+
+struct stores_cache {
+    struct stores_entry {
+        struct urd_stores_decoded d; /* first: what is handed out points here */
+        uint32_t segment, row, users;
+        bool used;
+        uint64_t stamp;
+    } * rows[STORES_CACHE];
+    uint64_t stamp;
+};
+
 static urd_err *failed(struct urd_index *x)
 {
     return urd_store_failed(x->db, "cannot read the index");
@@ -136,7 +148,11 @@ urd_err *urd_index_open(const char *directory, struct urd_index **ret)
                     "WHERE space = ? AND page = ? ORDER BY segment, first",
                     &x->by_page));
     URD_TRY(prepare(x, "SELECT data FROM writes WHERE rowid = ?", &x->page_data));
+    URD_TRY(prepare(
+        x, "SELECT segment, data FROM touched WHERE space = ? AND page = ? ORDER BY segment",
+        &x->touched));
     x->flow_cache = urd_xcalloc(1, sizeof *x->flow_cache);
+    x->stores_cache = urd_xcalloc(1, sizeof *x->stores_cache);
     x->writes_cache = urd_xcalloc(1, sizeof *x->writes_cache);
     *ret = x;
     x = NULL;
@@ -147,8 +163,17 @@ void urd_index_close(struct urd_index *x)
 {
     if (!x)
         return;
-    for (uint32_t i = 0; i < x->n_segments; i++)
+    for (uint32_t i = 0; i < x->n_segments; i++) {
         free(x->segments[i].blocks);
+        free(x->segments[i].memory);
+        free(x->segments[i].firsts);
+    }
+    for (unsigned i = 0; x->stores_cache && i < STORES_CACHE; i++)
+        if (x->stores_cache->rows[i]) {
+            urd_stores_decoded_deinit(&x->stores_cache->rows[i]->d);
+            free(x->stores_cache->rows[i]);
+        }
+    free(x->stores_cache);
     for (uint32_t i = 0; x->spaces && i <= x->n_spaces; i++)
         free(x->spaces[i].path);
     for (unsigned i = 0; x->flow_cache && i < FLOW_CACHE; i++)
@@ -162,6 +187,7 @@ void urd_index_close(struct urd_index *x)
     free(x->events);
     sqlite3_finalize(x->by_page);
     sqlite3_finalize(x->page_data);
+    sqlite3_finalize(x->touched);
     sqlite3_close(x->db);
     free(x);
 }
@@ -245,7 +271,14 @@ static urd_err *load_blocks(struct urd_index *x, struct urd_index_segment *s)
                                                     &s->n_blocks)
                        : failed(x);
     sqlite3_finalize(q);
-    return err;
+    URD_TRY(err);
+    s->memory = urd_xcalloc(s->n_blocks + 1, sizeof *s->memory);
+    for (uint32_t i = 0; i < s->n_blocks; i++) {
+        s->memory[i + 1] = s->memory[i];
+        for (unsigned k = 0; k < s->blocks[i].n_stores; k++)
+            s->memory[i + 1] += urd_store_memory(s->blocks[i].stores[k].code);
+    }
+    return NULL;
 }
 
 urd_err *urd_index_blocks(struct urd_index *x, uint32_t i, const struct urd_flow_block **ret,
@@ -370,6 +403,97 @@ static urd_err *flow_row_at(struct urd_index *x, int64_t clock, struct flow_row 
         urd_buf_put(stack, sqlite3_column_blob(q, 6), (size_t)sqlite3_column_bytes(q, 6));
     sqlite3_finalize(q);
     return err;
+}
+
+/* ---- stores ---- */
+
+urd_err *urd_index_rows(struct urd_index *x, uint32_t i, const int64_t **ret_firsts,
+                        uint32_t *ret_n)
+{
+    struct urd_index_segment *s = &x->segments[i];
+    if (!s->firsts) {
+        sqlite3_stmt *q;
+        uint32_t capacity = 0;
+        URD_TRY(prepare(x, "SELECT first FROM flow WHERE segment = ? ORDER BY chunk", &q));
+        sqlite3_bind_int64(q, 1, s->id);
+        while (sqlite3_step(q) == SQLITE_ROW)
+            URD_PUSH(s->firsts, s->n_rows, capacity) = sqlite3_column_int64(q, 0) + s->start;
+        sqlite3_finalize(q);
+    }
+    *ret_firsts = s->firsts;
+    *ret_n = s->n_rows;
+    return NULL;
+}
+
+/** From a statement whose columns are those of FLOW_COLUMNS and stores. */
+static urd_err *decode_stores(struct urd_index *x, struct urd_index_segment *s, sqlite3_stmt *q,
+                              struct urd_stores_decoded *ret)
+{
+    struct flow_row row;
+    struct urd_stores_decoder d;
+    URD_TRY(flow_from(x, s, q, &row));
+    URD_TRY(urd_stores_decoder_init(&d, sqlite3_column_blob(q, 7),
+                                    (size_t)sqlite3_column_bytes(q, 7), s->memory, s->n_blocks));
+    for (uint32_t i = 0; i < row.n; i++) {
+        const struct flow_step *step = &row.steps[i];
+        const struct urd_flow_block *b = &s->blocks[step->dense];
+        urd_stores_next(&d, step->dense, b->stores, b->n_stores, step->insns, step->clock);
+    }
+    urd_err *err = urd_stores_take(&d, ret);
+    urd_stores_decoder_deinit(&d);
+    return err;
+}
+
+static struct stores_entry *stores_victim(struct stores_cache *c)
+{
+    unsigned victim = STORES_CACHE;
+    for (unsigned i = 0; i < STORES_CACHE; i++) {
+        if (!c->rows[i])
+            c->rows[i] = urd_xcalloc(1, sizeof *c->rows[i]);
+        if (!c->rows[i]->users &&
+            (victim == STORES_CACHE || c->rows[i]->stamp < c->rows[victim]->stamp))
+            victim = i;
+    }
+    urd_check(victim < STORES_CACHE, "too many questions within questions");
+    return c->rows[victim];
+}
+
+urd_err *urd_index_stores(struct urd_index *x, uint32_t i, uint32_t row,
+                          const struct urd_stores_decoded **ret)
+{
+    struct stores_cache *c = x->stores_cache;
+    struct stores_entry *e = NULL;
+    for (unsigned k = 0; k < STORES_CACHE && !e; k++)
+        if (c->rows[k] && c->rows[k]->used && c->rows[k]->segment == i && c->rows[k]->row == row)
+            e = c->rows[k];
+    if (!e) {
+        struct urd_index_segment *s = &x->segments[i];
+        sqlite3_stmt *q;
+        e = stores_victim(c);
+        e->used = false;
+        urd_stores_decoded_deinit(&e->d);
+        URD_TRY(prepare(
+            x, "SELECT " FLOW_COLUMNS ", stores FROM flow WHERE segment = ? AND chunk = ?", &q));
+        sqlite3_bind_int64(q, 1, s->id);
+        sqlite3_bind_int64(q, 2, row);
+        urd_err *err = sqlite3_step(q) == SQLITE_ROW ? decode_stores(x, s, q, &e->d) : failed(x);
+        sqlite3_finalize(q);
+        URD_TRY(err);
+        e->segment = i;
+        e->row = row;
+        e->used = true;
+    }
+    e->stamp = ++c->stamp;
+    e->users++;
+    *ret = &e->d;
+    return NULL;
+}
+
+void urd_index_release_stores(struct urd_index *x, const struct urd_stores_decoded *d)
+{
+    (void)x;
+    if (d)
+        ((struct stores_entry *)d)->users--;
 }
 
 static uint32_t step_at(const struct flow_row *row, int64_t clock)
@@ -760,7 +884,7 @@ static void replay_calls(const struct flow_row *row, int64_t clock, struct urd_c
 urd_err *urd_index_call_row(struct urd_index *x, sqlite3_stmt *q, urd_index_call_fn fn, void *data,
                             bool *ret_more)
 {
-    int64_t segment = sqlite3_column_int64(q, 2), base = 0, last = 0;
+    int64_t segment = sqlite3_column_int64(q, 2), base = 0;
     for (uint32_t i = 0; segment >= 0 && i < x->n_segments; i++)
         if (x->segments[i].id == segment)
             base = x->segments[i].start;
@@ -769,15 +893,13 @@ urd_err *urd_index_call_row(struct urd_index *x, sqlite3_stmt *q, urd_index_call
     URD_TRY(urd_blob_unpack(sqlite3_column_blob(q, 4), (size_t)sqlite3_column_bytes(q, 4), &raw,
                             &size));
     struct urd_cursor in = urd_cursor(raw, size);
+    struct urd_call last = {0};
     for (int64_t n = sqlite3_column_int64(q, 3); n > 0 && in.ok && *ret_more; n--) {
-        struct urd_call c = {.callee = (uint64_t)sqlite3_column_int64(q, 1)};
-        last += urd_unzigzag(urd_cursor_varint(&in));
-        c.entry = last + base;
-        c.end = c.entry + (int64_t)urd_cursor_varint(&in);
-        c.site = urd_cursor_varint(&in);
-        c.tid = (int32_t)urd_cursor_varint(&in);
-        c.depth = (uint32_t)urd_cursor_varint(&in);
-        c.abandoned = urd_cursor_u8(&in);
+        urd_call_decode(&in, &last);
+        struct urd_call c = last;
+        c.callee = (uint64_t)sqlite3_column_int64(q, 1);
+        c.entry += base;
+        c.end += base;
         if (in.ok)
             *ret_more = fn(data, (uint32_t)sqlite3_column_int(q, 0), &c);
     }

@@ -26,6 +26,9 @@ struct urd_index_segment {
     int64_t start, steps;          /* clocks */
     struct urd_flow_block *blocks; /* loaded when needed */
     uint32_t n_blocks;
+    uint32_t *memory; /* for each block, where urd_stores_decoder has its stores' memory; with blocks */
+    int64_t *firsts;  /* clock at which each row of flow begins; loaded when needed */
+    uint32_t n_rows;
 };
 
 #define URD_WRITES_CACHE 32
@@ -53,8 +56,9 @@ struct urd_index {
     } * spaces; /* by id; [0] is unused */
     uint32_t n_spaces;
     int64_t end; /* clock at the end */
-    sqlite3_stmt *by_page, *page_data;
+    sqlite3_stmt *by_page, *page_data, *touched;
     struct flow_cache *flow_cache;
+    struct stores_cache *stores_cache;
     struct urd_writes_cache *writes_cache;
 };
 
@@ -79,6 +83,14 @@ urd_err *urd_index_place(struct urd_index *x, int64_t clock,
 /** The blocks that ran in the i-th segment. Borrowed. */
 urd_err *urd_index_blocks(struct urd_index *x, uint32_t i, const struct urd_flow_block **ret,
                           uint32_t *ret_n) URD_MUST_USE;
+
+/** When each row of flow of the i-th segment begins. Borrowed. */
+urd_err *urd_index_rows(struct urd_index *x, uint32_t i, const int64_t **ret_firsts,
+                        uint32_t *ret_n) URD_MUST_USE;
+/** The stores of a row of flow of the i-th segment, with absolute clocks; kept until urd_index_release_stores. */
+urd_err *urd_index_stores(struct urd_index *x, uint32_t i, uint32_t row,
+                          const struct urd_stores_decoded **ret) URD_MUST_USE;
+void urd_index_release_stores(struct urd_index *x, const struct urd_stores_decoded *d);
 
 /** An address of code in one address space. */
 struct urd_index_pc {

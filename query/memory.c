@@ -98,43 +98,190 @@ struct page_query {
     bool more;
 };
 
-static urd_err *give_page_row(struct urd_index *x, struct page_query *q, const struct page_row *p)
+/* A page's writes lie in two places: rows of `writes`, and among the stores of rows of flow. Each is walked by itself, in
+ * order or descending; one_page merges them. Only the kernel's can have the clock of a store, and come after it. */
+
+struct rare_walk {
+    struct page_row *rows;
+    uint32_t n_rows, row, k; /* k: writes of the row that were looked at */
+    const struct urd_writes_decoded *d;
+};
+
+static struct urd_index_write *fitting(struct page_query *q, struct urd_index_write *w)
 {
-    const struct urd_writes_decoded *d = NULL;
-    int64_t base = segment_start(x, p->segment);
-    if (base + p->first - 1 >= q->to || segment_end(x, p->segment) < q->from)
-        return NULL;
-    URD_TRY(decoded(x, p, &d));
-    uint64_t low = q->address & 4095, high = low + q->size;
-    uint64_t page = q->address & ~4095ull;
-    for (uint32_t k = 0; k < d->n && q->more; k++) {
-        const struct urd_write *w = &d->writes[q->descending ? d->n - 1 - k : k];
-        if (w->offset >= high || w->offset + w->size <= low)
+    bool in = w->address < q->address + q->size && w->address + w->size > q->address &&
+              w->clock >= q->from && w->clock < q->to;
+    return in ? w : NULL;
+}
+
+/** *ret_found false: no more. */
+static urd_err *next_rare(struct urd_index *x, struct page_query *q, struct rare_walk *w,
+                          struct urd_index_write *ret, bool *ret_found)
+{
+    *ret_found = false;
+    for (; w->row < w->n_rows; w->row++, w->k = 0, w->d = NULL) {
+        const struct page_row *p = &w->rows[q->descending ? w->n_rows - 1 - w->row : w->row];
+        int64_t base = segment_start(x, p->segment);
+        if (base + p->first - 1 >= q->to || segment_end(x, p->segment) < q->from)
             continue;
-        int64_t clock = base + (int64_t)w->clock - (w->event ? 1 : 0);
-        if (clock < q->from || clock >= q->to)
+        URD_TRY(decoded(x, p, &w->d));
+        while (w->k < w->d->n) {
+            uint32_t k = w->k++;
+            const struct urd_write *from = &w->d->writes[q->descending ? w->d->n - 1 - k : k];
+            *ret = (struct urd_index_write){.clock =
+                                                base + (int64_t)from->clock - (from->event ? 1 : 0),
+                                            .address = (q->address & ~4095ull) + from->offset,
+                                            .size = from->size,
+                                            .event = from->event,
+                                            .space = q->space,
+                                            .value = from->value};
+            if (fitting(q, ret)) {
+                *ret_found = true;
+                return NULL;
+            }
+        }
+    }
+    return NULL;
+}
+
+struct stores_walk {
+    struct touched_row {
+        uint32_t segment, row; /* segment: index */
+    } * rows;
+    uint32_t n_rows, cap_rows, row, k;
+    const struct urd_stores_decoded *d;
+    uint32_t segment; /* while rows are collected */
+};
+
+static void add_touched(void *data, uint32_t row)
+{
+    struct stores_walk *w = data;
+    URD_PUSH(w->rows, w->n_rows, w->cap_rows) = (struct touched_row){w->segment, row};
+}
+
+/** Rows of flow with stores to [low, high] of the page within the query's time. */
+static urd_err *touched_rows(struct urd_index *x, const struct page_query *q, unsigned low,
+                             unsigned high, struct stores_walk *w)
+{
+    sqlite3_bind_int64(x->touched, 1, q->space);
+    sqlite3_bind_int64(x->touched, 2, (int64_t)(q->address >> 12));
+    urd_err *err = NULL;
+    int code;
+    while (!err && (code = sqlite3_step(x->touched)) == SQLITE_ROW) {
+        uint32_t id = (uint32_t)sqlite3_column_int(x->touched, 0);
+        while (w->segment < x->n_segments && x->segments[w->segment].id < id)
+            w->segment++;
+        if (w->segment == x->n_segments)
+            break;
+        const struct urd_index_segment *s = &x->segments[w->segment];
+        if (s->start < q->to && s->start + s->steps > q->from)
+            err = urd_stores_touched(sqlite3_column_blob(x->touched, 1),
+                                     (size_t)sqlite3_column_bytes(x->touched, 1), low / 8, high / 8,
+                                     add_touched, w);
+    }
+    sqlite3_reset(x->touched);
+    return err;
+}
+
+/** Does the row have clocks in [from, to)? */
+static urd_err *row_is_in_time(struct urd_index *x, const struct page_query *q,
+                               const struct touched_row *r, bool *ret)
+{
+    const int64_t *firsts;
+    uint32_t n;
+    URD_TRY(urd_index_rows(x, r->segment, &firsts, &n));
+    if (r->row >= n)
+        URD_FAIL("a row of touched pages in the index is damaged");
+    *ret = firsts[r->row] < q->to && (r->row + 1 == n || firsts[r->row + 1] > q->from);
+    return NULL;
+}
+
+static urd_err *next_store(struct urd_index *x, struct page_query *q, struct stores_walk *w,
+                           struct urd_index_write *ret, bool *ret_found)
+{
+    *ret_found = false;
+    for (; w->row < w->n_rows; w->row++) {
+        const struct touched_row *r = &w->rows[q->descending ? w->n_rows - 1 - w->row : w->row];
+        bool in_time = false;
+        URD_TRY(row_is_in_time(x, q, r, &in_time));
+        if (!in_time)
             continue;
-        struct urd_index_write out = {.clock = clock,
-                                      .address = page + w->offset,
-                                      .size = w->size,
-                                      .event = w->event,
-                                      .space = q->space,
-                                      .value = w->value};
+        if (!w->d)
+            URD_TRY(urd_index_stores(x, r->segment, r->row, &w->d));
+        while (w->k < w->d->n) {
+            uint32_t k = w->k++;
+            const struct urd_store *s = &w->d->stores[q->descending ? w->d->n - 1 - k : k];
+            if (s->address >= q->address + q->size || s->address + s->size <= q->address)
+                continue;
+            *ret = (struct urd_index_write){.clock = s->clock,
+                                            .address = s->address,
+                                            .size = s->size,
+                                            .space = q->space,
+                                            .value = w->d->values + s->value};
+            if (fitting(q, ret)) {
+                *ret_found = true;
+                return NULL;
+            }
+        }
+        urd_index_release_stores(x, w->d);
+        w->d = NULL;
+        w->k = 0;
+    }
+    return NULL;
+}
+
+/** A store over a page's end comes once for each page, as all writes do. */
+static struct urd_index_write within_page(struct urd_index_write w, uint64_t page)
+{
+    if (w.address < page) {
+        w.value += page - w.address;
+        w.size -= page - w.address;
+        w.address = page;
+    }
+    if (w.address + w.size > page + 4096)
+        w.size = page + 4096 - w.address;
+    return w;
+}
+
+static bool rare_is_first(const struct page_query *q, const struct urd_index_write *rare,
+                          const struct urd_index_write *store)
+{
+    return q->descending ? rare->clock >= store->clock : rare->clock < store->clock;
+}
+
+static urd_err *merge(struct urd_index *x, struct page_query *q, struct rare_walk *rare,
+                      struct stores_walk *stores)
+{
+    struct urd_index_write a, b;
+    bool have_a, have_b;
+    URD_TRY(next_rare(x, q, rare, &a, &have_a));
+    URD_TRY(next_store(x, q, stores, &b, &have_b));
+    while (q->more && (have_a || have_b)) {
+        bool take_a = have_a && (!have_b || rare_is_first(q, &a, &b));
+        struct urd_index_write out = within_page(take_a ? a : b, q->address & ~4095ull);
         q->more = q->fn(q->data, &out);
+        if (!q->more)
+            break;
+        if (take_a)
+            URD_TRY(next_rare(x, q, rare, &a, &have_a));
+        else
+            URD_TRY(next_store(x, q, stores, &b, &have_b));
     }
     return NULL;
 }
 
 static urd_err *one_page(struct urd_index *x, struct page_query *q)
 {
-    struct page_row *rows;
-    uint32_t n;
-    URD_TRY(page_rows(x, q->space, q->address >> 12, q->address & 4095,
-                      (q->address & 4095) + q->size - 1, &rows, &n));
-    urd_err *err = NULL;
-    for (uint32_t i = 0; i < n && q->more && !err; i++)
-        err = give_page_row(x, q, &rows[q->descending ? n - 1 - i : i]);
-    free(rows);
+    struct rare_walk rare = {0};
+    struct stores_walk stores = {0};
+    unsigned low = (unsigned)(q->address & 4095), high = low + (unsigned)q->size - 1;
+    URD_TRY(page_rows(x, q->space, q->address >> 12, low, high, &rare.rows, &rare.n_rows));
+    urd_err *err = touched_rows(x, q, low, high, &stores);
+    if (!err)
+        err = merge(x, q, &rare, &stores);
+    urd_index_release_stores(x, stores.d);
+    free(rare.rows);
+    free(stores.rows);
     return err;
 }
 
@@ -312,12 +459,20 @@ urd_err *urd_index_memory(struct urd_index *x, struct urd_trace *trace, uint32_t
                           uint64_t address, uint64_t size, int64_t clock, uint8_t *ret,
                           bool *ret_known)
 {
-    struct filling f = {address, size, size, ret, ret_known};
     memset(ret_known, 0, size);
     memset(ret, 0, size);
-    URD_TRY(urd_index_writes(x, space, address, size, INT64_MIN, clock, true, fill, &f));
+    /* Piece by piece: a row of flow is decoded for the pieces only that it stores to. */
+    uint64_t piece = size <= 1024 ? 8 : 64, left = 0;
+    for (uint64_t at = 0, next; at < size; at = next) {
+        next = ((address + at) / piece + 1) * piece - address;
+        next = next < size ? next : size;
+        struct filling f = {address + at, next - at, next - at, ret + at, ret_known + at};
+        URD_TRY(
+            urd_index_writes(x, space, address + at, next - at, INT64_MIN, clock, true, fill, &f));
+        left += f.left;
+    }
     struct urd_moment m = urd_index_moment(x, clock);
-    for (uint64_t i = 0; i < size && f.left; i++) {
+    for (uint64_t i = 0; i < size && left; i++) {
         int64_t from;
         if (ret_known[i])
             continue;

@@ -388,7 +388,8 @@ static urd_err *filter_writes(struct cursor *c)
         c->streams = urd_xcalloc(1, sizeof *c->streams);
         c->n_streams = 1;
         if (sqlite3_prepare_v2(x->db,
-                               "SELECT DISTINCT space, page FROM writes WHERE page BETWEEN ? AND ?",
+                               "SELECT space, page FROM writes WHERE page BETWEEN ?1 AND ?2 UNION "
+                               "SELECT space, page FROM touched WHERE page BETWEEN ?1 AND ?2",
                                -1, &c->scan, NULL) != SQLITE_OK)
             return urd_store_failed(x->db, "cannot read the index");
         sqlite3_bind_int64(c->scan, 1, (int64_t)(c->low >> 12));

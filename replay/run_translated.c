@@ -35,6 +35,8 @@ struct task_run {
     struct urd_context *context; /* mapped in the tool */
     struct code_space *space;
     struct urd_map writable_code; /* pages that were taken the write right: page -> prot */
+    uint64_t readonly_start,
+        readonly_end; /* of a mapping without the write right, seen since the last map operation */
     uint64_t resume;              /* cache address to go on at, after a stop or cut */
     uint64_t resume_pc;
     int32_t resume_tid;
@@ -169,14 +171,19 @@ static void drain(struct urd_runner *r, struct urd_task *t, struct task_run *tr)
 }
 
 /** What rights does the subject's mapping at `address` have? 0 when there is none. */
-static uint8_t prot_at(struct urd_task *t, uint64_t address)
+static uint8_t prot_at(struct urd_task *t, struct task_run *tr, uint64_t address)
 {
+    if (address >= tr->readonly_start && address < tr->readonly_end)
+        return PROT_READ | PROT_EXEC; /* most code: not to be looked up page by page */
     FILE *maps = urd_tracee_open_maps(t->process->pid);
     struct urd_map_line m;
     uint8_t prot = 0;
     while (maps && urd_tracee_next_map(maps, &m))
-        if (address >= m.start && address < m.end)
+        if (address >= m.start && address < m.end) {
             prot = m.prot;
+            tr->readonly_start = prot & PROT_WRITE ? 0 : m.start;
+            tr->readonly_end = prot & PROT_WRITE ? 0 : m.end;
+        }
     if (maps)
         fclose(maps);
     return prot;
@@ -197,7 +204,7 @@ static urd_err *guard_code(struct urd_runner *r, struct urd_task *t, struct task
         uint64_t *known = urd_map_get(&tr->writable_code, page);
         if (known && (*known & 8 || !(*known & PROT_WRITE)))
             continue; /* guarded already, or not writable */
-        uint8_t prot = known ? (uint8_t)*known : prot_at(t, page);
+        uint8_t prot = known ? (uint8_t)*known : prot_at(t, tr, page);
         bool writable = prot & PROT_WRITE;
         *urd_map_put(&tr->writable_code, page) = prot | (writable ? 8 : 0);
         if (writable)
@@ -227,6 +234,7 @@ static urd_err *unguard(struct urd_runner *r, struct urd_task *t, struct task_ru
         return NULL;
     r->stats.smc++;
     *known &= ~8ull;
+    tr->readonly_start = tr->readonly_end = 0; /* it may have become one mapping with its neighbours */
     uint8_t prot = (uint8_t)*known;
     urd_map_remove(&tr->writable_code, page);
     urd_translate_invalidate(tr->space->id.translator, page, 4096);
@@ -596,6 +604,7 @@ static urd_err *before_event(struct urd_runner *r)
     struct task_run *tr = t ? t->process->user : NULL;
     if (!tr || e->kind == URD_EVENT_EXEC || !e->n_map_ops)
         return NULL;
+    tr->readonly_start = tr->readonly_end = 0;
     for (uint32_t i = 0; i < e->n_map_ops; i++) {
         const struct urd_map_op *op = &e->map_ops[i];
         bool stale = urd_translate_has(tr->space->id.translator, op->start, op->size) ||

@@ -1,4 +1,5 @@
 #include "tests/oracle_run.h"
+#include "indexer/calls.h"
 #include "indexer/flow.h"
 #include "indexer/writes.h"
 #include <sqlite3.h>
@@ -22,7 +23,10 @@ struct segment {
     uint64_t id, start_clock, steps, n_writes;
     struct urd_flow_block *blocks;
     uint32_t n_blocks;
+    uint32_t *memory; /* of the blocks' stores, see urd_stores_decoder */
     uint64_t *counts;
+    uint64_t n_stores;
+    struct urd_map touched; /* page << 20 | row -> 1, from the stores themselves */
 };
 
 static urd_err *expand_block(struct run *r, const struct urd_flow_block *b, uint32_t partial)
@@ -51,7 +55,29 @@ static urd_err *check_cover(sqlite3_stmt *q, const struct segment *g, const uint
     return NULL;
 }
 
-static urd_err *read_flow_row(struct run *r, sqlite3_stmt *q, const struct segment *g)
+/** A page and row of flow: what `touched` must have. */
+static uint64_t touch_key(uint64_t space, uint64_t page, uint64_t row)
+{
+    return (space << 36 | page) * 1000003 + row;
+}
+
+static urd_err *take_stores(struct run *r, struct segment *g, struct urd_stores_decoder *d, uint32_t space, uint64_t row)
+{
+    struct urd_stores_decoded got;
+    URD_TRY(urd_stores_take(d, &got));
+    for (uint32_t i = 0; i < got.n; i++) {
+        const struct urd_store *s = &got.stores[i];
+        run_add_write(r, (struct run_write){.clock = (uint64_t)s->clock, .address = s->address, .space = space,
+                                            .size = s->size}, got.values + s->value);
+        for (uint64_t word = s->address >> 3; word <= (s->address + s->size - 1) >> 3; word++)
+            *urd_map_put(&g->touched, touch_key(space, word >> 9 & ((1ull << 36) - 1), row) * 512 + (word & 511)) = 1;
+    }
+    g->n_stores += got.n;
+    urd_stores_decoded_deinit(&got);
+    return NULL;
+}
+
+static urd_err *read_flow_row(struct run *r, sqlite3_stmt *q, struct segment *g, uint64_t row)
 {
     uint64_t first = number(q, 0) + g->start_clock, steps = number(q, 1);
     if (first != r->n_steps)
@@ -63,12 +89,19 @@ static urd_err *read_flow_row(struct run *r, sqlite3_stmt *q, const struct segme
     URD_AUTO_FREE uint32_t *seen = urd_xcalloc(g->n_blocks + 1, sizeof *seen);
     URD_TRY(urd_flow_decoder_init(&d, sqlite3_column_blob(q, 5), (size_t)sqlite3_column_bytes(q, 5), n_blocks,
                                   g->n_blocks));
-    urd_err *err = NULL;
+    struct urd_stores_decoder stores;
+    urd_err *err = urd_stores_decoder_init(&stores, sqlite3_column_blob(q, 7), (size_t)sqlite3_column_bytes(q, 7),
+                                           g->memory, g->n_blocks);
     for (; !err && urd_flow_next(&d, &dense, &partial); n++) {
+        const struct urd_flow_block *b = &g->blocks[dense];
         seen[dense]++;
-        err = expand_block(r, &g->blocks[dense], partial);
+        urd_stores_next(&stores, dense, b->stores, b->n_stores, partial, (int64_t)r->n_steps);
+        err = expand_block(r, b, partial);
     }
     urd_flow_decoder_deinit(&d);
+    if (!err)
+        err = take_stores(r, g, &stores, (uint32_t)number(q, 3), row);
+    urd_stores_decoder_deinit(&stores);
     URD_TRY(err);
     if (n != n_blocks || r->n_steps != first + steps)
         URD_FAIL("a row of flow says %u blocks, %llu steps, and has %u, %llu", n_blocks, (unsigned long long)steps, n,
@@ -79,12 +112,12 @@ static urd_err *read_flow_row(struct run *r, sqlite3_stmt *q, const struct segme
 static urd_err *read_flow(struct run *r, sqlite3 *db, struct segment *g)
 {
     sqlite3_stmt *q;
-    URD_TRY(prepare(db, "SELECT first, steps, tid, space, cover, data, blocks FROM flow WHERE segment = ?"
+    URD_TRY(prepare(db, "SELECT first, steps, tid, space, cover, data, blocks, stores FROM flow WHERE segment = ?"
                         " ORDER BY chunk", &q));
     sqlite3_bind_int64(q, 1, (int64_t)g->id);
     urd_err *err = NULL;
-    while (!err && sqlite3_step(q) == SQLITE_ROW)
-        err = read_flow_row(r, q, g);
+    for (uint64_t row = 0; !err && sqlite3_step(q) == SQLITE_ROW; row++)
+        err = read_flow_row(r, q, g, row);
     sqlite3_finalize(q);
     URD_TRY(err);
     for (uint32_t i = 0; i < g->n_blocks; i++)
@@ -135,7 +168,7 @@ static urd_err *read_write_row(struct run *r, sqlite3_stmt *q, const struct segm
 static urd_err *read_writes(struct run *r, sqlite3 *db, const struct segment *g)
 {
     sqlite3_stmt *q;
-    uint64_t before = r->n_writes, last_page = 0, last = 0;
+    uint64_t before = r->n_writes, last_page = 0, last = 0; /* rows have no writes over page ends */
     URD_TRY(prepare(db, "SELECT space, page, first, n, words, data FROM writes WHERE segment = ?"
                         " ORDER BY space, page, rowid", &q));
     sqlite3_bind_int64(q, 1, (int64_t)g->id);
@@ -144,9 +177,46 @@ static urd_err *read_writes(struct run *r, sqlite3 *db, const struct segment *g)
         err = read_write_row(r, q, g, &last_page, &last);
     sqlite3_finalize(q);
     URD_TRY(err);
-    if (r->n_writes - before != g->n_writes)
+    if (r->n_writes - before + g->n_stores != g->n_writes)
         URD_FAIL("segment %llu says %llu writes and has %llu", (unsigned long long)g->id,
-                 (unsigned long long)g->n_writes, (unsigned long long)(r->n_writes - before));
+                 (unsigned long long)g->n_writes, (unsigned long long)(r->n_writes - before + g->n_stores));
+    return NULL;
+}
+
+struct touches {
+    struct segment *g;
+    uint64_t space, page, n;
+    unsigned word;
+    bool wrong;
+};
+
+static void one_touch(void *data, uint32_t row)
+{
+    struct touches *t = data;
+    t->n++;
+    t->wrong |= !urd_map_get(&t->g->touched, touch_key(t->space, t->page, row) * 512 + t->word);
+}
+
+/** `touched` says exactly what the stores say: as many words, and each of them. */
+static urd_err *check_touched(sqlite3 *db, struct segment *g)
+{
+    sqlite3_stmt *q;
+    struct touches t = {.g = g};
+    URD_TRY(prepare(db, "SELECT space, page, data FROM touched WHERE segment = ?", &q));
+    sqlite3_bind_int64(q, 1, (int64_t)g->id);
+    urd_err *err = NULL;
+    while (!err && sqlite3_step(q) == SQLITE_ROW) {
+        t.space = number(q, 0);
+        t.page = number(q, 1);
+        for (t.word = 0; t.word < 512 && !err; t.word++)
+            err = urd_stores_touched(sqlite3_column_blob(q, 2), (size_t)sqlite3_column_bytes(q, 2), t.word, t.word,
+                                     one_touch, &t);
+    }
+    sqlite3_finalize(q);
+    URD_TRY(err);
+    if (t.wrong || t.n != g->touched.count)
+        URD_FAIL("segment %llu: touched has %llu words%s, its stores have %llu", (unsigned long long)g->id,
+                 (unsigned long long)t.n, t.wrong ? ", not the right ones" : "", (unsigned long long)g->touched.count);
     return NULL;
 }
 
@@ -165,15 +235,12 @@ static urd_err *read_calls(struct run *r, sqlite3 *db, int64_t segment, uint64_t
         if (err)
             break;
         struct urd_cursor in = urd_cursor(raw, size);
-        int64_t entry = 0;
+        struct urd_call c = {0};
         for (uint64_t n = number(q, 0); n && in.ok; n--) {
-            entry += urd_unzigzag(urd_cursor_varint(&in));
-            uint64_t steps = urd_cursor_varint(&in), site = urd_cursor_varint(&in);
-            int32_t tid = (int32_t)urd_cursor_varint(&in);
-            urd_cursor_varint(&in); /* depth */
-            if (!urd_cursor_u8(&in))
+            urd_call_decode(&in, &c);
+            if (!c.abandoned)
                 URD_PUSH(r->calls, r->n_calls, r->cap_calls) =
-                    (struct run_call){site, (uint64_t)entry + steps + start_clock, tid};
+                    (struct run_call){c.site, (uint64_t)c.end + start_clock, c.tid};
         }
         free(raw);
         if (!in.ok)
@@ -205,8 +272,15 @@ static urd_err *read_segment(struct run *r, sqlite3 *db, sqlite3_stmt *q)
                                        &g.n_blocks));
     URD_AUTO_FREE struct urd_flow_block *blocks = g.blocks;
     URD_AUTO_FREE uint64_t *counts = g.counts = urd_xcalloc(g.n_blocks + 1, sizeof *counts);
-    (void)blocks;
+    URD_AUTO_FREE uint32_t *memory = g.memory = urd_xcalloc(g.n_blocks + 1, sizeof *memory);
+    for (uint32_t i = 0; i < g.n_blocks; i++) {
+        memory[i + 1] = memory[i];
+        for (unsigned k = 0; k < blocks[i].n_stores; k++)
+            memory[i + 1] += urd_store_memory(blocks[i].stores[k].code);
+    }
     URD_TRY(read_flow(r, db, &g));
+    URD_TRY(check_touched(db, &g));
+    urd_map_deinit(&g.touched);
     if (r->n_steps != g.start_clock + g.steps)
         URD_FAIL("segment %llu says %llu steps, flow has %llu", (unsigned long long)g.id,
                  (unsigned long long)g.steps, (unsigned long long)(r->n_steps - g.start_clock));

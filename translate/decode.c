@@ -352,10 +352,13 @@ bool urd_insn_decode(const uint8_t *bytes, size_t n, uint64_t pc, unsigned probe
 bool urd_insn_slot(const struct insn *in, struct urd_slot *ret)
 {
     struct urd_slot slot = {.kind = URD_SLOT_WRITE, .size = in->write_bytes};
+    slot.by_sp =
+        in->write == WRITE_PUSH || (in->written && in->written->mem.base == ZYDIS_REGISTER_RSP);
     switch (in->kind) {
     case INSN_CALL:
     case INSN_CALL_INDIRECT:
         slot.size = 8;
+        slot.by_sp = true;
         break;
     case INSN_RET:
         slot.kind = URD_SLOT_SP;

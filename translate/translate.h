@@ -45,6 +45,7 @@ struct urd_slot {
     uint8_t kind;  /* enum urd_slot_kind */
     uint8_t insn;  /* index of its instruction within the block */
     uint16_t size; /* bytes; for URD_SLOT_REP the size of one element */
+    bool by_sp;    /* its address is formed from the stack pointer */
 };
 
 enum urd_block_end {

@@ -13,7 +13,7 @@ static uint64_t slow(uint64_t n)
 int main(void)
 {
     uint64_t sum = 0;
-    for (uint64_t i = 0; i < 9000; i++)
+    for (uint64_t i = 0; i < 20000; i++)
         sum += slow(i) ^ i;
     printf("%llu\n", (unsigned long long)sum);
     return 0;
