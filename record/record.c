@@ -25,6 +25,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+void recorder_stacks(const struct recorder *r, const struct task *t, uint64_t sp,
+                     struct urd_stacks *ret)
+{
+    *ret = (struct urd_stacks){0};
+    URD_PUSH(ret->sps, ret->n, ret->capacity) = sp;
+    for (const struct task *k = r->tasks; k; k = k->next)
+        if (k != t && k->mm == t->mm) /* a call that has not returned is at its entry */
+            URD_PUSH(ret->sps, ret->n, ret->capacity) = k->in_call ? k->entry.rsp : k->last.rsp;
+}
+
 urd_err *recorder_checksum(struct recorder *r, struct task *t)
 {
     /* at every exit, and otherwise so that they cost about 1 % of the time */
@@ -35,7 +45,11 @@ urd_err *recorder_checksum(struct recorder *r, struct task *t)
         return NULL;
     uint64_t bytes;
     URD_TRY(recorder_settle_memory(r, t->mm));
-    URD_TRY(urd_checksum_memory(t->tid, t->mem, &t->checksum, &bytes));
+    struct urd_stacks stacks;
+    recorder_stacks(r, t, t->entry.rsp, &stacks);
+    urd_err *err = urd_checksum_memory(t->tid, t->mem, &stacks, &t->checksum, &bytes);
+    free(stacks.sps);
+    URD_TRY(err);
     t->has_checksum = true;
     r->last_checksum_ns = urd_now_ns();
     r->checksum_cost_ns = r->last_checksum_ns - now;
