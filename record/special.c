@@ -25,6 +25,12 @@ static void cancel(struct task *t, int64_t result)
     t->forced = result;
 }
 
+/** The child's memory is its parent's with all that calls of other threads have filled by now: write them down first. */
+static urd_err *settle_before_copy(struct recorder *r, struct task *t)
+{
+    return t->clone.flags & CLONE_VM ? NULL : recorder_settle_memory(r, t->mm);
+}
+
 /** What clone or clone3 was asked for; struct clone_args in linux/sched.h. CLONE_UNTRACED would hide the child. */
 static urd_err *note_clone(struct recorder *r, struct task *t)
 {
@@ -50,6 +56,10 @@ urd_err *special_entry(struct recorder *r, struct task *t)
     case SYS_clone:
     case SYS_clone3:
         URD_TRY(note_clone(r, t));
+        URD_TRY(settle_before_copy(r, t));
+        break;
+    case SYS_fork:
+        URD_TRY(settle_before_copy(r, t));
         break;
     case SYS_madvise: /* when the kernel frees such pages cannot be known */
         if (e->rdx == MADV_FREE)
@@ -93,7 +103,7 @@ static urd_err *exit_mmap(struct recorder *r, struct task *t, uint64_t result)
     char target[512] = "";
     if (!(e->r10 & MAP_ANONYMOUS)) {
         char link[64];
-        snprintf(link, sizeof link, "/proc/%d/fd/%d", t->pid, (int)e->r8);
+        snprintf(link, sizeof link, "/proc/%d/fd/%d", t->tid, (int)e->r8);
         if (readlink(link, target, sizeof target - 1) < 0)
             target[0] = 0;
         op.offset = e->r9;
@@ -188,7 +198,7 @@ static int output_class(struct recorder *r, struct task *t, int fd)
 {
     char link[64];
     struct stat st;
-    snprintf(link, sizeof link, "/proc/%d/fd/%d", t->pid, fd);
+    snprintf(link, sizeof link, "/proc/%d/fd/%d", t->tid, fd);
     if (stat(link, &st) != 0)
         return 0;
     bool is[3] = {0};
@@ -216,7 +226,7 @@ static void output_from_file(struct recorder *r, struct task *t, int which, int 
                              uint64_t offset_pointer, uint64_t bytes)
 {
     char path[64];
-    snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", t->pid, in_fd);
+    snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", t->tid, in_fd);
     uint64_t end = 0;
     if (offset_pointer) {
         urd_tracee_read(t->mem, offset_pointer, &end, 8);
@@ -229,7 +239,7 @@ static void output_from_file(struct recorder *r, struct task *t, int which, int 
             fclose(f);
         end = (uint64_t)pos;
     }
-    snprintf(path, sizeof path, "/proc/%d/fd/%d", t->pid, in_fd);
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", t->tid, in_fd);
     URD_AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || end < bytes)
         return;
