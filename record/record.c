@@ -136,7 +136,8 @@ static urd_err *let_call_run(struct recorder *r, struct task *t)
 {
     int number = t->call->number;
     bool exits = number == SYS_exit_group || number == SYS_exit;
-    if (exits)
+    bool execs = (number == SYS_execve || number == SYS_execveat) && t->mm->refs > 1;
+    if (exits || execs) /* exec waits for the other threads to end, and their ends are events */
         URD_TRY(calls_emit_enter(r, t));
     URD_TRY(recorder_resume(t, 0));
     if (!exits && (may_block(t) || t->entered))
@@ -192,7 +193,7 @@ static urd_err *handle_stop(struct recorder *r, struct task *t, int status)
         t->state = TASK_READY;
         t->at_exit = !t->held_exit;
         if (t->held_exit) { /* restarts or is interrupted: see which, others run meanwhile */
-            URD_TRY(calls_emit_enter(r, t));
+            URD_TRY(calls_emit_held(r, t));
             URD_TRY(recorder_resume(t, 0));
             t->state = TASK_BLOCKED;
         }
@@ -228,11 +229,20 @@ static void on_tick(int signal)
     tick = 1;
 }
 
+/** A process's first thread that is dead is not reported before the other threads are: nobody must wait for it. */
+static void leave_dead_leader(struct recorder *r)
+{
+    for (struct task *t = r->tasks; t; t = t->next)
+        if (t->state == TASK_RUNNING && t->tid == t->pid && recorder_run_state(t->tid) == 'Z')
+            t->state = TASK_BLOCKED;
+}
+
 static urd_err *on_interrupt(struct recorder *r)
 {
     if (!tick)
         return NULL;
     tick = 0;
+    leave_dead_leader(r);
     if (urd_now_ns() - r->last_flush_ns > SCHEDULE_FLUSH_NS) {
         r->last_flush_ns = urd_now_ns();
         URD_TRY(urd_trace_flush(r->writer));
@@ -346,6 +356,9 @@ static urd_err *run_task(struct recorder *r, struct task *t)
         t->state = TASK_RUNNING;
         URD_TRY(handle_status(r, t, status));
     } else if (t->state == TASK_READY) {
+        int status; /* killed where it was stopped: it must not be resumed out of PTRACE_EVENT_EXIT */
+        if (waitpid(t->tid, &status, __WALL | WNOHANG) == t->tid)
+            return recorder_note_status(r, t->tid, status);
         uint64_t steps = schedule_steps(r, t);
         if (steps)
             return preempt_after_steps(r, t, steps);
