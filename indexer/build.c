@@ -292,7 +292,11 @@ static urd_err *lead_interval(struct leader *l)
         }
         struct urd_cut cut;
         bool done;
-        URD_TRY(urd_cut_take(t->process->pid, t->process->mem, &t->regs, &cut));
+        struct urd_stacks stacks;
+        urd_session_stacks(s, t, t->regs.rsp, &stacks);
+        urd_err *err = urd_cut_take(t->process->pid, t->process->mem, &t->regs, &stacks, &cut);
+        free(stacks.sps);
+        URD_TRY(err);
         URD_TRY(split(l, &cut, &done));
         arm(l->timer, done ? segment_ms(l->b, l->started) : 20);
         if (l->b->err)

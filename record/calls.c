@@ -104,6 +104,23 @@ urd_err *calls_emit_enter(struct recorder *r, struct task *t)
     return NULL;
 }
 
+urd_err *calls_emit_held(struct recorder *r, struct task *t)
+{
+    bool ran = !t->entered;
+    t->entered = true;
+    event_begin(&r->builder, URD_EVENT_SYSCALL_ENTER, t->pid, t->tid);
+    struct urd_event *e = &r->builder.event;
+    e->flags = ran ? URD_EVENT_RAN : 0;
+    e->syscall = (int32_t)t->entry.orig_rax;
+    e->before = e->after = t->entry;
+    e->has_checksum = t->has_checksum && ran;
+    e->checksum = t->checksum;
+    urd_record_outputs(t->call, &r->builder, t->mem, &t->entry, -EINTR, t->lengths);
+    if (!ran && !r->builder.n_writes)
+        return NULL;
+    return recorder_emit(r);
+}
+
 static urd_err *emit_exit(struct recorder *r, struct task *t, const struct user_regs_struct *now)
 {
     event_begin(&r->builder, t->entered ? URD_EVENT_SYSCALL_EXIT : URD_EVENT_SYSCALL, t->pid,

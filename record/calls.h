@@ -8,6 +8,11 @@ urd_err *calls_entry(struct recorder *r, struct task *t) URD_MUST_USE;
 urd_err *calls_exit(struct recorder *r, struct task *t) URD_MUST_USE;
 /** Write SYSCALL_ENTER for a call that will return later, unless that was done. */
 urd_err *calls_emit_enter(struct recorder *r, struct task *t) URD_MUST_USE;
+/**
+ * A call returned with a restart code, and what becomes of it is not known yet: SYSCALL_ENTER, once more when it was written already
+ * and the kernel has filled memory (the rest of a sleep): other tasks and children see that before the call returns.
+ */
+urd_err *calls_emit_held(struct recorder *r, struct task *t) URD_MUST_USE;
 /** A call returned with a restart code and a handler runs now: it did return, then. */
 urd_err *calls_emit_held_exit(struct recorder *r, struct task *t) URD_MUST_USE;
 #endif

@@ -69,7 +69,11 @@ urd_err *preempt_take_cut(struct recorder *r, struct task *t, struct user_regs_s
         URD_TRY(urd_tracee_get_regs(t->tid, regs));
     }
     URD_TRY(recorder_settle_memory(r, t->mm));
-    URD_TRY(urd_cut_take(t->tid, t->mem, regs, &t->cut));
+    struct urd_stacks stacks;
+    recorder_stacks(r, t, regs->rsp, &stacks);
+    urd_err *err = urd_cut_take(t->tid, t->mem, regs, &stacks, &t->cut);
+    free(stacks.sps);
+    URD_TRY(err);
     r->cut_cost_ns = urd_now_ns() - started;
     *ret_done = true;
     return NULL;

@@ -25,6 +25,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+void recorder_stacks(const struct recorder *r, const struct task *t, uint64_t sp,
+                     struct urd_stacks *ret)
+{
+    *ret = (struct urd_stacks){0};
+    URD_PUSH(ret->sps, ret->n, ret->capacity) = sp;
+    for (const struct task *k = r->tasks; k; k = k->next)
+        if (k != t && k->mm == t->mm) /* a call that has not returned is at its entry */
+            URD_PUSH(ret->sps, ret->n, ret->capacity) = k->in_call ? k->entry.rsp : k->last.rsp;
+}
+
 urd_err *recorder_checksum(struct recorder *r, struct task *t)
 {
     /* at every exit, and otherwise so that they cost about 1 % of the time */
@@ -35,7 +45,11 @@ urd_err *recorder_checksum(struct recorder *r, struct task *t)
         return NULL;
     uint64_t bytes;
     URD_TRY(recorder_settle_memory(r, t->mm));
-    URD_TRY(urd_checksum_memory(t->tid, t->mem, &t->checksum, &bytes));
+    struct urd_stacks stacks;
+    recorder_stacks(r, t, t->entry.rsp, &stacks);
+    urd_err *err = urd_checksum_memory(t->tid, t->mem, &stacks, &t->checksum, &bytes);
+    free(stacks.sps);
+    URD_TRY(err);
     t->has_checksum = true;
     r->last_checksum_ns = urd_now_ns();
     r->checksum_cost_ns = r->last_checksum_ns - now;
@@ -122,7 +136,8 @@ static urd_err *let_call_run(struct recorder *r, struct task *t)
 {
     int number = t->call->number;
     bool exits = number == SYS_exit_group || number == SYS_exit;
-    if (exits)
+    bool execs = (number == SYS_execve || number == SYS_execveat) && t->mm->refs > 1;
+    if (exits || execs) /* exec waits for the other threads to end, and their ends are events */
         URD_TRY(calls_emit_enter(r, t));
     URD_TRY(recorder_resume(t, 0));
     if (!exits && (may_block(t) || t->entered))
@@ -178,7 +193,7 @@ static urd_err *handle_stop(struct recorder *r, struct task *t, int status)
         t->state = TASK_READY;
         t->at_exit = !t->held_exit;
         if (t->held_exit) { /* restarts or is interrupted: see which, others run meanwhile */
-            URD_TRY(calls_emit_enter(r, t));
+            URD_TRY(calls_emit_held(r, t));
             URD_TRY(recorder_resume(t, 0));
             t->state = TASK_BLOCKED;
         }
@@ -214,11 +229,20 @@ static void on_tick(int signal)
     tick = 1;
 }
 
+/** A process's first thread that is dead is not reported before the other threads are: nobody must wait for it. */
+static void leave_dead_leader(struct recorder *r)
+{
+    for (struct task *t = r->tasks; t; t = t->next)
+        if (t->state == TASK_RUNNING && t->tid == t->pid && recorder_run_state(t->tid) == 'Z')
+            t->state = TASK_BLOCKED;
+}
+
 static urd_err *on_interrupt(struct recorder *r)
 {
     if (!tick)
         return NULL;
     tick = 0;
+    leave_dead_leader(r);
     if (urd_now_ns() - r->last_flush_ns > SCHEDULE_FLUSH_NS) {
         r->last_flush_ns = urd_now_ns();
         URD_TRY(urd_trace_flush(r->writer));
@@ -332,6 +356,9 @@ static urd_err *run_task(struct recorder *r, struct task *t)
         t->state = TASK_RUNNING;
         URD_TRY(handle_status(r, t, status));
     } else if (t->state == TASK_READY) {
+        int status; /* killed where it was stopped: it must not be resumed out of PTRACE_EVENT_EXIT */
+        if (waitpid(t->tid, &status, __WALL | WNOHANG) == t->tid)
+            return recorder_note_status(r, t->tid, status);
         uint64_t steps = schedule_steps(r, t);
         if (steps)
             return preempt_after_steps(r, t, steps);

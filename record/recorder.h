@@ -142,6 +142,10 @@ urd_err *preempt_after_steps(struct recorder *r, struct task *t, uint64_t steps)
 /** preempt.c: it stopped because of that. */
 urd_err *preempt_stopped(struct recorder *r, struct task *t) URD_MUST_USE;
 
+/** The stack pointers of all tasks that live in t's memory, as a replay has them when t stands at sp. Free ret->sps. */
+void recorder_stacks(const struct recorder *r, const struct task *t, uint64_t sp,
+                     struct urd_stacks *ret);
+
 /** special.c: before a call runs. May cancel it (t->cancelled, t->forced). */
 urd_err *special_entry(struct recorder *r, struct task *t) URD_MUST_USE;
 /** special.c: after a call; adds to the event. */

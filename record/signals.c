@@ -60,12 +60,21 @@ static enum disposition disposition_of(struct task *t, int signal)
     return FATAL;
 }
 
-/** RDTSC 0f 31, RDTSCP 0f 01 f9: trapped by PR_SET_TSC. */
+static bool is_prefix(uint8_t byte)
+{
+    return (byte & 0xf0) == 0x40 || byte == 0x66 || byte == 0x67 || byte == 0xf2 || byte == 0xf3 ||
+           byte == 0x2e || byte == 0x36 || byte == 0x3e || byte == 0x26 || byte == 0x64 ||
+           byte == 0x65;
+}
+
+/** RDTSC 0f 31, RDTSCP 0f 01 f9, perhaps with prefixes that mean nothing: trapped by PR_SET_TSC. */
 static urd_err *try_tsc(struct recorder *r, struct task *t, const struct user_regs_struct *at,
                         bool *ret_done)
 {
-    uint8_t code[3] = {0};
-    urd_tracee_read(t->mem, at->rip, code, sizeof code);
+    uint8_t bytes[15] = {0}, *code = bytes;
+    urd_tracee_read(t->mem, at->rip, bytes, sizeof bytes);
+    while (code < bytes + 12 && is_prefix(*code))
+        code++;
     bool rdtsc = code[0] == 0x0f && code[1] == 0x31;
     bool rdtscp = code[0] == 0x0f && code[1] == 0x01 && code[2] == 0xf9;
     *ret_done = rdtsc || rdtscp;
@@ -81,7 +90,7 @@ static urd_err *try_tsc(struct recorder *r, struct task *t, const struct user_re
     e->after.rdx = tsc >> 32;
     if (rdtscp)
         e->after.rcx = aux;
-    e->after.rip += rdtsc ? 2 : 3;
+    e->after.rip += (uint64_t)(code - bytes) + (rdtsc ? 2 : 3);
     URD_TRY(urd_tracee_set_regs(t->tid, &e->after));
     t->last = e->after;
     t->resumed_ns = 0;
@@ -115,6 +124,12 @@ static urd_err *deliver_to_handler(struct recorder *r, struct task *t, int signa
         ;
     if (!WIFSTOPPED(status) || WSTOPSIG(status) != SIGTRAP) {
         /* the handler's frame could not be built (no stack), or it died: let the main loop see it */
+        if (cut) {
+            t->fatal = *before;
+            t->is_fatal = t->has_fatal_cut = true;
+        } else if (!ran) {
+            t->resumed_ns = 0;
+        }
         t->state = TASK_STOPPED;
         t->wait_status = status;
         return NULL;
@@ -182,7 +197,9 @@ urd_err *signals_stop(struct recorder *r, struct task *t, int signal, int *ret_s
     if (ptrace(PTRACE_GETSIGINFO, t->tid, 0, &si) != 0)
         URD_FAIL_ERRNO("cannot ask about signal %d of process %d", signal, t->tid);
     URD_TRY(urd_tracee_get_regs(t->tid, &now));
-    bool by_code = is_raised_by_code(&si);
+    /* the kernel's own SIGSEGV, for a handler that has no stack, comes where no code has run */
+    bool by_code = is_raised_by_code(&si) &&
+                   !(signal == SIGSEGV && si.si_code == SI_KERNEL && !t->resumed_ns);
     if (by_code && (signal == SIGSEGV || signal == SIGILL)) {
         bool done;
         URD_TRY(signal == SIGSEGV ? try_tsc(r, t, &now, &done)

@@ -30,6 +30,12 @@ static void cancel(struct task *t, int64_t result)
     t->forced = result;
 }
 
+/** The child's memory is its parent's with all that calls of other threads have filled by now: write them down first. */
+static urd_err *settle_before_copy(struct recorder *r, struct task *t)
+{
+    return t->clone.flags & CLONE_VM ? NULL : recorder_settle_memory(r, t->mm);
+}
+
 /** What clone or clone3 was asked for; struct clone_args in linux/sched.h. CLONE_UNTRACED would hide the child. */
 static urd_err *note_clone(struct recorder *r, struct task *t)
 {
@@ -106,6 +112,10 @@ urd_err *special_entry(struct recorder *r, struct task *t)
     case SYS_clone:
     case SYS_clone3:
         URD_TRY(note_clone(r, t));
+        URD_TRY(settle_before_copy(r, t));
+        break;
+    case SYS_fork:
+        URD_TRY(settle_before_copy(r, t));
         break;
     case SYS_madvise: /* when the kernel frees such pages cannot be known */
         if (e->rdx == MADV_FREE)

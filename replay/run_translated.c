@@ -376,15 +376,19 @@ static void install_cut(const struct urd_cut *c, struct task_run *tr)
 }
 
 /** The 16 registers and the words agree: is it really the state of the cut? */
-static urd_err *is_cut(const struct urd_cut *c, struct urd_task *t, struct task_run *tr,
-                       const struct user_regs_struct *regs, bool *ret)
+static urd_err *is_cut(struct urd_runner *r, const struct urd_cut *c, struct urd_task *t,
+                       struct task_run *tr, const struct user_regs_struct *regs, bool *ret)
 {
     pid_t pid = t->process->pid;
     URD_TRY(urd_cut_matches_nearly(c, pid, t->process->mem, regs, ret));
     if (!*ret)
         return NULL;
     URD_TRY(set_guards(t, tr, false));
-    URD_TRY(urd_cut_matches_memory(c, pid, t->process->mem, ret));
+    struct urd_stacks stacks;
+    urd_session_stacks(r->session, t, regs->rsp, &stacks);
+    urd_err *err = urd_cut_matches_memory(c, pid, t->process->mem, &stacks, ret);
+    free(stacks.sps);
+    URD_TRY(err);
     return set_guards(t, tr, true);
 }
 
@@ -545,7 +549,7 @@ urd_err *urd_runner_run(struct urd_runner *r, uint64_t *steps, enum urd_run_end 
         case URD_EXIT_CUT: {
             bool same;
             cache = ctx->exit_resume;
-            URD_TRY(is_cut(cut, t, tr, &regs, &same));
+            URD_TRY(is_cut(r, cut, t, tr, &regs, &same));
             if (same) {
                 finish_regs(t, &regs, pc);
                 drain(r, t, tr);

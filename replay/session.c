@@ -105,6 +105,16 @@ static struct urd_task *new_task(struct urd_session *s, int32_t pid, int32_t tid
     return t;
 }
 
+void urd_session_stacks(const struct urd_session *s, const struct urd_task *t, uint64_t sp,
+                        struct urd_stacks *ret)
+{
+    *ret = (struct urd_stacks){0};
+    URD_PUSH(ret->sps, ret->n, ret->capacity) = sp;
+    for (uint32_t i = 0; i < s->n_tasks; i++)
+        if (s->tasks[i].exists && &s->tasks[i] != t && s->tasks[i].process == t->process)
+            URD_PUSH(ret->sps, ret->n, ret->capacity) = s->tasks[i].regs.rsp;
+}
+
 static urd_err *save_vectors(struct urd_process *p, struct urd_vectors *v)
 {
     size_t size = sizeof v->area;
@@ -236,7 +246,12 @@ static urd_err *check_before(struct urd_session *s, struct urd_task *t)
         return urd_session_diverged(s, t, "its registers differ");
     if (e->has_checksum && s->check_memory) {
         uint64_t sum, bytes;
-        URD_TRY(urd_checksum_memory(t->process->pid, t->process->mem, &sum, &bytes));
+        struct urd_stacks stacks;
+        urd_session_stacks(s, t, t->regs.rsp, &stacks);
+        urd_err *err =
+            urd_checksum_memory(t->process->pid, t->process->mem, &stacks, &sum, &bytes);
+        free(stacks.sps);
+        URD_TRY(err);
         if (sum != e->checksum)
             return urd_session_diverged(s, t, "its memory differs");
         s->checksums_compared++;

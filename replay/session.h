@@ -84,6 +84,10 @@ urd_err *urd_session_next(struct urd_session *s) URD_MUST_USE;
 /** Natively until all events up to `event` are applied. */
 urd_err *urd_session_to_event(struct urd_session *s, uint64_t event) URD_MUST_USE;
 
+/** The stack pointers of all tasks that live in t's process, t standing at sp. Free ret->sps. */
+void urd_session_stacks(const struct urd_session *s, const struct urd_task *t, uint64_t sp,
+                        struct urd_stacks *ret);
+
 /** Give the task's process its registers: before looking at them from outside, or resuming. */
 urd_err *urd_task_load(struct urd_task *t) URD_MUST_USE;
 /** Only the x87 and vector registers: before asking the process for them. */

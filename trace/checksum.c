@@ -16,16 +16,26 @@ static bool is_zero(const uint64_t *page)
     return true;
 }
 
-static void add_pages(const uint8_t *data, uint64_t address, size_t size, uint64_t *sum)
+static bool is_stack(const struct urd_stacks *stacks, uint64_t page)
+{
+    for (size_t i = 0; i < stacks->n; i++)
+        if (page - ((stacks->sps[i] - URD_STACK_BELOW) & ~(uint64_t)(PAGE - 1)) <
+            URD_STACK_BELOW + URD_STACK_ABOVE)
+            return true;
+    return false;
+}
+
+static void add_pages(const uint8_t *data, uint64_t address, size_t size,
+                      const struct urd_stacks *stacks, uint64_t *sum)
 {
     for (size_t at = 0; at + PAGE <= size; at += PAGE)
-        if (!is_zero((const uint64_t *)(data + at)))
+        if (!is_zero((const uint64_t *)(data + at)) && !is_stack(stacks, address + at))
             *sum += XXH3_64bits_withSeed(data + at, PAGE, address + at);
 }
 
 /** Anonymous mappings may be vast and mostly untouched: ask pagemap which pages are there. */
 static void add_mapping(int mem, int pagemap, uint64_t start, uint64_t end, bool anonymous,
-                        uint64_t *sum, uint64_t *bytes)
+                        const struct urd_stacks *stacks, uint64_t *sum, uint64_t *bytes)
 {
     enum { BATCH = 64 };
     static __thread uint8_t data[BATCH * PAGE] __attribute__((aligned(64)));
@@ -44,7 +54,7 @@ static void add_mapping(int mem, int pagemap, uint64_t start, uint64_t end, bool
                 j++;
             ssize_t got = pread(mem, data, (j - i) * PAGE, (off_t)(at + i * PAGE));
             if (got > 0) {
-                add_pages(data, at + i * PAGE, (size_t)got, sum);
+                add_pages(data, at + i * PAGE, (size_t)got, stacks, sum);
                 *bytes += (uint64_t)got;
             }
             i = j;
@@ -53,7 +63,8 @@ static void add_mapping(int mem, int pagemap, uint64_t start, uint64_t end, bool
     }
 }
 
-urd_err *urd_checksum_memory(pid_t pid, int mem_fd, uint64_t *ret, uint64_t *ret_bytes)
+urd_err *urd_checksum_memory(pid_t pid, int mem_fd, const struct urd_stacks *stacks, uint64_t *ret,
+                             uint64_t *ret_bytes)
 {
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/maps", pid);
@@ -74,7 +85,7 @@ urd_err *urd_checksum_memory(pid_t pid, int mem_fd, uint64_t *ret, uint64_t *ret
         if (prot[1] != 'w' || prot[3] == 's' || strncmp(line + name, "[v", 2) == 0 ||
             (start >= URD_OWN_START && start < URD_OWN_END))
             continue;
-        add_mapping(mem_fd, pagemap, start, end, inode == 0, &sum, &bytes);
+        add_mapping(mem_fd, pagemap, start, end, inode == 0, stacks, &sum, &bytes);
     }
     fclose(maps);
     *ret = sum;

@@ -5,7 +5,12 @@
  * FORMAT   Over each writable private mapping in address order: for each page that is not all zero,
  *          XXH3-64 of (page address, content), added up. Zero pages do not count, so that it does not
  *          matter whether a page was ever touched, nor where mappings are split. Not counted: [vvar],
- *          [vdso], shared mappings, and urd's own region (URD_OWN_START .. URD_OWN_END).
+ *          [vdso], shared mappings, urd's own region (URD_OWN_START .. URD_OWN_END), and pages around the stack
+ *          pointers of all tasks that live there: from URD_STACK_BELOW bytes below to URD_STACK_ABOVE bytes above.
+ *
+ * Stacks do not count because of what XSAVE leaves there, whenever the dynamic linker resolves a function: parts of the area
+ * are written or not, depending on which components the processor holds for in use, and that depends on context switches (SDM vol. 1,
+ * 13.6, XINUSE). On a busy machine one replay in fifty differed there, in bytes that nobody reads.
  */
 #ifndef URD_TRACE_CHECKSUM_H
 #define URD_TRACE_CHECKSUM_H
@@ -15,7 +20,16 @@
 #define URD_OWN_START 0x5e0000000000u
 #define URD_OWN_END   0x5e2000000000u
 
+#define URD_STACK_BELOW (256u << 10)
+#define URD_STACK_ABOVE (64u << 10)
+
+/** The stack pointers of the tasks that live in a process. sps is malloc'ed. */
+struct urd_stacks {
+    uint64_t *sps;
+    size_t n, capacity;
+};
+
 /** Of the process pid, read through mem_fd (/proc/PID/mem). *ret_bytes: how much was read. */
-urd_err *urd_checksum_memory(pid_t pid, int mem_fd, uint64_t *ret,
+urd_err *urd_checksum_memory(pid_t pid, int mem_fd, const struct urd_stacks *stacks, uint64_t *ret,
                              uint64_t *ret_bytes) URD_MUST_USE;
 #endif

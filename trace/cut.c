@@ -1,7 +1,6 @@
 #include "trace/cut.h"
 #include "base/buf.h"
 #include "base/tracee.h"
-#include "trace/checksum.h"
 #include "trace/event.h"
 #include <Zydis/Zydis.h>
 #include <cpuid.h>
@@ -197,15 +196,17 @@ static urd_err *find_words(struct urd_cut *c, pid_t tid, int mem)
 
 /* ---- near: the top of the stack and what the registers point to ---- */
 
+enum { NEAR_STACK = 512 }; /* farther up there may be what XSAVE left, see trace/checksum.h */
+
 static uint64_t hash_near(int mem, const struct user_regs_struct *regs)
 {
-    uint8_t bytes[128 + 2048 + 16 * 128] = {0};
+    uint8_t bytes[128 + NEAR_STACK + 16 * 128] = {0};
     struct user_regs_struct copy = *regs;
     urd_tracee_read(mem, regs->rsp - 128, bytes, 128);
-    urd_tracee_read(mem, regs->rsp, bytes + 128, 2048);
+    urd_tracee_read(mem, regs->rsp, bytes + 128, NEAR_STACK);
     for (unsigned i = 0; i < 16; i++)
         if (i != 4)
-            urd_tracee_read(mem, *urd_reg_slot(&copy, i) - 64, bytes + 128 + 2048 + i * 128, 128);
+            urd_tracee_read(mem, *urd_reg_slot(&copy, i) - 64, bytes + 128 + NEAR_STACK + i * 128, 128);
     return XXH3_64bits(bytes, sizeof bytes);
 }
 
@@ -246,14 +247,15 @@ static urd_err *hash_vectors(pid_t tid, uint64_t *ret)
     return NULL;
 }
 
-urd_err *urd_cut_take(pid_t tid, int mem, const struct user_regs_struct *regs, struct urd_cut *ret)
+urd_err *urd_cut_take(pid_t tid, int mem, const struct user_regs_struct *regs,
+                      const struct urd_stacks *stacks, struct urd_cut *ret)
 {
     struct urd_cut c = {.regs = *regs};
     uint64_t bytes;
     URD_TRY(find_words(&c, tid, mem));
     c.near = hash_near(mem, regs);
     URD_TRY(hash_vectors(tid, &c.vectors));
-    URD_TRY(urd_checksum_memory(tid, mem, &c.memory, &bytes));
+    URD_TRY(urd_checksum_memory(tid, mem, stacks, &c.memory, &bytes));
     *ret = c;
     return NULL;
 }
@@ -271,10 +273,11 @@ urd_err *urd_cut_matches_nearly(const struct urd_cut *c, pid_t tid, int mem,
     return NULL;
 }
 
-urd_err *urd_cut_matches_memory(const struct urd_cut *c, pid_t tid, int mem, bool *ret)
+urd_err *urd_cut_matches_memory(const struct urd_cut *c, pid_t tid, int mem,
+                                const struct urd_stacks *stacks, bool *ret)
 {
     uint64_t sum, bytes;
-    URD_TRY(urd_checksum_memory(tid, mem, &sum, &bytes));
+    URD_TRY(urd_checksum_memory(tid, mem, stacks, &sum, &bytes));
     *ret = sum == c->memory;
     return NULL;
 }

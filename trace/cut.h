@@ -10,14 +10,14 @@
  *
  * The evidence is graded by what it costs to compare. Registers and `words` are compared inline by translated code: words
  * are memory that the next instructions write (a loop that counts in memory differs there every time round), then the top
- * of the stack, what the registers point to, and what that points to (an interpreter's objects). Where all of that agrees the tool compares `near`, then vectors, then the sum over all writable private memory.
+ * of the stack, what the registers point to, and what that points to (an interpreter's objects). Where all of that agrees the tool compares `near`, then vectors, then the sum over all writable private memory but stacks (trace/checksum.h says why not).
  *
  * Example: -O0 `for (i = 0; i < n; i++) total += i;` stopped anywhere: registers repeat every second round; the
  * word at [rbp-4] is i.
  */
 #ifndef URD_TRACE_CUT_H
 #define URD_TRACE_CUT_H
-#include "base/err.h"
+#include "trace/checksum.h"
 #include <sys/types.h>
 #include <sys/user.h>
 
@@ -34,16 +34,16 @@ struct urd_cut {
     } words[URD_CUT_WORDS];
 };
 
-/** Describe the state of a stopped task. mem is its /proc/TID/mem. */
+/** Describe the state of a stopped task. mem is its /proc/TID/mem; stacks has its own stack pointer and its companions'. */
 urd_err *urd_cut_take(pid_t tid, int mem, const struct user_regs_struct *regs,
-                      struct urd_cut *ret) URD_MUST_USE;
+                      const struct urd_stacks *stacks, struct urd_cut *ret) URD_MUST_USE;
 
 /** Given that the 16 registers, rip and words agree: all that is cheap to compare, then vectors. */
 urd_err *urd_cut_matches_nearly(const struct urd_cut *c, pid_t tid, int mem,
                                 const struct user_regs_struct *regs, bool *ret) URD_MUST_USE;
-/** ... and all writable memory. */
+/** ... and all writable memory but stacks. */
 urd_err *urd_cut_matches_memory(const struct urd_cut *c, pid_t tid, int mem,
-                                bool *ret) URD_MUST_USE;
+                                const struct urd_stacks *stacks, bool *ret) URD_MUST_USE;
 
 /**
  * The address behind a REP instruction at pc, 0 when there is none. The task may have been stopped in the middle of it, a state that

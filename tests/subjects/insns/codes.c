@@ -1,0 +1,182 @@
+/* Code that is made, changed, or seen twice. */
+#include "../behaviour.h"
+
+typedef int function(void);
+
+/* mov $n, %eax; ret */
+static void put(unsigned char *at, int n)
+{
+    at[0] = 0xb8;
+    memcpy(at + 1, &n, 4);
+    at[5] = 0xc3;
+}
+
+static unsigned char *pages(size_t size, int prot)
+{
+    unsigned char *p = mmap(NULL, size, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(p != MAP_FAILED);
+    return p;
+}
+
+BEHAVIOUR(made_in_writable_pages)
+{
+    unsigned char *p = pages(8192, PROT_READ | PROT_WRITE | PROT_EXEC);
+    long sum = 0;
+    for (int i = 0; i < 300; i++) {
+        put(p + i % 7 * 16 + 4090, i);
+        sum += ((function *)(p + i % 7 * 16 + 4090))();
+    }
+    printf("%ld\n", sum);
+}
+
+BEHAVIOUR(made_and_then_protected)
+{
+    unsigned char *p = pages(4096, PROT_READ | PROT_WRITE);
+    long sum = 0;
+    for (int i = 0; i < 50; i++) {
+        CHECK(mprotect(p, 4096, PROT_READ | PROT_WRITE) == 0);
+        put(p, i);
+        CHECK(mprotect(p, 4096, PROT_READ | PROT_EXEC) == 0);
+        sum += ((function *)p)();
+    }
+    printf("%ld\n", sum);
+}
+
+BEHAVIOUR(mapped_again_at_the_same_address)
+{
+    long sum = 0;
+    for (int i = 0; i < 50; i++) {
+        unsigned char *p = mmap((void *)0x10000000, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+        CHECK(p != MAP_FAILED);
+        put(p, i);
+        sum += ((function *)p)();
+        if (i % 2)
+            munmap(p, 4096);
+    }
+    printf("%ld\n", sum);
+}
+
+BEHAVIOUR(seen_in_two_views) //$ hole code written through another view of a shared page is not noticed
+{
+    int fd = memfd_create("code", 0);
+    CHECK(ftruncate(fd, 4096) == 0);
+    unsigned char *w = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    unsigned char *x = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+    long sum = 0;
+    for (int i = 0; i < 50; i++) {
+        put(w, i);
+        sum += ((function *)x)();
+    }
+    printf("%ld\n", sum);
+}
+
+BEHAVIOUR(changes_the_next_instruction) //$ hole translated, an instruction that writes its own page is stopped for ever
+{
+    unsigned char *p = pages(4096, PROT_READ | PROT_WRITE | PROT_EXEC);
+    /* movb $N, 8(%rip) -> the immediate of mov $0, %eax; ret */
+    static const unsigned char code[] = {0x40, 0x88, 0x3d, 1, 0, 0, 0, 0xb8, 0, 0, 0, 0, 0xc3};
+    long sum = 0;
+    memcpy(p, code, sizeof code);
+    for (int i = 0; i < 100; i++)
+        sum += ((int (*)(int))p)(i);
+    printf("%ld\n", sum);
+}
+
+BEHAVIOUR(read_from_a_file)
+{
+    int fd[2];
+    unsigned char code[6], *p = pages(4096, PROT_READ | PROT_WRITE | PROT_EXEC);
+    long sum = 0;
+    CHECK(pipe(fd) == 0);
+    for (int i = 0; i < 50; i++) {
+        put(code, i);
+        CHECK(write(fd[1], code, 6) == 6 && read(fd[0], p, 6) == 6);
+        sum += ((function *)p)();
+    }
+    printf("%ld\n", sum);
+}
+
+static unsigned char *shared_code;
+static _Atomic int version, seen;
+
+static void *runs_code(void *arg)
+{
+    long sum = 0;
+    for (int i = 1; i <= 50; i++) {
+        while (version < i)
+            sched_yield();
+        sum += ((function *)shared_code)();
+        seen = i;
+    }
+    printf("%ld\n", sum);
+    return arg;
+}
+
+BEHAVIOUR(changed_by_another_thread)
+{
+    pthread_t t;
+    shared_code = pages(4096, PROT_READ | PROT_WRITE | PROT_EXEC);
+    pthread_create(&t, NULL, runs_code, NULL);
+    for (int i = 1; i <= 50; i++) {
+        put(shared_code, i);
+        version = i;
+        while (seen < i)
+            sched_yield();
+    }
+    pthread_join(t, NULL);
+}
+
+BEHAVIOUR(changed_in_a_child)
+{
+    unsigned char *p = pages(4096, PROT_READ | PROT_WRITE | PROT_EXEC);
+    put(p, 5);
+    int before = ((function *)p)();
+    fflush(stdout);
+    pid_t pid = fork();
+    put(p, pid ? 6 : 7);
+    int now = ((function *)p)();
+    if (pid == 0)
+        _exit(now);
+    printf("%d %d %d\n", before, now, WEXITSTATUS(status_of(pid)));
+}
+
+BEHAVIOUR(jumps_into_the_middle)
+{
+    /* b8 b0 05 c3 90: mov $0x90c305b0, %eax; one byte later: mov $5, %al; ret */
+    static const unsigned char code[] = {0xb8, 0xb0, 0x05, 0xc3, 0x90, 0xc3};
+    unsigned char *p = pages(4096, PROT_READ | PROT_WRITE | PROT_EXEC);
+    memcpy(p, code, sizeof code);
+    printf("%x ", ((function *)p)());
+    printf("%x\n", ((function *)(p + 1))() & 0xff);
+}
+
+BEHAVIOUR(ends_at_the_end_of_a_page) /* fetching behind it must not fault */
+{
+    unsigned char *p = pages(8192, PROT_READ | PROT_WRITE | PROT_EXEC);
+    munmap(p + 4096, 4096);
+    put(p + 4090, 9);
+    printf("%d\n", ((function *)(p + 4090))());
+}
+
+static volatile int caught;
+
+static void on_segv(int sig, siginfo_t *si, void *c)
+{
+    ucontext_t *uc = c;
+    caught++;
+    uc->uc_mcontext.gregs[REG_RIP] = *(long *)uc->uc_mcontext.gregs[REG_RSP]; /* return */
+    uc->uc_mcontext.gregs[REG_RSP] += 8;
+}
+
+BEHAVIOUR(not_executable) //$ hole translation runs code in pages that are not executable
+{
+    unsigned char *p = pages(4096, PROT_READ | PROT_WRITE);
+    put(p, 9);
+    handle(SIGSEGV, on_segv, 0);
+    for (int i = 0; i < 3; i++) {
+        ((function *)p)();
+        mprotect(p, 4096, i == 1 ? PROT_READ | PROT_EXEC : PROT_READ);
+    }
+    printf("%d\n", caught);
+}
+
