@@ -25,7 +25,7 @@
 #include "indexer/stores.h"
 
 /* Blocks in a row: a row that meets new blocks all the time goes on to the higher number, as each row begins by naming
- * its blocks (gcc: a sixth of a short row's blocks are new to it). */
+ * its blocks and edges (cc1). Few blocks in few rows is what questions like best: they decode whole rows. */
 #define URD_FLOW_CHUNK     262144
 #define URD_FLOW_CHUNK_MIN 32768
 #define URD_FLOW_NONE      UINT32_MAX
@@ -129,7 +129,7 @@ URD_STORES_HOT void urd_flow_next_is(struct urd_flow_encoder *f, struct urd_flow
 static inline bool urd_flow_is_full(const struct urd_flow_encoder *f, uint32_t n_blocks)
 {
     return n_blocks >= URD_FLOW_CHUNK ||
-           (n_blocks >= URD_FLOW_CHUNK_MIN && f->n_used < n_blocks / 32);
+           (n_blocks >= URD_FLOW_CHUNK_MIN && f->n_used < n_blocks / 64);
 }
 
 /** The block that came after f->last. */

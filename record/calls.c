@@ -90,7 +90,7 @@ urd_err *calls_entry(struct recorder *r, struct task *t)
 
 urd_err *calls_emit_enter(struct recorder *r, struct task *t)
 {
-    if (t->entered || !t->in_call)
+    if (t->entered || !t->in_call || t->exit_emitted)
         return NULL;
     t->entered = true;
     event_begin(&r->builder, URD_EVENT_SYSCALL_ENTER, t->pid, t->tid);

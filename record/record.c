@@ -31,7 +31,8 @@ void recorder_stacks(const struct recorder *r, const struct task *t, uint64_t sp
     *ret = (struct urd_stacks){0};
     URD_PUSH(ret->sps, ret->n, ret->capacity) = sp;
     for (const struct task *k = r->tasks; k; k = k->next)
-        if (k != t && k->mm == t->mm) /* a call that has not returned is at its entry */
+        if (k != t && k->mm == t->mm &&
+            !k->exit_emitted) /* a call that has not returned is at its entry */
             URD_PUSH(ret->sps, ret->n, ret->capacity) = k->in_call ? k->entry.rsp : k->last.rsp;
 }
 
@@ -260,8 +261,9 @@ urd_err *recorder_note_status(struct recorder *r, pid_t tid, int status)
         return NULL;
     }
     bool call_returned = WIFSTOPPED(status) && WSTOPSIG(status) == (SIGTRAP | 0x80) && t->in_call;
-    bool ends = WIFSTOPPED(status) && status >> 16 == PTRACE_EVENT_EXIT; /* an exec may wait for it */
-    if (ends || (t->state == TASK_BLOCKED && call_returned)) /* no user code runs for that */
+    bool ends =
+        WIFSTOPPED(status) && status >> 16 == PTRACE_EVENT_EXIT; /* an exec may wait for it */
+    if (ends || (t->state == TASK_BLOCKED && call_returned))     /* no user code runs for that */
         return handle_stop(r, t, status);
     if (t->state == TASK_BLOCKED || t->state == TASK_LISTENING) {
         if (WIFEXITED(status) || WIFSIGNALED(status))

@@ -198,8 +198,8 @@ urd_err *signals_stop(struct recorder *r, struct task *t, int signal, int *ret_s
         URD_FAIL_ERRNO("cannot ask about signal %d of process %d", signal, t->tid);
     URD_TRY(urd_tracee_get_regs(t->tid, &now));
     /* the kernel's own SIGSEGV, for a handler that has no stack, comes where no code has run */
-    bool by_code = is_raised_by_code(&si) &&
-                   !(signal == SIGSEGV && si.si_code == SI_KERNEL && !t->resumed_ns);
+    bool by_code =
+        is_raised_by_code(&si) && !(signal == SIGSEGV && si.si_code == SI_KERNEL && !t->resumed_ns);
     if (by_code && (signal == SIGSEGV || signal == SIGILL)) {
         bool done;
         URD_TRY(signal == SIGSEGV ? try_tsc(r, t, &now, &done)

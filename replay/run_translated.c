@@ -37,7 +37,7 @@ struct task_run {
     struct urd_map writable_code; /* pages that were taken the write right: page -> prot */
     uint64_t readonly_start,
         readonly_end; /* of a mapping without the write right, seen since the last map operation */
-    uint64_t resume;              /* cache address to go on at, after a stop or cut */
+    uint64_t resume;  /* cache address to go on at, after a stop or cut */
     uint64_t resume_pc;
     int32_t resume_tid;
 };
@@ -234,7 +234,8 @@ static urd_err *unguard(struct urd_runner *r, struct urd_task *t, struct task_ru
         return NULL;
     r->stats.smc++;
     *known &= ~8ull;
-    tr->readonly_start = tr->readonly_end = 0; /* it may have become one mapping with its neighbours */
+    tr->readonly_start = tr->readonly_end =
+        0; /* it may have become one mapping with its neighbours */
     uint8_t prot = (uint8_t)*known;
     urd_map_remove(&tr->writable_code, page);
     urd_translate_invalidate(tr->space->id.translator, page, 4096);

@@ -248,8 +248,7 @@ static urd_err *check_before(struct urd_session *s, struct urd_task *t)
         uint64_t sum, bytes;
         struct urd_stacks stacks;
         urd_session_stacks(s, t, t->regs.rsp, &stacks);
-        urd_err *err =
-            urd_checksum_memory(t->process->pid, t->process->mem, &stacks, &sum, &bytes);
+        urd_err *err = urd_checksum_memory(t->process->pid, t->process->mem, &stacks, &sum, &bytes);
         free(stacks.sps);
         URD_TRY(err);
         if (sum != e->checksum)

@@ -34,8 +34,8 @@ struct urd_session {
     uint32_t n_tasks, cap_tasks;
     uint32_t n_spaces;
     struct urd_objects objects; /* memory that processes share */
-    bool has_shared;   /* anonymous memory was shared: a fork would share it too */
-    bool check_memory; /* compare checksums */
+    bool has_shared;            /* anonymous memory was shared: a fork would share it too */
+    bool check_memory;          /* compare checksums */
     uint64_t checksums_compared;
     void (*output)(void *data, int which, const void *bytes, size_t size);
     void *output_data;

@@ -206,7 +206,8 @@ static uint64_t hash_near(int mem, const struct user_regs_struct *regs)
     urd_tracee_read(mem, regs->rsp, bytes + 128, NEAR_STACK);
     for (unsigned i = 0; i < 16; i++)
         if (i != 4)
-            urd_tracee_read(mem, *urd_reg_slot(&copy, i) - 64, bytes + 128 + NEAR_STACK + i * 128, 128);
+            urd_tracee_read(mem, *urd_reg_slot(&copy, i) - 64, bytes + 128 + NEAR_STACK + i * 128,
+                            128);
     return XXH3_64bits(bytes, sizeof bytes);
 }
 

@@ -249,37 +249,66 @@ static void flush(struct urd_translator *t)
     add_common_code(t);
 }
 
-void urd_translate_invalidate(struct urd_translator *t, uint64_t start, uint64_t size)
+/* Calls f for each page of the range that ever had a block, until it says no. A range may be far larger than what was
+ * translated: 64 TB of reserved address space. */
+static bool for_pages(struct urd_translator *t, uint64_t start, uint64_t size,
+                      bool (*f)(struct urd_translator *t, struct page *page, uint64_t start,
+                                uint64_t size))
 {
-    for (uint64_t number = start >> 12; size && number <= (start + size - 1) >> 12; number++) {
-        struct page *page = page_at(t, number);
-        uint32_t kept = 0;
-        for (uint32_t i = 0; page && i < page->n_ids; i++) {
-            struct block *b = t->blocks[page->ids[i]];
-            if (touches(b, start, size)) {
-                if (t->cold + HEADROOM_BYTES / 2 > COLD_END) { /* its jumps need room */
-                    flush(t);
-                    return;
-                }
-                kill_block(t, b);
-            }
-            if (b->live)
-                page->ids[kept++] = page->ids[i];
-        }
-        if (page)
-            page->n_ids = kept;
+    if (!size)
+        return true;
+    uint64_t first = start >> 12, last = (start + size - 1) >> 12;
+    if (last - first > t->n_pages) {
+        for (uint32_t i = 0; i < t->n_pages; i++)
+            if (t->pages[i].number >= first && t->pages[i].number <= last &&
+                !f(t, &t->pages[i], start, size))
+                return false;
+        return true;
     }
+    for (uint64_t number = first; number <= last; number++) {
+        struct page *page = page_at(t, number);
+        if (page && !f(t, page, start, size))
+            return false;
+    }
+    return true;
 }
 
-bool urd_translate_has(const struct urd_translator *t, uint64_t start, uint64_t size)
+static bool invalidate_page(struct urd_translator *t, struct page *page, uint64_t start,
+                            uint64_t size)
 {
-    for (uint64_t number = start >> 12; size && number <= (start + size - 1) >> 12; number++) {
-        const struct page *page = page_at(t, number);
-        for (uint32_t i = 0; page && i < page->n_ids; i++)
-            if (touches(t->blocks[page->ids[i]], start, size))
-                return true;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < page->n_ids; i++) {
+        struct block *b = t->blocks[page->ids[i]];
+        if (touches(b, start, size)) {
+            if (t->cold + HEADROOM_BYTES / 2 > COLD_END) { /* its jumps need room */
+                flush(t);
+                return false;
+            }
+            kill_block(t, b);
+        }
+        if (b->live)
+            page->ids[kept++] = page->ids[i];
     }
-    return false;
+    page->n_ids = kept;
+    return true;
+}
+
+void urd_translate_invalidate(struct urd_translator *t, uint64_t start, uint64_t size)
+{
+    for_pages(t, start, size, invalidate_page);
+}
+
+static bool page_is_free(struct urd_translator *t, struct page *page, uint64_t start, uint64_t size)
+{
+    for (uint32_t i = 0; i < page->n_ids; i++)
+        if (touches(t->blocks[page->ids[i]], start, size))
+            return false;
+    return true;
+}
+
+bool urd_translate_has(struct urd_translator *t, uint64_t start, uint64_t size)
+{
+    return !for_pages(t, start, size, page_is_free);
 }
 
 static bool nearly_full(const struct urd_translator *t)

@@ -103,7 +103,7 @@ void urd_translate_link(struct urd_translator *t, uint64_t exit_link, uint64_t c
 void urd_translate_invalidate(struct urd_translator *t, uint64_t start, uint64_t size);
 
 /** Does any live block have a byte in [start, start + size)? */
-bool urd_translate_has(const struct urd_translator *t, uint64_t start, uint64_t size);
+bool urd_translate_has(struct urd_translator *t, uint64_t start, uint64_t size);
 
 /** Addresses where a block must begin and exit with URD_EXIT_STOP. Replaces the former set. */
 void urd_translate_set_stops(struct urd_translator *t, const uint64_t *pcs, size_t n);

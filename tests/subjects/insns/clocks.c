@@ -84,7 +84,7 @@ BEHAVIOUR(xgetbv_of_what_is_in_use) //$ cpu xgetbv1; varies
     printf("%d\n", (a & 3) == (a & 3) && d == 0);
 }
 
-BEHAVIOUR(rdrand) //$ cpu rdrand; varies; hole RDRAND and RDSEED are not recorded yet
+BEHAVIOUR(rdrand) //$ cpu rdrand; varies
 {
     unsigned long r;
     unsigned char ok;
@@ -92,7 +92,7 @@ BEHAVIOUR(rdrand) //$ cpu rdrand; varies; hole RDRAND and RDSEED are not recorde
     printf("%lx\n", ok ? r : 0);
 }
 
-BEHAVIOUR(rdseed) //$ cpu rdseed; varies; hole RDRAND and RDSEED are not recorded yet
+BEHAVIOUR(rdseed) //$ cpu rdseed; varies
 {
     unsigned long r;
     unsigned char ok = 0;
