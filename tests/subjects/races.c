@@ -3,7 +3,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
-enum { THREADS = 4, ROUNDS = 12, WORK = 400000 };
+enum { THREADS = 4, ROUNDS = 12, WORK = 1500000 };
 static volatile long counter;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static char order[THREADS * ROUNDS + 1];

@@ -1,5 +1,6 @@
 /* Threads begin and end: many at once, many after each other, detached, with stacks of all sizes. */
 #include "../behaviour.h"
+#include <sys/resource.h>
 
 static pthread_barrier_t barrier;
 static _Atomic long sum;
@@ -132,8 +133,10 @@ BEHAVIOUR(as_many_as_are_allowed) /* the address space is too small for the last
 {
     pthread_attr_t a;
     pthread_t t;
+    struct rlimit limit = {1ul << 32, 1ul << 32};
+    CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
     pthread_attr_init(&a);
-    CHECK(pthread_attr_setstacksize(&a, 1ul << 46) == 0);
+    CHECK(pthread_attr_setstacksize(&a, 1ul << 33) == 0);
     CHECK(pthread_create(&t, &a, nothing, NULL) == EAGAIN);
     puts("refused");
 }
