@@ -88,23 +88,8 @@ urd_err *calls_entry(struct recorder *r, struct task *t)
     return NULL;
 }
 
-urd_err *calls_emit_enter(struct recorder *r, struct task *t)
-{
-    if (t->entered || !t->in_call || t->exit_emitted)
-        return NULL;
-    t->entered = true;
-    event_begin(&r->builder, URD_EVENT_SYSCALL_ENTER, t->pid, t->tid);
-    struct urd_event *e = &r->builder.event;
-    e->flags = URD_EVENT_RAN;
-    e->syscall = (int32_t)t->entry.orig_rax;
-    e->before = e->after = t->entry;
-    e->has_checksum = t->has_checksum;
-    e->checksum = t->checksum;
-    URD_TRY(recorder_emit(r));
-    return NULL;
-}
-
-urd_err *calls_emit_held(struct recorder *r, struct task *t)
+/** The task ran up to the call only before the first ENTER of it. */
+static void begin_enter(struct recorder *r, struct task *t)
 {
     bool ran = !t->entered;
     t->entered = true;
@@ -115,6 +100,21 @@ urd_err *calls_emit_held(struct recorder *r, struct task *t)
     e->before = e->after = t->entry;
     e->has_checksum = t->has_checksum && ran;
     e->checksum = t->checksum;
+}
+
+urd_err *calls_emit_enter(struct recorder *r, struct task *t)
+{
+    if (t->entered || !t->in_call || t->exit_emitted)
+        return NULL;
+    begin_enter(r, t);
+    URD_TRY(recorder_emit(r));
+    return NULL;
+}
+
+urd_err *calls_emit_held(struct recorder *r, struct task *t)
+{
+    bool ran = !t->entered;
+    begin_enter(r, t);
     urd_record_outputs(t->call, &r->builder, t->mem, &t->entry, -EINTR, t->lengths);
     if (!ran && !r->builder.n_writes)
         return NULL;

@@ -70,11 +70,9 @@ urd_err *lives_child(struct recorder *r, struct task *t, bool vfork)
     if (t->clone.flags & CLONE_CHILD_CLEARTID)
         child->clear_tid = t->clone.child_tid;
     child->state = TASK_READY;
-    if (!WIFSTOPPED(status)) { /* killed before it ran */
-        URD_TRY(emit_start(r, t, child, shares));
-        return lives_gone(r, child, status);
-    }
     URD_TRY(emit_start(r, t, child, shares));
+    if (!WIFSTOPPED(status)) /* killed before it ran */
+        return lives_gone(r, child, status);
     if (status >> 16 != PTRACE_EVENT_STOP) {
         child->state = TASK_STOPPED; /* a signal was faster than the first stop */
         child->wait_status = status;
