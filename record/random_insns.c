@@ -200,10 +200,7 @@ urd_err *random_insns_try(struct recorder *r, struct task *t, const struct user_
     *ret_done = r->n_random_sites && original(t, at->rip, &in, operands) && is_site(r, t, at->rip);
     if (!*ret_done)
         return NULL;
-    event_begin(&r->builder, URD_EVENT_INSN, t->pid, t->tid);
-    struct urd_event *e = &r->builder.event;
-    e->flags = URD_EVENT_RAN;
-    e->before = e->after = *at;
+    struct urd_event *e = recorder_begin_insn(r, t, at);
     uint64_t value = 0;
     if (getrandom(&value, sizeof value, 0) != sizeof value)
         URD_FAIL_ERRNO("cannot get a random number");
@@ -216,8 +213,5 @@ urd_err *random_insns_try(struct recorder *r, struct task *t, const struct user_
         *slot = (*slot & ~0xffffull) | (uint16_t)value;
     e->after.eflags = (e->after.eflags & ~0x8d5ull) | 1; /* CF: there was one; OF SF ZF AF PF: 0 */
     e->after.rip += in.length;
-    URD_TRY(urd_tracee_set_regs(t->tid, &e->after));
-    t->last = e->after;
-    t->resumed_ns = 0;
-    return recorder_emit(r);
+    return recorder_emit_insn(r, t);
 }

@@ -77,6 +77,25 @@ urd_err *recorder_emit(struct recorder *r)
     return NULL;
 }
 
+struct urd_event *recorder_begin_insn(struct recorder *r, struct task *t,
+                                      const struct user_regs_struct *at)
+{
+    event_begin(&r->builder, URD_EVENT_INSN, t->pid, t->tid);
+    struct urd_event *e = &r->builder.event;
+    e->flags = URD_EVENT_RAN;
+    e->before = e->after = *at;
+    return e;
+}
+
+urd_err *recorder_emit_insn(struct recorder *r, struct task *t)
+{
+    const struct urd_event *e = &r->builder.event;
+    URD_TRY(urd_tracee_set_regs(t->tid, &e->after));
+    t->last = e->after;
+    t->resumed_ns = 0;
+    return recorder_emit(r);
+}
+
 struct task *recorder_find_task(struct recorder *r, pid_t tid)
 {
     struct task *t = r->tasks;

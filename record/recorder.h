@@ -97,6 +97,11 @@ struct recorder {
 
 /** Append the builder's event. */
 urd_err *recorder_emit(struct recorder *r) URD_MUST_USE;
+/** An instruction that the recorder does for t, which stands before it: put its results into the event's `after`, then ... */
+struct urd_event *recorder_begin_insn(struct recorder *r, struct task *t,
+                                      const struct user_regs_struct *at);
+/** ... give them to the task and append the event. */
+urd_err *recorder_emit_insn(struct recorder *r, struct task *t) URD_MUST_USE;
 /** At a call's entry: a checksum of the task's memory, when one is due, for the event to come. */
 urd_err *recorder_checksum(struct recorder *r, struct task *t) URD_MUST_USE;
 

@@ -80,10 +80,7 @@ static urd_err *try_tsc(struct recorder *r, struct task *t, const struct user_re
     *ret_done = rdtsc || rdtscp;
     if (!*ret_done)
         return NULL;
-    event_begin(&r->builder, URD_EVENT_INSN, t->pid, t->tid);
-    struct urd_event *e = &r->builder.event;
-    e->flags = URD_EVENT_RAN;
-    e->before = e->after = *at;
+    struct urd_event *e = recorder_begin_insn(r, t, at);
     uint32_t aux = 0;
     uint64_t tsc = __builtin_ia32_rdtscp(&aux);
     e->after.rax = (uint32_t)tsc;
@@ -91,11 +88,7 @@ static urd_err *try_tsc(struct recorder *r, struct task *t, const struct user_re
     if (rdtscp)
         e->after.rcx = aux;
     e->after.rip += (uint64_t)(code - bytes) + (rdtsc ? 2 : 3);
-    URD_TRY(urd_tracee_set_regs(t->tid, &e->after));
-    t->last = e->after;
-    t->resumed_ns = 0;
-    URD_TRY(recorder_emit(r));
-    return NULL;
+    return recorder_emit_insn(r, t);
 }
 
 /** The frame: from the new stack pointer to the end of the saved vector state (SA_SIGINFO layout). */
