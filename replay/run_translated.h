@@ -61,7 +61,10 @@ urd_err *urd_runner_create_cutter(struct urd_session *s, struct urd_runner **ret
 /** Give the processes back the write rights that were taken from pages with translated code. */
 urd_err *urd_runner_park(struct urd_runner *r) URD_MUST_USE;
 
-/** Stop at this state as well (NULL: no more), in intervals whose event has no cut of its own. */
+/**
+ * Stop at this state as well (NULL: no more), in intervals whose event has no cut of its own. Only for the interval that the
+ * state lies in: translated code reads the cut's words in place, and in another interval they may not be mapped.
+ */
 void urd_runner_set_cut(struct urd_runner *r, const struct urd_cut *cut);
 /** Stop at these addresses as well. */
 void urd_runner_set_stops(struct urd_runner *r, const uint64_t *pcs, size_t n);
