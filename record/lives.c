@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/tracee.h"
 #include "record/calls.h"
+#include "record/fast.h"
 #include <errno.h>
 #include <sched.h>
 #include <sys/ptrace.h>
@@ -33,6 +34,7 @@ static struct mm *mm_of_child(struct task *parent, bool shares)
         return parent->mm;
     struct mm *mm = urd_xcalloc(1, sizeof *mm);
     mm->brk = parent->mm->brk;
+    mm->fast = fast_copy(parent->mm->fast);
     return mm;
 }
 
@@ -69,6 +71,8 @@ urd_err *lives_child(struct recorder *r, struct task *t, bool vfork)
         child->pid = t->pid;
     if (t->clone.flags & CLONE_CHILD_CLEARTID)
         child->clear_tid = t->clone.child_tid;
+    child->filtered = t->filtered;
+    child->strict = t->strict;
     child->state = TASK_READY;
     URD_TRY(emit_start(r, t, child, shares));
     if (!WIFSTOPPED(status)) /* killed before it ran */
@@ -168,6 +172,8 @@ static urd_err *killed_where(struct recorder *r, struct task *t)
     if (t->in_call)
         return NULL;
     URD_TRY(urd_tracee_get_regs(t->tid, &now));
+    if (fast_is_inside(t, now.rip))
+        return NULL;
     if (preempt_has_run(t, &now) && !urd_cut_rep_end(t->mem, now.rip))
         URD_TRY(preempt_take_cut(r, t, &now, &done));
     if (done) {

@@ -89,8 +89,7 @@ static uint64_t attached_bytes(struct task *t, uint64_t address)
     return end - address;
 }
 
-/** Is the task's fd the recording's own stdout (1) or stderr (2)? 0 when neither. */
-static int output_class(struct recorder *r, struct task *t, int fd)
+int special_output_class(struct recorder *r, struct task *t, int fd)
 {
     char link[64];
     struct stat st;
@@ -139,7 +138,7 @@ urd_err *special_entry(struct recorder *r, struct task *t)
         break;
     case SYS_splice: /* what passes through a pipe cannot be seen; programs write then */
     case SYS_tee:
-        if (output_class(r, t, (int)(t->call->number == SYS_tee ? e->rsi : e->rdx)))
+        if (special_output_class(r, t, (int)(t->call->number == SYS_tee ? e->rsi : e->rdx)))
             cancel(t, -EINVAL);
         break;
     default: {
@@ -207,6 +206,8 @@ static urd_err *exit_mmap(struct recorder *r, struct task *t, uint64_t result)
     if (op.shared)
         return shared_mapped(r, t, &op, op.file ? link : NULL, false);
     op_map(r, op);
+    r->new_code = op;
+    r->new_code.name = "";
     if (op.file && op.prot & PROT_EXEC) {
         URD_AUTO_CLOSE int fd = open(link, O_RDONLY | O_CLOEXEC);
         random_insns_mapped(r, t, &op, fd);
@@ -300,7 +301,7 @@ static void exit_output(struct recorder *r, struct task *t, int64_t result)
     if (result <= 0)
         return;
     int fd = (int)(t->call->number == SYS_copy_file_range ? e->rdx : e->rdi);
-    int which = output_class(r, t, fd);
+    int which = special_output_class(r, t, fd);
     if (!which)
         return;
     switch (t->call->number) {

@@ -1,0 +1,62 @@
+/**
+ * Call sites that go to the runtime region instead of stopping.
+ *
+ * PURPOSE  Replace an instruction before a `syscall` by a jump to a trampoline, where that is provably safe.
+ * NOT      What happens in the region: record/runtime/runtime.c. When a site is worth it: record/fast.c.
+ *
+ * The essay is on top of patch.c.
+ */
+#ifndef URD_RECORD_PATCH_H
+#define URD_RECORD_PATCH_H
+#include "record/recorder.h"
+
+enum { PATCH_BYTES = 5, PATCH_INSNS = 6 };
+
+/** Where a file's call site can be patched: known once for all processes. */
+struct patch_plan {
+    uint64_t site;  /* offset in the file of the system call instruction */
+    uint64_t start; /* ... of the instruction that is replaced; 0: none can be */
+};
+
+/** What is known of a stored file. */
+struct patch_file {
+    struct patch_plan *plans;
+    unsigned n, cap;
+};
+
+/** A patched site. */
+struct patch {
+    uint64_t site, start;
+    uint8_t original[PATCH_BYTES];
+    uint64_t trampoline;
+    uint32_t size; /* of the trampoline */
+    uint32_t n_insns;
+    struct patch_insn {
+        uint64_t original; /* address */
+        uint32_t offset;   /* in the trampoline */
+    } insns[PATCH_INSNS];
+    uint32_t load; /* offset in the trampoline where the site's address is loaded: the instructions before are the program's */
+};
+
+/** Pages of trampolines near some mapped files. */
+struct patch_pages {
+    uint64_t start, used;
+};
+
+/**
+ * Patch the site in t's memory. t stands at a call's exit with registers *now. Nothing happens where it cannot be done,
+ * and *ret_why says why then (NULL otherwise).
+ */
+urd_err *patch_site(struct recorder *r, struct task *t, const struct user_regs_struct *now,
+                    uint64_t site, const char **ret_why) URD_MUST_USE;
+/** Patch all sites of a file that is mapped now and that are known from earlier mappings. */
+urd_err *patch_known(struct recorder *r, struct task *t, const struct user_regs_struct *now,
+                     uint32_t file, uint64_t start, uint64_t size, uint64_t offset) URD_MUST_USE;
+/** The memory is going to be changed in a way that the program would see patches by: put the original bytes back. */
+void patch_undo(struct task *t, uint64_t start, uint64_t size);
+/** The memory is gone, or has its file's content again. */
+void patch_forget(struct task *t, uint64_t start, uint64_t size);
+/** The patch whose trampoline has this address; NULL: none. */
+struct patch *patch_at(const struct fast *f, uint64_t address);
+void patch_file_deinit(struct patch_file *f);
+#endif
