@@ -204,7 +204,7 @@ urd_err *calls_exit(struct recorder *r, struct task *t)
             now.rax = (unsigned long long)t->forced;
             URD_TRY(urd_tracee_set_regs(t->tid, &now));
         }
-        fast_hide_filter(t, &now);
+        URD_TRY(fast_hide_filter(t, &now));
         if (!t->cancelled && is_restart((int64_t)now.rax)) {
             t->held_exit = true;
             t->in_call = true; /* for all that can be seen from outside */

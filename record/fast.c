@@ -675,8 +675,10 @@ urd_err *fast_after_call(struct recorder *r, struct task *t, const struct user_r
     return look_at_site(r, t, now);
 }
 
-void fast_hide_filter(const struct task *t, struct user_regs_struct *now)
+urd_err *fast_hide_filter(const struct task *t, struct user_regs_struct *now)
 {
-    if (t->filtered && t->call->number == SYS_prctl && t->entry.rdi == PR_GET_SECCOMP)
-        now->rax = t->strict ? SECCOMP_MODE_STRICT : SECCOMP_MODE_DISABLED;
+    if (!t->filtered || t->call->number != SYS_prctl || t->entry.rdi != PR_GET_SECCOMP)
+        return NULL;
+    now->rax = SECCOMP_MODE_DISABLED;
+    return urd_tracee_set_regs(t->tid, now);
 }

@@ -55,6 +55,6 @@ void fast_resume(struct task *t);
 void fast_stop_at_call(struct task *t);
 /** A file has become shared memory: nothing that was found out about file descriptors holds any longer. */
 void fast_forget_files(struct recorder *r);
-/** PR_GET_SECCOMP tells of the recorder's filter: put in *now what it would say without. */
-void fast_hide_filter(const struct task *t, struct user_regs_struct *now);
+/** PR_GET_SECCOMP tells of the recorder's filter: let it say what it would without. *now: the registers at the call's exit. */
+urd_err *fast_hide_filter(const struct task *t, struct user_regs_struct *now) URD_MUST_USE;
 #endif

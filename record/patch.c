@@ -276,7 +276,14 @@ static bool is_patched(const struct fast *f, uint64_t start)
     return false;
 }
 
-/** *file_bytes: what the file has between start and site. */
+static bool put_jump(struct task *t, const struct patch *p)
+{
+    uint8_t jump[PATCH_BYTES] = {0xe9};
+    uint32_t n = 1;
+    put_displacement(jump, &n, p->start, p->trampoline, 0);
+    return urd_tracee_write(t->mem, p->start, jump, sizeof jump) == sizeof jump;
+}
+
 static urd_err *apply(struct task *t, const struct user_regs_struct *now, uint64_t start,
                       uint64_t site, const char **ret_why)
 {
@@ -299,11 +306,7 @@ static urd_err *apply(struct task *t, const struct user_regs_struct *now, uint64
         !make_trampoline(&p, bytes, pages->start, code))
         return NULL;
     memcpy(p.original, bytes, PATCH_BYTES);
-    uint8_t jump[PATCH_BYTES] = {0xe9};
-    uint32_t n = 1;
-    put_displacement(jump, &n, start, p.trampoline, 0);
-    if (urd_tracee_write(t->mem, p.trampoline, code, p.size) != p.size ||
-        urd_tracee_write(t->mem, start, jump, sizeof jump) != sizeof jump)
+    if (urd_tracee_write(t->mem, p.trampoline, code, p.size) != p.size || !put_jump(t, &p))
         return NULL;
     pages->used += (p.size + 15) & ~15u;
     URD_PUSH(f->patches, f->n_patches, f->cap_patches) = p;
@@ -388,6 +391,16 @@ static void remove_in(struct task *t, uint64_t start, uint64_t size, bool put_ba
             urd_tracee_write(t->mem, p->start, p->original, PATCH_BYTES);
         f->patches[i] = f->patches[--f->n_patches];
     }
+}
+
+void patch_show(struct task *t, bool patches)
+{
+    const struct fast *f = t->mm->fast;
+    for (unsigned i = 0; f && i < f->n_patches; i++)
+        if (patches)
+            put_jump(t, &f->patches[i]);
+        else
+            urd_tracee_write(t->mem, f->patches[i].start, f->patches[i].original, PATCH_BYTES);
 }
 
 void patch_undo(struct task *t, uint64_t start, uint64_t size)

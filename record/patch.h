@@ -54,6 +54,8 @@ urd_err *patch_known(struct recorder *r, struct task *t, const struct user_regs_
                      uint32_t file, uint64_t start, uint64_t size, uint64_t offset) URD_MUST_USE;
 /** The memory is going to be changed in a way that the program would see patches by: put the original bytes back. */
 void patch_undo(struct task *t, uint64_t start, uint64_t size);
+/** For as long as somebody looks at the program's code: its own bytes are there, or the patches again. */
+void patch_show(struct task *t, bool patches);
 /** The memory is gone, or has its file's content again. */
 void patch_forget(struct task *t, uint64_t start, uint64_t size);
 /** The patch whose trampoline has this address; NULL: none. */

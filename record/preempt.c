@@ -72,7 +72,9 @@ urd_err *preempt_take_cut(struct recorder *r, struct task *t, struct user_regs_s
     URD_TRY(recorder_settle_memory(r, t->mm));
     struct urd_stacks stacks;
     recorder_stacks(r, t, regs->rsp, &stacks);
+    patch_show(t, false); /* registers may point to patched code */
     urd_err *err = urd_cut_take(t->tid, t->mem, regs, &stacks, &t->cut);
+    patch_show(t, true);
     free(stacks.sps);
     URD_TRY(err);
     r->cut_cost_ns = urd_now_ns() - started;
