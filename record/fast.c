@@ -84,6 +84,16 @@ static enum runtime_kind kind_of(int number, unsigned *ret_arg)
         return RUNTIME_WRITES;
     case SYS_futex:
         return RUNTIME_WAKES;
+    case SYS_mmap:
+        return RUNTIME_MAPS;
+    case SYS_munmap:
+    case SYS_brk:
+    case SYS_set_tid_address:
+        return RUNTIME_UNMAPS;
+    case SYS_mprotect:
+        return RUNTIME_PROTECTS;
+    case SYS_madvise:
+        return RUNTIME_ADVISES;
     }
     return RUNTIME_PLAIN;
 }
@@ -148,13 +158,17 @@ static bool read_call(const struct urd_syscall_entry *s, struct runtime_call *re
 void fast_init(struct recorder *r)
 {
     struct runtime_data *d = urd_xcalloc(1, sizeof *d);
-    unsigned n = 1;
+    enum { REFUSED_CALL = 1 }; /* all that get ENOSYS */
+    unsigned n = REFUSED_CALL + 1;
+    d->calls[REFUSED_CALL] = (struct runtime_call){.kind = RUNTIME_ANSWERS, .answer = -ENOSYS};
     for (int i = 0; i < RUNTIME_NUMBERS; i++) {
         const struct urd_syscall_entry *s = urd_record_syscall(i);
+        if (s && s->why && s->flags[0] == 'e')
+            d->index[i] = REFUSED_CALL;
         if (!s || s->why || !urd_syscall_has_flag(s, 'f'))
             continue;
         urd_check(n < RUNTIME_CALLS && read_call(s, &d->calls[n]),
-                  "INV-F1 the region's table has a row for %s", s->name);
+                  "INV-F1 the region can do %s", s->name);
         d->index[i] = (uint8_t)n++;
     }
     d->enabled = 1;
@@ -183,6 +197,7 @@ struct fast *fast_copy(const struct fast *f)
     copy->alone = f->alone;
     copy->drained = f->drained;
     copy->off = f->off;
+    memcpy(copy->patched, f->patched, sizeof f->patched);
     for (unsigned i = 0; i < f->n_patches; i++)
         URD_PUSH(copy->patches, copy->n_patches, copy->cap_patches) = f->patches[i];
     for (unsigned i = 0; i < f->n_pages; i++)
@@ -403,6 +418,17 @@ static urd_err *leave(struct task *t, struct user_regs_struct *regs, int status,
     }
 }
 
+/** Code that is not there any more, or is its file's again. */
+static void forget_patches(struct task *t, int64_t result)
+{
+    const struct user_regs_struct *e = &t->entry;
+    int number = t->call->number;
+    if (number == SYS_munmap || (number == SYS_madvise && e->rdx == MADV_DONTNEED))
+        patch_forget(t, e->rdi, PAGE_UP(e->rsi));
+    else if (number == SYS_mmap)
+        patch_forget(t, (uint64_t)result, PAGE_UP(e->rsi));
+}
+
 /* ---- the ring ---- */
 
 static void registers_of(const struct runtime_record *rec, const struct task *t,
@@ -425,7 +451,23 @@ static void registers_of(const struct runtime_record *rec, const struct task *t,
     }
 }
 
-static urd_err *emit_record(struct recorder *r, struct task *t, const struct runtime_record *rec)
+/** What a traced call would have told the recorder. */
+static urd_err *note_record(struct recorder *r, struct task *t, const struct runtime_record *rec)
+{
+    const struct user_regs_struct *e = &r->builder.event.before;
+    enum runtime_kind kind = r->fast_data->calls[r->fast_data->index[rec->regs.rax]].kind;
+    if (kind < RUNTIME_MAPS || (rec->result < 0 && rec->result >= -4095))
+        return NULL;
+    t->entry = *e;
+    t->call = urd_record_syscall((int)rec->regs.rax);
+    t->scratch.value = 0;
+    URD_TRY(special_exit(r, t, &r->builder.event.after, rec->result));
+    forget_patches(t, rec->result);
+    return NULL;
+}
+
+static urd_err *emit_record(struct recorder *r, struct task *t, const struct runtime_record *rec,
+                            uint64_t now_ns)
 {
     event_begin(&r->builder, URD_EVENT_SYSCALL, t->pid, t->tid);
     struct urd_event *e = &r->builder.event;
@@ -434,6 +476,7 @@ static urd_err *emit_record(struct recorder *r, struct task *t, const struct run
     registers_of(rec, t, r->fast_data, &e->before);
     e->after = e->before;
     e->after.rax = (unsigned long long)rec->result;
+    URD_TRY(note_record(r, t, rec));
     const uint8_t *at = (const uint8_t *)(rec + 1);
     for (uint32_t i = 0; i < rec->n_items; i++) {
         const struct runtime_item *item = (const struct runtime_item *)at;
@@ -444,8 +487,8 @@ static urd_err *emit_record(struct recorder *r, struct task *t, const struct run
         at += sizeof *item + ((item->size + 7) & ~7u);
     }
     t->last = e->after;
-    t->resumed_ns = urd_now_ns();
-    return recorder_emit(r);
+    t->resumed_ns = now_ns;
+    return recorder_emit_at(r, now_ns);
 }
 
 urd_err *fast_drain(struct recorder *r, struct task *t, bool stopped)
@@ -461,11 +504,12 @@ urd_err *fast_drain(struct recorder *r, struct task *t, bool stopped)
     if (urd_tracee_read(t->mem, DATA_FIELD(ring) + f->drained, r->fast_ring.data, size) != size)
         URD_FAIL("cannot read the calls of process %d", t->pid);
     f->drained = head;
+    uint64_t now = urd_now_ns();
     for (uint32_t at = 0; at < size;) {
         const struct runtime_record *rec =
             (const struct runtime_record *)(r->fast_ring.data + at);
         urd_check(rec->size >= sizeof *rec && rec->size <= size - at, "INV-F3 the ring is whole");
-        URD_TRY(emit_record(r, t, rec));
+        URD_TRY(emit_record(r, t, rec, now));
         at += rec->size;
     }
     uint32_t empty = 0; /* while it runs the head is the region's */
@@ -653,7 +697,6 @@ static void note_filter(struct recorder *r, struct task *t)
 
 urd_err *fast_after_call(struct recorder *r, struct task *t, const struct user_regs_struct *now)
 {
-    const struct user_regs_struct *e = &t->entry;
     int64_t result = (int64_t)now->rax;
     int number = t->call->number;
     bool failed = result < 0 && result >= -4095;
@@ -663,10 +706,8 @@ urd_err *fast_after_call(struct recorder *r, struct task *t, const struct user_r
         return NULL;
     if (changes_files(number))
         clear_fds(t);
-    if (!failed && (number == SYS_munmap || (number == SYS_madvise && e->rdx == MADV_DONTNEED)))
-        patch_forget(t, e->rdi, PAGE_UP(e->rsi));
-    if (!failed && number == SYS_mmap)
-        patch_forget(t, (uint64_t)result, PAGE_UP(e->rsi));
+    if (!failed)
+        forget_patches(t, result);
     if (r->new_code.size)
         return patch_known(r, t, now, r->new_code.file, r->new_code.start, r->new_code.size,
                            r->new_code.offset);

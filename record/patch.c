@@ -276,6 +276,18 @@ static bool is_patched(const struct fast *f, uint64_t start)
     return false;
 }
 
+/** Tell the region's code where patches are. */
+static void note_range(struct task *t, uint64_t start)
+{
+    struct fast *f = t->mm->fast;
+    if (!f->patched[1] || start < f->patched[0])
+        f->patched[0] = start;
+    if (start + PATCH_BYTES > f->patched[1])
+        f->patched[1] = start + PATCH_BYTES;
+    urd_tracee_write(t->mem, RUNTIME_DATA + offsetof(struct runtime_data, patched_start),
+                     f->patched, sizeof f->patched);
+}
+
 static bool put_jump(struct task *t, const struct patch *p)
 {
     uint8_t jump[PATCH_BYTES] = {0xe9};
@@ -310,6 +322,7 @@ static urd_err *apply(struct task *t, const struct user_regs_struct *now, uint64
         return NULL;
     pages->used += (p.size + 15) & ~15u;
     URD_PUSH(f->patches, f->n_patches, f->cap_patches) = p;
+    note_range(t, start);
     *ret_why = NULL;
     return NULL;
 }

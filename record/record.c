@@ -60,6 +60,11 @@ urd_err *recorder_checksum(struct recorder *r, struct task *t)
 
 urd_err *recorder_emit(struct recorder *r)
 {
+    return recorder_emit_at(r, urd_now_ns());
+}
+
+urd_err *recorder_emit_at(struct recorder *r, uint64_t now)
+{
     struct urd_event *e = &r->builder.event;
     if (!r->exec_seen) { /* what the recorder's own child does until it execs is nobody's business */
         if (e->kind != URD_EVENT_EXEC)
@@ -68,7 +73,6 @@ urd_err *recorder_emit(struct recorder *r)
         e->flags = 0;
         e->before = e->after;
     }
-    uint64_t now = urd_now_ns();
     e->time_ns = now - r->started_ns;
     URD_TRY(urd_trace_append(r->writer, event_finish(&r->builder)));
     if (now - r->last_flush_ns > SCHEDULE_FLUSH_NS) {
@@ -543,7 +547,7 @@ urd_err *urd_record_run(const char *directory, char **argv, const struct urd_rec
     if (!err)
         err = finish(r);
     if (!err)
-        err = urd_trace_flush(r->writer);
+        err = urd_trace_sync(r->writer);
     *ret = (struct urd_record_summary){r->first_status, urd_trace_written_events(r->writer),
                                        urd_trace_written_bytes(r->writer),
                                        urd_now_ns() - r->started_ns};

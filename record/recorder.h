@@ -107,6 +107,8 @@ struct recorder {
 
 /** Append the builder's event. */
 urd_err *recorder_emit(struct recorder *r) URD_MUST_USE;
+/** ... of several, at a time that was asked for once. */
+urd_err *recorder_emit_at(struct recorder *r, uint64_t now_ns) URD_MUST_USE;
 /** An instruction that the recorder does for t, which stands before it: put its results into the event's `after`, then ... */
 struct urd_event *recorder_begin_insn(struct recorder *r, struct task *t,
                                       const struct user_regs_struct *at);

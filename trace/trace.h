@@ -44,8 +44,10 @@ urd_err *urd_trace_append(struct urd_trace_writer *w, const struct urd_event *e)
 /** Keep a file's content. fd is read from its start; the result is index + 1, as map_op.file wants. */
 urd_err *urd_trace_store_file(struct urd_trace_writer *w, int fd, const char *path,
                               uint32_t *ret) URD_MUST_USE;
-/** Write out what is buffered as a chunk of its own. */
+/** Write out what is buffered as a chunk of its own. A failure may be reported later. */
 urd_err *urd_trace_flush(struct urd_trace_writer *w) URD_MUST_USE;
+/** ... and wait until all is written. */
+urd_err *urd_trace_sync(struct urd_trace_writer *w) URD_MUST_USE;
 uint64_t urd_trace_written_events(const struct urd_trace_writer *w);
 uint64_t urd_trace_written_bytes(const struct urd_trace_writer *w);
 /** Flush and close. Also frees w when it fails. */

@@ -21,6 +21,8 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <linux/mman.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -30,11 +32,11 @@
 #define NUMBER(x)   TEXT_OF(x)
 #define DATA_RSP    "runtime_begin+0x2000(%rip)"
 #define DATA_TARGET "runtime_begin+0x2008(%rip)"
-#define FRAME_END   "runtime_begin+0x30a0(%rip)"
+#define FRAME_END   "runtime_begin+0x30b0(%rip)"
 
 _Static_assert(RUNTIME_CODE_BYTES == 0x2000 && offsetof(struct runtime_data, rsp) == 0 &&
                    offsetof(struct runtime_data, target) == 8 &&
-                   offsetof(struct runtime_data, frame) + sizeof(struct runtime_frame) == 0x10a0,
+                   offsetof(struct runtime_data, frame) + sizeof(struct runtime_frame) == 0x10b0,
                "the addresses above");
 
 __asm__(".pushsection urd_runtime, \"ax\", @progbits\n"
@@ -160,6 +162,8 @@ INSIDE static bool may_make(const struct runtime_frame *f, const struct runtime_
     *ret_output = 0;
     switch (c->kind) {
     case RUNTIME_PLAIN:
+    case RUNTIME_ANSWERS:
+    case RUNTIME_UNMAPS:
         return true;
     case RUNTIME_READS:
         look_at_file(f->rdi);
@@ -178,6 +182,16 @@ INSIDE static bool may_make(const struct runtime_frame *f, const struct runtime_
                (uint32_t)f->rsi == F_GETFL || (uint32_t)f->rsi == F_SETFL;
     case RUNTIME_WAITS:
         return (int)argument(f, c->flags_arg) == 0 || data()->alone;
+    case RUNTIME_MAPS:
+        return (f->r10 & (MAP_TYPE | MAP_ANONYMOUS)) == (MAP_PRIVATE | MAP_ANONYMOUS) &&
+               !(f->r10 & (MAP_HUGETLB | MAP_GROWSDOWN));
+    case RUNTIME_PROTECTS:
+        return !(f->rdx & (PROT_GROWSDOWN | PROT_GROWSUP)) &&
+               (!(f->rdx & PROT_WRITE) || f->rdi >= data()->patched_end ||
+                f->rdi + f->rsi <= data()->patched_start);
+    case RUNTIME_ADVISES:
+        return f->rdx == MADV_DONTNEED || f->rdx == MADV_WILLNEED || f->rdx == MADV_HUGEPAGE ||
+               f->rdx == MADV_NOHUGEPAGE;
     case RUNTIME_WAKES:
         return ((uint32_t)f->rsi & FUTEX_CMD_MASK) == FUTEX_WAKE;
     }
@@ -249,7 +263,9 @@ INSIDE uint64_t runtime_decide(struct runtime_frame *f)
     if (!index || !d->enabled || !may_make(f, c, &output) ||
         !fits(f, c, output ? f->rdx + sizeof(struct runtime_item) + 8 : 0))
         return site;
-    int64_t result = runtime_make((int)f->rax, f->rdi, f->rsi, f->rdx, f->r10, f->r8, f->r9);
+    int64_t result = c->answer;
+    if (c->kind != RUNTIME_ANSWERS)
+        result = runtime_make((int)f->rax, f->rdi, f->rsi, f->rdx, f->r10, f->r8, f->r9);
     if (result == -EFAULT && c->n_outputs) /* how much was written is not known: once more */
         return site;
     note(f, c, result, output);

@@ -39,6 +39,11 @@ enum runtime_kind {
     RUNTIME_WAITS,   /* argument `flags_arg` is a timeout, 0: it does not block */
     RUNTIME_RECEIVES, /* recvfrom, no address wanted */
     RUNTIME_WAKES,   /* futex */
+    RUNTIME_ANSWERS, /* it is refused: the result is `answer` */
+    RUNTIME_MAPS,    /* anonymous memory comes */
+    RUNTIME_UNMAPS,
+    RUNTIME_PROTECTS,
+    RUNTIME_ADVISES,
 };
 
 /** What is known of a file descriptor; all bits are gone when it is closed or replaced. */
@@ -61,6 +66,7 @@ struct runtime_call {
     uint8_t kind; /* enum runtime_kind */
     uint8_t flags_arg;
     uint8_t n_outputs;
+    int8_t answer;
     struct runtime_output outputs[RUNTIME_OUTPUTS];
 };
 
@@ -91,6 +97,7 @@ struct runtime_data {
     uint32_t alone;   /* no other task is in the recording: a call may block. The recorder's */
     uint32_t head;    /* bytes of the ring that are used */
     uint32_t fsgsbase; /* the processor's RDFSBASE may be used */
+    uint64_t patched_start, patched_end; /* no patched site is outside. The recorder's */
     uint64_t stack[RUNTIME_STACK_BYTES / 8];
     struct runtime_frame frame; /* the end of the stack */
     uint8_t fds[RUNTIME_FDS];   /* enum runtime_fd */
