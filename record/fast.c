@@ -40,8 +40,6 @@
 #endif
 
 enum {
-    PATCH_AFTER = 2, /* traced calls from one place */
-    REFUSED = 1 << 30,
     CODE_SYSCALL = 0x050f,
 };
 
@@ -90,6 +88,8 @@ static enum runtime_kind kind_of(int number, unsigned *ret_arg)
     case SYS_brk:
     case SYS_set_tid_address:
         return RUNTIME_UNMAPS;
+    case SYS_ioctl:
+        return RUNTIME_TERMINAL;
     case SYS_mprotect:
         return RUNTIME_PROTECTS;
     case SYS_madvise:
@@ -146,6 +146,8 @@ static bool read_call(const struct urd_syscall_entry *s, struct runtime_call *re
     const char *at = s->outputs;
     if (c.kind == RUNTIME_RECEIVES) /* no address is wanted: the first output is all */
         at = "2:r<a3";
+    if (c.kind == RUNTIME_TERMINAL)
+        at = "3:36"; /* struct termios of the kernel, not libc's */
     while (*at) {
         if (c.n_outputs == RUNTIME_OUTPUTS || !read_output(&at, &c.outputs[c.n_outputs++]))
             return false;
@@ -200,6 +202,8 @@ struct fast *fast_copy(const struct fast *f)
     memcpy(copy->patched, f->patched, sizeof f->patched);
     for (unsigned i = 0; i < f->n_patches; i++)
         URD_PUSH(copy->patches, copy->n_patches, copy->cap_patches) = f->patches[i];
+    for (unsigned i = 0; i < f->n_code; i++)
+        URD_PUSH(copy->code, copy->n_code, copy->cap_code) = f->code[i];
     for (unsigned i = 0; i < f->n_pages; i++)
         URD_PUSH(copy->pages, copy->n_pages, copy->cap_pages) = f->pages[i];
     return copy;
@@ -211,7 +215,8 @@ void fast_destroy(struct fast *f)
         return;
     free(f->patches);
     free(f->pages);
-    urd_map_deinit(&f->traced);
+    free(f->code);
+    urd_map_deinit(&f->refused);
     free(f);
 }
 
@@ -239,25 +244,22 @@ static urd_err *map_region(struct task *t, const struct user_regs_struct *now, i
 static urd_err *patch_image(struct recorder *r, struct task *t, const struct user_regs_struct *now)
 {
     struct urd_map_line m;
-    struct patch_mapping {
-        uint64_t start, end, offset;
-        uint32_t file;
-    } code[8];
+    struct patch_code code[8];
     unsigned n = 0;
     FILE *maps = urd_tracee_open_maps(t->tid);
     urd_err *err = NULL;
     while (maps && !err && n < 8 && urd_tracee_next_map(maps, &m)) {
         if (m.shared || !m.inode || m.prot != (PROT_READ | PROT_EXEC))
             continue;
-        code[n] = (struct patch_mapping){m.start, m.end, m.offset, 0};
-        err = layout_store(r, m.name, m.name, &code[n++].file);
+        code[n] = (struct patch_code){m.start, m.end - m.start, m.offset, 0};
+        err = layout_store(r, m.name, m.name, &code[n].file);
+        n += code[n].file != 0;
     }
     if (maps)
         fclose(maps);
     URD_TRY(err);
     for (unsigned i = 0; i < n; i++)
-        URD_TRY(patch_known(r, t, now, code[i].file, code[i].start, code[i].end - code[i].start,
-                            code[i].offset));
+        URD_TRY(patch_mapped(r, t, now, &code[i]));
     return NULL;
 }
 
@@ -631,7 +633,7 @@ void fast_before_call(struct recorder *r, struct task *t)
     const struct user_regs_struct *e = &t->entry;
     if (r->fast)
         keep_strict(t);
-    r->new_code.size = 0;
+    r->new_code.file = 0;
     if (!t->mm->fast)
         return;
     switch (t->call->number) {
@@ -664,22 +666,6 @@ static void look_at_written(struct recorder *r, struct task *t, int64_t result)
     urd_tracee_write(t->mem, DATA_FIELD(fds) + fd, &class, 1);
 }
 
-static urd_err *look_at_site(struct recorder *r, struct task *t, const struct user_regs_struct *now)
-{
-    int number = t->call->number;
-    if (number < 0 || number >= RUNTIME_NUMBERS || !r->fast_data->index[number])
-        return NULL;
-    uint64_t site = t->entry.rip - 2, *count = urd_map_put(&t->mm->fast->traced, site);
-    if (*count == REFUSED || ++*count < PATCH_AFTER)
-        return NULL;
-    const char *why;
-    URD_TRY(patch_site(r, t, now, site, &why));
-    *urd_map_put(&t->mm->fast->traced, site) = REFUSED;
-    urd_log(1, "site %#llx of process %d, %s: %s", (unsigned long long)site, t->pid, t->call->name,
-            why ? why : "patched");
-    return NULL;
-}
-
 /** The recorder's own filter has come into force; or one of the program's, which decides before the recorder's does. */
 static void note_filter(struct recorder *r, struct task *t)
 {
@@ -708,12 +694,16 @@ urd_err *fast_after_call(struct recorder *r, struct task *t, const struct user_r
         clear_fds(t);
     if (!failed)
         forget_patches(t, result);
-    if (r->new_code.size)
-        return patch_known(r, t, now, r->new_code.file, r->new_code.start, r->new_code.size,
-                           r->new_code.offset);
+    if (r->new_code.file && r->new_code.prot == (PROT_READ | PROT_EXEC))
+        return patch_mapped(r, t, now,
+                            &(struct patch_code){r->new_code.start, r->new_code.size,
+                                                 r->new_code.offset, r->new_code.file});
+    URD_TRY(patch_new(r, t, now));
     if (number == SYS_write || number == SYS_pwrite64 || number == SYS_sendto)
         look_at_written(r, t, result);
-    return look_at_site(r, t, now);
+    return number >= 0 && number < RUNTIME_NUMBERS && r->fast_data->index[number]
+               ? patch_traced(r, t, now, t->entry.rip - 2)
+               : NULL;
 }
 
 urd_err *fast_hide_filter(const struct task *t, struct user_regs_struct *now)

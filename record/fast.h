@@ -22,7 +22,10 @@ struct fast {
     unsigned n_patches, cap_patches;
     struct patch_pages *pages;
     unsigned n_pages, cap_pages;
-    struct urd_map traced; /* call site -> traced calls from there */
+    struct patch_code *code; /* latest last */
+    unsigned n_code, cap_code;
+    unsigned plans_seen; /* of r->n_plans, when patch_new looked last */
+    struct urd_map refused; /* call sites that need not be looked at again */
 };
 
 /** At the start of a recording: read from the table which calls may go this way. */

@@ -27,6 +27,7 @@
  * a program makes or changes is never patched.
  */
 #include "record/patch.h"
+#include "base/log.h"
 #include "base/tracee.h"
 #include "record/fast.h"
 #include "record/image.h"
@@ -42,6 +43,7 @@
 #include <unistd.h>
 
 enum {
+    PATCH_AFTER = 2, /* traced calls from a site, in all processes together */
     PAGES_BYTES = 16384,
     ENTRY_BYTES = 16,         /* at the start of the pages: the address of the runtime's entry */
     BELOW_FILE = 0x10000,     /* distance of trampolines from the file's first mapping */
@@ -117,31 +119,28 @@ static uint64_t find_start(const struct image *f, uint64_t offset)
     return 0;
 }
 
-static const struct patch_plan *find_plan(struct recorder *r, uint32_t file, uint64_t site)
+/** What is known of the site at this offset, an entry that is new otherwise. */
+static struct patch_plan *find_plan(struct recorder *r, uint32_t file, uint64_t site)
 {
     while (r->n_patch_files < file)
         URD_PUSH(r->patch_files, r->n_patch_files, r->cap_patch_files) = (struct patch_file){0};
-    const struct patch_file *f = &r->patch_files[file - 1];
+    struct patch_file *f = &r->patch_files[file - 1];
     for (unsigned i = 0; i < f->n; i++)
         if (f->plans[i].site == site)
             return &f->plans[i];
-    return NULL;
+    URD_PUSH(f->plans, f->n, f->cap) = (struct patch_plan){.site = site};
+    return &f->plans[f->n - 1];
 }
 
-static const struct patch_plan *make_plan(struct recorder *r, uint32_t file, int fd, uint64_t site)
+static void make_plan(struct recorder *r, struct patch_plan *plan, int fd)
 {
-    const struct patch_plan *known = find_plan(r, file, site);
-    if (known)
-        return known;
-    struct patch_file *f = &r->patch_files[file - 1];
-    struct patch_plan plan = {.site = site};
     struct image image;
+    plan->known = true;
+    r->n_plans++;
     if (image_open(fd, &image)) {
-        plan.start = find_start(&image, site);
+        plan->start = find_start(&image, plan->site);
         image_close(&image);
     }
-    URD_PUSH(f->plans, f->n, f->cap) = plan;
-    return &f->plans[f->n - 1];
 }
 
 static bool in_reach(uint64_t a, uint64_t b)
@@ -347,24 +346,22 @@ static bool find_mapping(struct task *t, uint64_t site, struct urd_map_line *ret
     return found && !ret->shared && ret->inode && ret->prot == (PROT_READ | PROT_EXEC);
 }
 
-urd_err *patch_site(struct recorder *r, struct task *t, const struct user_regs_struct *now,
-                    uint64_t site, const char **ret_why)
+/** The site is used often enough: look whether it can be patched, and do it. */
+static urd_err *patch_site(struct recorder *r, struct task *t, const struct user_regs_struct *now,
+                           uint64_t site, struct patch_plan *plan, const char **ret_why)
 {
     struct urd_map_line m;
-    uint32_t file;
     *ret_why = "it is not in a file's read-only code";
-    if (!find_mapping(t, site, &m))
+    if (!find_mapping(t, site, &m) || site - m.start + m.offset != plan->site)
         return NULL;
     char link[128];
     snprintf(link, sizeof link, "/proc/%d/map_files/%lx-%lx", t->tid, m.start, m.end);
-    if (access(link, R_OK) != 0)
-        snprintf(link, sizeof link, "%.120s", m.name);
-    URD_TRY(layout_store(r, link, m.name, &file));
-    URD_AUTO_CLOSE int fd = open(link, O_RDONLY | O_CLOEXEC);
-    if (!file || fd < 0)
+    URD_AUTO_CLOSE int fd =
+        open(access(link, R_OK) == 0 ? link : m.name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
         return NULL;
-    uint64_t offset = site - m.start + m.offset;
-    const struct patch_plan *plan = make_plan(r, file, fd, offset);
+    if (!plan->known)
+        make_plan(r, plan, fd);
     *ret_why = "no instruction before it can be replaced";
     if (!plan->start || plan->start < m.offset)
         return NULL;
@@ -376,17 +373,67 @@ urd_err *patch_site(struct recorder *r, struct task *t, const struct user_regs_s
     return apply(t, now, start, site, ret_why);
 }
 
-urd_err *patch_known(struct recorder *r, struct task *t, const struct user_regs_struct *now,
-                     uint32_t file, uint64_t start, uint64_t size, uint64_t offset)
+static const struct patch_code *code_at(const struct fast *f, uint64_t address)
 {
-    if (!file || file > r->n_patch_files)
+    for (unsigned i = f->n_code; i-- > 0;)
+        if (address - f->code[i].start < f->code[i].size)
+            return &f->code[i];
+    return NULL;
+}
+
+urd_err *patch_traced(struct recorder *r, struct task *t, const struct user_regs_struct *now,
+                      uint64_t site)
+{
+    struct fast *f = t->mm->fast;
+    const struct patch_code *code = code_at(f, site);
+    if (!code || urd_map_get(&f->refused, site))
         return NULL;
-    for (unsigned i = 0; i < r->patch_files[file - 1].n; i++) {
-        const struct patch_plan *p = &r->patch_files[file - 1].plans[i];
-        const char *why;
-        if (p->start && p->start >= offset && p->site + 2 <= offset + size)
-            URD_TRY(apply(t, now, start + (p->start - offset), start + (p->site - offset), &why));
+    struct patch_plan *plan = find_plan(r, code->file, site - code->start + code->offset);
+    if (++plan->traced < PATCH_AFTER)
+        return NULL;
+    const char *why = "no instruction before it can be replaced";
+    if (!plan->known || plan->start)
+        URD_TRY(patch_site(r, t, now, site, plan, &why));
+    *urd_map_put(&f->refused, site) = 1; /* or patched: calls that come here all the same go another way to it */
+    urd_log(1, "site %#llx of process %d: %s", (unsigned long long)site, t->pid,
+            why ? why : "patched");
+    return NULL;
+}
+
+/** All sites of this code that are known. */
+static urd_err *patch_code(struct recorder *r, struct task *t, const struct user_regs_struct *now,
+                           const struct patch_code *code)
+{
+    const char *why;
+    for (unsigned i = 0; code->file <= r->n_patch_files && i < r->patch_files[code->file - 1].n;
+         i++) {
+        struct patch_plan *p = &r->patch_files[code->file - 1].plans[i];
+        uint64_t at = code->start - code->offset;
+        bool inside = p->site - code->offset < code->size;
+        if (inside && p->start >= code->offset && p->known)
+            URD_TRY(apply(t, now, at + p->start, at + p->site, &why));
+        else if (inside && !p->known && p->traced + 1 >= PATCH_AFTER)
+            URD_TRY(patch_site(r, t, now, at + p->site, p, &why));
     }
+    return NULL;
+}
+
+urd_err *patch_mapped(struct recorder *r, struct task *t, const struct user_regs_struct *now,
+                      const struct patch_code *code)
+{
+    struct fast *f = t->mm->fast;
+    URD_PUSH(f->code, f->n_code, f->cap_code) = *code;
+    return patch_code(r, t, now, code);
+}
+
+urd_err *patch_new(struct recorder *r, struct task *t, const struct user_regs_struct *now)
+{
+    struct fast *f = t->mm->fast;
+    if (f->plans_seen == r->n_plans)
+        return NULL;
+    f->plans_seen = r->n_plans;
+    for (unsigned i = 0; i < f->n_code; i++)
+        URD_TRY(patch_code(r, t, now, &f->code[i]));
     return NULL;
 }
 

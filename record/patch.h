@@ -15,7 +15,9 @@ enum { PATCH_BYTES = 5, PATCH_INSNS = 6 };
 /** Where a file's call site can be patched: known once for all processes. */
 struct patch_plan {
     uint64_t site;  /* offset in the file of the system call instruction */
-    uint64_t start; /* ... of the instruction that is replaced; 0: none can be */
+    uint64_t start; /* ... of the instruction that is replaced; 0: none can be, or it is not known yet */
+    uint32_t traced; /* calls from there that were traced, in all processes */
+    bool known;
 };
 
 /** What is known of a stored file. */
@@ -38,20 +40,29 @@ struct patch {
     uint32_t load; /* offset in the trampoline where the site's address is loaded: the instructions before are the program's */
 };
 
+/** Code of a file as a process has mapped it. */
+struct patch_code {
+    uint64_t start, size, offset;
+    uint32_t file;
+};
+
 /** Pages of trampolines near some mapped files. */
 struct patch_pages {
     uint64_t start, used;
 };
 
 /**
- * Patch the site in t's memory. t stands at a call's exit with registers *now. Nothing happens where it cannot be done,
- * and *ret_why says why then (NULL otherwise).
+ * A call from this site was traced; t stands at its exit with registers *now. The site is patched when it is used more than once
+ * and that is possible.
  */
-urd_err *patch_site(struct recorder *r, struct task *t, const struct user_regs_struct *now,
-                    uint64_t site, const char **ret_why) URD_MUST_USE;
-/** Patch all sites of a file that is mapped now and that are known from earlier mappings. */
-urd_err *patch_known(struct recorder *r, struct task *t, const struct user_regs_struct *now,
-                     uint32_t file, uint64_t start, uint64_t size, uint64_t offset) URD_MUST_USE;
+urd_err *patch_traced(struct recorder *r, struct task *t, const struct user_regs_struct *now,
+                      uint64_t site) URD_MUST_USE;
+/** Code of a file was mapped: patch the sites that are known from elsewhere. */
+urd_err *patch_mapped(struct recorder *r, struct task *t, const struct user_regs_struct *now,
+                      const struct patch_code *code) URD_MUST_USE;
+/** Patch what has become known of the code of t's memory since the last time. */
+urd_err *patch_new(struct recorder *r, struct task *t,
+                   const struct user_regs_struct *now) URD_MUST_USE;
 /** The memory is going to be changed in a way that the program would see patches by: put the original bytes back. */
 void patch_undo(struct task *t, uint64_t start, uint64_t size);
 /** For as long as somebody looks at the program's code: its own bytes are there, or the patches again. */

@@ -102,6 +102,7 @@ struct recorder {
     struct urd_buf fast_ring;       /* a ring's content while it is drained */
     struct patch_file *patch_files; /* patch.c: call sites of each stored file */
     unsigned n_patch_files, cap_patch_files;
+    unsigned n_plans; /* call sites of all files that are known */
     struct urd_map_op new_code; /* code that the call under way has mapped; size 0: none */
 };
 

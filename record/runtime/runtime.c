@@ -14,7 +14,9 @@
  * INVARIANT  A record is in the ring, complete, before `head` moves, and head moves only when the call was made.
  */
 #include "record/runtime/runtime.h"
+#include <asm/termbits.h>
 #include <asm/unistd.h>
+#include <asm/ioctls.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -182,6 +184,8 @@ INSIDE static bool may_make(const struct runtime_frame *f, const struct runtime_
                (uint32_t)f->rsi == F_GETFL || (uint32_t)f->rsi == F_SETFL;
     case RUNTIME_WAITS:
         return (int)argument(f, c->flags_arg) == 0 || data()->alone;
+    case RUNTIME_TERMINAL:
+        return (uint32_t)f->rsi == TCGETS;
     case RUNTIME_MAPS:
         return (f->r10 & (MAP_TYPE | MAP_ANONYMOUS)) == (MAP_PRIVATE | MAP_ANONYMOUS) &&
                !(f->r10 & (MAP_HUGETLB | MAP_GROWSDOWN));

@@ -39,6 +39,7 @@ enum runtime_kind {
     RUNTIME_WAITS,   /* argument `flags_arg` is a timeout, 0: it does not block */
     RUNTIME_RECEIVES, /* recvfrom, no address wanted */
     RUNTIME_WAKES,   /* futex */
+    RUNTIME_TERMINAL, /* ioctl, TCGETS only: isatty */
     RUNTIME_ANSWERS, /* it is refused: the result is `answer` */
     RUNTIME_MAPS,    /* anonymous memory comes */
     RUNTIME_UNMAPS,
