@@ -187,8 +187,7 @@ static urd_err *emit_exec(struct recorder *r, struct task *t, struct user_regs_s
     r->builder.text = strdup(path);
     URD_TRY(layout_after_exec(r, t));
     URD_TRY(recorder_emit(r));
-    URD_TRY(fast_after_exec(r, t, now));
-    return urd_trace_flush(r->writer);
+    return fast_after_exec(r, t, now);
 }
 
 urd_err *calls_exit(struct recorder *r, struct task *t)

@@ -40,6 +40,7 @@
 #endif
 
 enum {
+    MOSTLY_BYTES = 4096, /* of the ring that are used between two stops, and its head */
     CODE_SYSCALL = 0x050f,
 };
 
@@ -240,26 +241,15 @@ static urd_err *map_region(struct task *t, const struct user_regs_struct *now, i
     return NULL;
 }
 
-/** What exec has mapped may hold sites that are known. */
+/** What exec has mapped, which the event in the builder tells, may hold sites that are known. */
 static urd_err *patch_image(struct recorder *r, struct task *t, const struct user_regs_struct *now)
 {
-    struct urd_map_line m;
-    struct patch_code code[8];
-    unsigned n = 0;
-    FILE *maps = urd_tracee_open_maps(t->tid);
-    urd_err *err = NULL;
-    while (maps && !err && n < 8 && urd_tracee_next_map(maps, &m)) {
-        if (m.shared || !m.inode || m.prot != (PROT_READ | PROT_EXEC))
-            continue;
-        code[n] = (struct patch_code){m.start, m.end - m.start, m.offset, 0};
-        err = layout_store(r, m.name, m.name, &code[n].file);
-        n += code[n].file != 0;
+    for (unsigned i = 0; i < r->builder.n_ops; i++) {
+        const struct urd_map_op *op = &r->builder.ops[i];
+        if (!op->shared && op->file && op->prot == (PROT_READ | PROT_EXEC))
+            URD_TRY(patch_mapped(r, t, now,
+                                 &(struct patch_code){op->start, op->size, op->offset, op->file}));
     }
-    if (maps)
-        fclose(maps);
-    URD_TRY(err);
-    for (unsigned i = 0; i < n; i++)
-        URD_TRY(patch_mapped(r, t, now, &code[i]));
     return NULL;
 }
 
@@ -273,7 +263,7 @@ urd_err *fast_after_exec(struct recorder *r, struct task *t, const struct user_r
         urd_log(1, "process %d has no runtime region: %lld", t->pid, (long long)result);
         return NULL;
     }
-    size_t code = (size_t)(runtime_end - runtime_begin), data = offsetof(struct runtime_data, ring);
+    size_t code = (size_t)(runtime_end - runtime_begin), data = offsetof(struct runtime_data, head);
     urd_check(code <= RUNTIME_CODE_BYTES, "INV-F2 the region's code has room");
     if (urd_tracee_write(t->mem, RUNTIME_CODE, runtime_begin, code) != code ||
         urd_tracee_write(t->mem, RUNTIME_DATA, r->fast_data, data) != data)
@@ -493,29 +483,48 @@ static urd_err *emit_record(struct recorder *r, struct task *t, const struct run
     return recorder_emit_at(r, now_ns);
 }
 
+/** The ring's bytes that are no events yet into r->fast_ring. */
+static urd_err *read_ring(struct recorder *r, struct task *t)
+{
+    struct fast *f = t->mm->fast;
+    struct {
+        uint64_t head;
+        uint8_t first[MOSTLY_BYTES - 8];
+    } begin;
+    struct urd_buf *ring = &r->fast_ring;
+    ring->size = 0;
+    if (urd_tracee_read(t->mem, DATA_FIELD(head), &begin, sizeof begin) != sizeof begin)
+        return NULL; /* it is dead */
+    urd_check(begin.head >= f->drained && begin.head <= RUNTIME_RING_BYTES,
+              "INV-F3 the ring is whole");
+    size_t size = begin.head - f->drained;
+    urd_buf_reserve(ring, size + 1);
+    if (begin.head <= sizeof begin.first)
+        memcpy(ring->data, begin.first + f->drained, size);
+    else if (urd_tracee_read(t->mem, DATA_FIELD(ring) + f->drained, ring->data, size) != size)
+        URD_FAIL("cannot read the calls of process %d", t->pid);
+    ring->size = size;
+    f->drained = (uint32_t)begin.head;
+    return NULL;
+}
+
 urd_err *fast_drain(struct recorder *r, struct task *t, bool stopped)
 {
     struct fast *f = t->mm->fast;
-    uint32_t head = 0;
-    if (!f || urd_tracee_read(t->mem, DATA_FIELD(head), &head, sizeof head) != sizeof head)
+    if (!f)
         return NULL;
-    urd_check(head >= f->drained && head <= RUNTIME_RING_BYTES, "INV-F3 the ring is whole");
-    uint32_t size = head - f->drained;
-    r->fast_ring.size = 0;
-    urd_buf_reserve(&r->fast_ring, size + 1);
-    if (urd_tracee_read(t->mem, DATA_FIELD(ring) + f->drained, r->fast_ring.data, size) != size)
-        URD_FAIL("cannot read the calls of process %d", t->pid);
-    f->drained = head;
-    uint64_t now = urd_now_ns();
-    for (uint32_t at = 0; at < size;) {
+    URD_TRY(read_ring(r, t));
+    uint64_t now = urd_now_ns(), empty = 0;
+    for (size_t at = 0; at < r->fast_ring.size;) {
         const struct runtime_record *rec =
             (const struct runtime_record *)(r->fast_ring.data + at);
-        urd_check(rec->size >= sizeof *rec && rec->size <= size - at, "INV-F3 the ring is whole");
+        urd_check(rec->size >= sizeof *rec && rec->size <= r->fast_ring.size - at,
+                  "INV-F3 the ring is whole");
         URD_TRY(emit_record(r, t, rec, now));
         at += rec->size;
     }
-    uint32_t empty = 0; /* while it runs the head is the region's */
-    if (stopped && head &&
+    /* while it runs the head is the region's */
+    if (stopped && f->drained &&
         urd_tracee_write(t->mem, DATA_FIELD(head), &empty, sizeof empty) == sizeof empty)
         f->drained = 0;
     return NULL;

@@ -47,8 +47,7 @@ enum {
     PAGES_BYTES = 16384,
     ENTRY_BYTES = 16,         /* at the start of the pages: the address of the runtime's entry */
     BELOW_FILE = 0x10000,     /* distance of trampolines from the file's first mapping */
-    MAX_INSN = 15,
-    MAX_TRAMPOLINE = PATCH_INSNS * (MAX_INSN + 4) + 16,
+    MAX_TRAMPOLINE = PATCH_INSNS * (PATCH_MAX_INSN + 4) + 16,
 };
 #define REACH 0x7ff00000ll /* of a jump, with room for the pages */
 
@@ -137,10 +136,12 @@ static void make_plan(struct recorder *r, struct patch_plan *plan, int fd)
     struct image image;
     plan->known = true;
     r->n_plans++;
-    if (image_open(fd, &image)) {
-        plan->start = find_start(&image, plan->site);
-        image_close(&image);
-    }
+    if (!image_open(fd, &image))
+        return;
+    plan->start = find_start(&image, plan->site);
+    if (plan->start)
+        memcpy(plan->code, image.data + plan->start, plan->site + 2 - plan->start);
+    image_close(&image);
 }
 
 static bool in_reach(uint64_t a, uint64_t b)
@@ -275,18 +276,6 @@ static bool is_patched(const struct fast *f, uint64_t start)
     return false;
 }
 
-/** Tell the region's code where patches are. */
-static void note_range(struct task *t, uint64_t start)
-{
-    struct fast *f = t->mm->fast;
-    if (!f->patched[1] || start < f->patched[0])
-        f->patched[0] = start;
-    if (start + PATCH_BYTES > f->patched[1])
-        f->patched[1] = start + PATCH_BYTES;
-    urd_tracee_write(t->mem, RUNTIME_DATA + offsetof(struct runtime_data, patched_start),
-                     f->patched, sizeof f->patched);
-}
-
 static bool put_jump(struct task *t, const struct patch *p)
 {
     uint8_t jump[PATCH_BYTES] = {0xe9};
@@ -295,16 +284,45 @@ static bool put_jump(struct task *t, const struct patch *p)
     return urd_tracee_write(t->mem, p->start, jump, sizeof jump) == sizeof jump;
 }
 
-static urd_err *apply(struct task *t, const struct user_regs_struct *now, uint64_t start,
-                      uint64_t site, const char **ret_why)
+/** Trampolines that are made one after the other, to be written at once. */
+struct batch {
+    uint64_t at;
+    uint32_t size;
+    uint8_t code[PAGES_BYTES];
+};
+
+static urd_err *write_batch(struct task *t, struct batch *b)
+{
+    uint32_t size = b->size;
+    b->size = 0;
+    if (urd_tracee_write(t->mem, b->at, b->code, size) != size)
+        URD_FAIL("cannot write to the trampolines of process %d", t->pid);
+    return NULL;
+}
+
+static urd_err *add_to_batch(struct task *t, struct batch *b, const struct patch *p,
+                             const uint8_t *code)
+{
+    if (b->size && p->trampoline - b->at > sizeof b->code - MAX_TRAMPOLINE)
+        URD_TRY(write_batch(t, b));
+    if (!b->size)
+        b->at = p->trampoline;
+    memcpy(b->code + (p->trampoline - b->at), code, p->size);
+    b->size = (uint32_t)(p->trampoline - b->at) + p->size;
+    return NULL;
+}
+
+/** Make the plan's site at `site` jump. The trampoline is in the batch and must be written before the task runs. */
+static urd_err *apply(struct task *t, const struct user_regs_struct *now,
+                      const struct patch_plan *plan, uint64_t site, struct batch *b,
+                      const char **ret_why)
 {
     struct fast *f = t->mm->fast;
-    struct patch p = {.site = site, .start = start};
+    struct patch p = {.site = site, .start = site - (plan->site - plan->start)};
     struct patch_pages *pages;
-    uint8_t bytes[PATCH_INSNS * MAX_INSN + 2], code[MAX_TRAMPOLINE];
-    size_t size = site + 2 - start;
+    uint8_t code[MAX_TRAMPOLINE];
     *ret_why = "it is patched already, by another way to it";
-    if (is_patched(f, start))
+    if (is_patched(f, p.start))
         return NULL;
     URD_TRY(find_pages(t, now, site, &pages));
     *ret_why = "there is no room for a trampoline near it";
@@ -312,26 +330,39 @@ static urd_err *apply(struct task *t, const struct user_regs_struct *now, uint64
         return NULL;
     p.trampoline = pages->start + pages->used;
     *ret_why = "its instructions cannot be moved";
-    if (size > sizeof bytes || urd_tracee_read(t->mem, start, bytes, size) != size ||
-        bytes[size - 2] != 0x0f || bytes[size - 1] != 0x05 ||
-        !make_trampoline(&p, bytes, pages->start, code))
+    if (!make_trampoline(&p, plan->code, pages->start, code) || !put_jump(t, &p))
         return NULL;
-    memcpy(p.original, bytes, PATCH_BYTES);
-    if (urd_tracee_write(t->mem, p.trampoline, code, p.size) != p.size || !put_jump(t, &p))
-        return NULL;
+    memcpy(p.original, plan->code, PATCH_BYTES);
     pages->used += (p.size + 15) & ~15u;
     URD_PUSH(f->patches, f->n_patches, f->cap_patches) = p;
-    note_range(t, start);
     *ret_why = NULL;
-    return NULL;
+    return add_to_batch(t, b, &p, code);
+}
+
+static urd_err *end_batch(struct task *t, struct batch *b)
+{
+    struct fast *f = t->mm->fast;
+    if (!b->size)
+        return NULL;
+    f->patched[0] = ~0ull;
+    f->patched[1] = 0;
+    for (unsigned i = 0; i < f->n_patches; i++) {
+        uint64_t start = f->patches[i].start;
+        f->patched[0] = start < f->patched[0] ? start : f->patched[0];
+        f->patched[1] = start + PATCH_BYTES > f->patched[1] ? start + PATCH_BYTES : f->patched[1];
+    }
+    urd_tracee_write(t->mem, RUNTIME_DATA + offsetof(struct runtime_data, patched_start),
+                     f->patched, sizeof f->patched);
+    return write_batch(t, b);
 }
 
 /** Does memory have what the file has there? */
-static bool same_bytes(struct task *t, int fd, uint64_t address, uint64_t offset, size_t size)
+static bool same_bytes(struct task *t, const struct patch_plan *plan, uint64_t site)
 {
-    uint8_t memory[256], file[256];
-    return size <= sizeof memory && urd_tracee_read(t->mem, address, memory, size) == size &&
-           pread(fd, file, size, (off_t)offset) == (ssize_t)size && memcmp(memory, file, size) == 0;
+    uint8_t memory[sizeof plan->code];
+    size_t size = plan->site + 2 - plan->start;
+    return urd_tracee_read(t->mem, site + 2 - size, memory, size) == size &&
+           memcmp(memory, plan->code, size) == 0;
 }
 
 /** The mapping that holds the site, if it is of the kind that may be patched. */
@@ -348,7 +379,8 @@ static bool find_mapping(struct task *t, uint64_t site, struct urd_map_line *ret
 
 /** The site is used often enough: look whether it can be patched, and do it. */
 static urd_err *patch_site(struct recorder *r, struct task *t, const struct user_regs_struct *now,
-                           uint64_t site, struct patch_plan *plan, const char **ret_why)
+                           uint64_t site, struct patch_plan *plan, struct batch *b,
+                           const char **ret_why)
 {
     struct urd_map_line m;
     *ret_why = "it is not in a file's read-only code";
@@ -356,8 +388,7 @@ static urd_err *patch_site(struct recorder *r, struct task *t, const struct user
         return NULL;
     char link[128];
     snprintf(link, sizeof link, "/proc/%d/map_files/%lx-%lx", t->tid, m.start, m.end);
-    URD_AUTO_CLOSE int fd =
-        open(access(link, R_OK) == 0 ? link : m.name, O_RDONLY | O_CLOEXEC);
+    URD_AUTO_CLOSE int fd = open(access(link, R_OK) == 0 ? link : m.name, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return NULL;
     if (!plan->known)
@@ -365,12 +396,10 @@ static urd_err *patch_site(struct recorder *r, struct task *t, const struct user
     *ret_why = "no instruction before it can be replaced";
     if (!plan->start || plan->start < m.offset)
         return NULL;
-    uint64_t start = site - (plan->site - plan->start);
     *ret_why = "its code is not what its file has";
-    if (!is_patched(t->mm->fast, start) &&
-        !same_bytes(t, fd, start, plan->start, plan->site + 2 - plan->start))
+    if (!is_patched(t->mm->fast, site - (plan->site - plan->start)) && !same_bytes(t, plan, site))
         return NULL;
-    return apply(t, now, start, site, ret_why);
+    return apply(t, now, plan, site, b, ret_why);
 }
 
 static const struct patch_code *code_at(const struct fast *f, uint64_t address)
@@ -392,30 +421,34 @@ urd_err *patch_traced(struct recorder *r, struct task *t, const struct user_regs
     if (++plan->traced < PATCH_AFTER)
         return NULL;
     const char *why = "no instruction before it can be replaced";
+    struct batch b = {.size = 0};
     if (!plan->known || plan->start)
-        URD_TRY(patch_site(r, t, now, site, plan, &why));
+        URD_TRY(patch_site(r, t, now, site, plan, &b, &why));
+    URD_TRY(end_batch(t, &b));
     *urd_map_put(&f->refused, site) = 1; /* or patched: calls that come here all the same go another way to it */
     urd_log(1, "site %#llx of process %d: %s", (unsigned long long)site, t->pid,
             why ? why : "patched");
     return NULL;
 }
 
-/** All sites of this code that are known. */
+/** All sites of this code that are known; is_new: it was mapped just now, nobody has changed it. */
 static urd_err *patch_code(struct recorder *r, struct task *t, const struct user_regs_struct *now,
-                           const struct patch_code *code)
+                           const struct patch_code *code, bool is_new)
 {
     const char *why;
+    struct batch b = {.size = 0};
     for (unsigned i = 0; code->file <= r->n_patch_files && i < r->patch_files[code->file - 1].n;
          i++) {
         struct patch_plan *p = &r->patch_files[code->file - 1].plans[i];
-        uint64_t at = code->start - code->offset;
-        bool inside = p->site - code->offset < code->size;
-        if (inside && p->start >= code->offset && p->known)
-            URD_TRY(apply(t, now, at + p->start, at + p->site, &why));
-        else if (inside && !p->known && p->traced + 1 >= PATCH_AFTER)
-            URD_TRY(patch_site(r, t, now, at + p->site, p, &why));
+        uint64_t site = code->start - code->offset + p->site;
+        if (p->site - code->offset >= code->size)
+            continue;
+        if (p->known && p->start >= code->offset && p->start && (is_new || same_bytes(t, p, site)))
+            URD_TRY(apply(t, now, p, site, &b, &why));
+        else if (!p->known && p->traced + 1 >= PATCH_AFTER)
+            URD_TRY(patch_site(r, t, now, site, p, &b, &why));
     }
-    return NULL;
+    return end_batch(t, &b);
 }
 
 urd_err *patch_mapped(struct recorder *r, struct task *t, const struct user_regs_struct *now,
@@ -423,7 +456,7 @@ urd_err *patch_mapped(struct recorder *r, struct task *t, const struct user_regs
 {
     struct fast *f = t->mm->fast;
     URD_PUSH(f->code, f->n_code, f->cap_code) = *code;
-    return patch_code(r, t, now, code);
+    return patch_code(r, t, now, code, true);
 }
 
 urd_err *patch_new(struct recorder *r, struct task *t, const struct user_regs_struct *now)
@@ -433,7 +466,7 @@ urd_err *patch_new(struct recorder *r, struct task *t, const struct user_regs_st
         return NULL;
     f->plans_seen = r->n_plans;
     for (unsigned i = 0; i < f->n_code; i++)
-        URD_TRY(patch_code(r, t, now, &f->code[i]));
+        URD_TRY(patch_code(r, t, now, &f->code[i], false));
     return NULL;
 }
 
@@ -451,6 +484,11 @@ static void remove_in(struct task *t, uint64_t start, uint64_t size, bool put_ba
             urd_tracee_write(t->mem, p->start, p->original, PATCH_BYTES);
         f->patches[i] = f->patches[--f->n_patches];
     }
+    for (unsigned i = 0; f && i < f->n_code;)
+        if (f->code[i].start + f->code[i].size <= start || f->code[i].start >= start + size)
+            i++;
+        else
+            f->code[i] = f->code[--f->n_code];
 }
 
 void patch_show(struct task *t, bool patches)

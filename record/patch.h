@@ -10,7 +10,7 @@
 #define URD_RECORD_PATCH_H
 #include "record/recorder.h"
 
-enum { PATCH_BYTES = 5, PATCH_INSNS = 6 };
+enum { PATCH_BYTES = 5, PATCH_INSNS = 6, PATCH_MAX_INSN = 15 };
 
 /** Where a file's call site can be patched: known once for all processes. */
 struct patch_plan {
@@ -18,6 +18,7 @@ struct patch_plan {
     uint64_t start; /* ... of the instruction that is replaced; 0: none can be, or it is not known yet */
     uint32_t traced; /* calls from there that were traced, in all processes */
     bool known;
+    uint8_t code[PATCH_INSNS * PATCH_MAX_INSN + 2]; /* from start to the end of the call */
 };
 
 /** What is known of a stored file. */

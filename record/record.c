@@ -70,6 +70,7 @@ urd_err *recorder_emit_at(struct recorder *r, uint64_t now)
         if (e->kind != URD_EVENT_EXEC)
             return NULL;
         r->exec_seen = true;
+        r->last_flush_ns = 0; /* a recording that is killed early has a beginning */
         e->flags = 0;
         e->before = e->after;
     }

@@ -159,25 +159,34 @@ static urd_err *store_content(struct urd_trace_writer *w, int fd, const char *pa
     return NULL;
 }
 
+static uint64_t key_of(const struct stat *st)
+{
+    uint64_t id[] = {st->st_dev,
+                     st->st_ino,
+                     (uint64_t)st->st_size,
+                     (uint64_t)st->st_mtim.tv_sec,
+                     (uint64_t)st->st_mtim.tv_nsec,
+                     (uint64_t)st->st_ctim.tv_sec,
+                     (uint64_t)st->st_ctim.tv_nsec};
+    return XXH3_64bits(id, sizeof id);
+}
+
+uint32_t urd_trace_known_file(const struct urd_trace_writer *w, const struct stat *st)
+{
+    const uint64_t *slot = urd_map_get(&w->known, key_of(st));
+    return slot ? (uint32_t)*slot : 0;
+}
+
 urd_err *urd_trace_store_file(struct urd_trace_writer *w, int fd, const char *path, uint32_t *ret)
 {
     struct stat st;
     if (fstat(fd, &st) != 0)
         URD_FAIL_ERRNO("cannot look at the mapped file %s", path);
-    uint64_t id[] = {st.st_dev,
-                     st.st_ino,
-                     (uint64_t)st.st_size,
-                     (uint64_t)st.st_mtim.tv_sec,
-                     (uint64_t)st.st_mtim.tv_nsec,
-                     (uint64_t)st.st_ctim.tv_sec,
-                     (uint64_t)st.st_ctim.tv_nsec};
-    uint64_t *slot = urd_map_get(&w->known, XXH3_64bits(id, sizeof id));
-    if (slot) {
-        *ret = (uint32_t)*slot;
+    *ret = urd_trace_known_file(w, &st);
+    if (*ret)
         return NULL;
-    }
     URD_TRY(store_content(w, fd, path, (uint64_t)st.st_size, ret));
-    *urd_map_put(&w->known, XXH3_64bits(id, sizeof id)) = *ret;
+    *urd_map_put(&w->known, key_of(&st)) = *ret;
     return NULL;
 }
 

@@ -96,15 +96,16 @@ struct runtime_data {
     uint64_t target;  /* where the caller goes on */
     uint32_t enabled; /* 0: every call is traced. The recorder's */
     uint32_t alone;   /* no other task is in the recording: a call may block. The recorder's */
-    uint32_t head;    /* bytes of the ring that are used */
     uint32_t fsgsbase; /* the processor's RDFSBASE may be used */
+    uint32_t unused;
     uint64_t patched_start, patched_end; /* no patched site is outside. The recorder's */
     uint64_t stack[RUNTIME_STACK_BYTES / 8];
     struct runtime_frame frame; /* the end of the stack */
     uint8_t fds[RUNTIME_FDS];   /* enum runtime_fd */
     uint8_t index[RUNTIME_NUMBERS]; /* of a call in `calls`; 0: traced */
     struct runtime_call calls[RUNTIME_CALLS];
-    uint8_t ring[RUNTIME_RING_BYTES] __attribute__((aligned(4096)));
+    uint64_t head __attribute__((aligned(4096))); /* bytes of the ring that are used; read with them */
+    uint8_t ring[RUNTIME_RING_BYTES];
 };
 
 #define RUNTIME_BYTES (RUNTIME_CODE_BYTES + sizeof(struct runtime_data))
