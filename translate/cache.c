@@ -62,8 +62,10 @@ void urd_translate_destroy(struct urd_translator *t)
     if (!t)
         return;
     for (uint32_t i = 0; i < t->n_blocks; i++) {
-        free((void *)t->blocks[i]->pub.insn_lengths);
-        free((void *)t->blocks[i]->pub.slots);
+        if (!t->blocks[i]->side) {
+            free((void *)t->blocks[i]->pub.insn_lengths);
+            free((void *)t->blocks[i]->pub.slots);
+        }
         free(t->blocks[i]->insn_offsets);
         free(t->blocks[i]->done_offsets);
         free(t->blocks[i]->events);
@@ -181,7 +183,6 @@ static struct page *page_at(const struct urd_translator *t, uint64_t number)
 static void add_block(struct urd_translator *t, struct block *b)
 {
     b->live = true;
-    URD_PUSH(t->blocks, t->n_blocks, t->blocks_capacity) = b;
     URD_PUSH(t->order, t->n_order, t->order_capacity) = b->pub.id;
     *urd_map_put(&t->by_pc, b->pub.pc) = b->pub.id + 1;
     uint64_t last = b->pub.pc + (b->pub.bytes ? b->pub.bytes - 1 : 0);
@@ -333,13 +334,13 @@ static void translate_from(struct urd_translator *t, uint64_t pc, bool indirect,
         uint64_t pc;
         struct carried hint;
         bool indirect; /* likely to be reached by an indirect branch */
-    } todo[EAGER_BLOCKS * 3 + 4];
+    } todo[(EAGER_BLOCKS + 1) * MAX_NEXT + 1];
     unsigned n_todo = 0;
     todo[n_todo].hint = CARRIED_NONE;
     todo[n_todo].indirect = indirect;
     todo[n_todo++].pc = pc;
     while (n_todo && batch->n_made <= EAGER_BLOCKS && !(batch->n_made && nearly_full(t))) {
-        uint64_t at = todo[--n_todo].pc, next[3];
+        uint64_t at = todo[--n_todo].pc, next[MAX_NEXT];
         struct carried hint = todo[n_todo].hint;
         bool wanted = todo[n_todo].indirect;
         unsigned n_next = 0;

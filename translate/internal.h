@@ -18,6 +18,8 @@ enum {
     MAX_INSNS = 64,
     MAX_RECORD_BYTES = 6144, /* the fixed part of a log record; the contract says below 8 KB */
     MAX_REP_BYTES = 4096,    /* of a REP's data in the log */
+    MAX_SIDES = 8,           /* branches that a block runs past when they are not taken */
+    MAX_NEXT = MAX_SIDES + 3, /* where a block may lead to, and where its call returns to */
     EAGER_BLOCKS = 16,       /* translated beyond the one that was asked for */
     MAX_EVENTS = 512,        /* spills and unspills in one block */
 };
@@ -139,6 +141,7 @@ struct spill_event {
 struct block {
     struct urd_block pub;
     bool live;
+    bool side; /* the beginning of another block, up to a branch that was taken; shares its lists */
     uint32_t entry;         /* cache offset: all registers are the subject's; pub.cache */
     uint32_t hot, hot_end;  /* cache offsets of its body */
     uint32_t indirect;      /* cache offset where indirect branches come in, see lookup.c */
@@ -227,6 +230,14 @@ struct gen {
         uint32_t branch;
     } edges[2];
     unsigned n_edges;
+    struct side {
+        uint64_t pc;
+        uint32_t branch;  /* cache offset of the rel32 in the body */
+        unsigned n_insns; /* up to it, inclusive */
+        unsigned log_at;
+        uint16_t spilled;
+    } sides[MAX_SIDES];
+    unsigned n_sides;
 };
 
 /* gen.c: registers and their homes, common pieces */
@@ -290,6 +301,8 @@ bool urd_plan_needs_temp2(const struct insn *in, bool log);
 /** hint: what the block that leads here carries, which is best kept. False: too few registers. */
 bool urd_plan_allocate(struct demand d, unsigned probes, struct carried hint,
                        struct carried standard, struct allocation *ret);
+/** Is it a branch that a block may run past, when it is not taken? */
+bool urd_plan_passes(const struct urd_translator *t, const struct insn *in);
 /** Instructions from pc up to where a block must end. Returns their number. */
 unsigned urd_block_decode(struct urd_translator *t, uint64_t pc,
                           const struct urd_code_reader *reader, struct insn *insns,
@@ -298,5 +311,5 @@ void urd_block_describe(struct block *b, const struct insn *insns, unsigned n);
 /* block.c */
 struct block *urd_block_build(struct urd_translator *t, uint64_t pc,
                               const struct urd_code_reader *reader, struct carried hint,
-                              bool indirect, uint64_t ret_next[3], unsigned *ret_n_next);
+                              bool indirect, uint64_t ret_next[MAX_NEXT], unsigned *ret_n_next);
 #endif

@@ -100,6 +100,15 @@ static size_t read_code(struct urd_translator *t, uint64_t pc, const struct urd_
     return done;
 }
 
+/* Not those backwards: a loop's is nearly always taken, and what follows would be translated twice for nothing. Where steps
+ * are counted a block takes all of its steps before it begins. */
+bool urd_plan_passes(const struct urd_translator *t, const struct insn *in)
+{
+    uint8_t opcode = in->z.opcode;
+    return t->probes == URD_PROBE_LOG && in->kind == INSN_BRANCH && in->target > in->pc &&
+           (in->z.opcode_map == ZYDIS_OPCODE_MAP_0F || (opcode & 0xf0) == 0x70);
+}
+
 unsigned urd_block_decode(struct urd_translator *t, uint64_t pc,
                           const struct urd_code_reader *reader, struct insn *insns,
                           bool *ret_unreadable)
@@ -107,7 +116,7 @@ unsigned urd_block_decode(struct urd_translator *t, uint64_t pc,
     bool log = t->probes & URD_PROBE_LOG;
     struct demand demand = {0};
     struct allocation unused;
-    unsigned n = 0, record = 8;
+    unsigned n = 0, record = 8, passed = 0;
     *ret_unreadable = false;
     for (uint64_t at = pc; n < MAX_INSNS; n++) {
         struct insn *in = &insns[n];
@@ -130,7 +139,7 @@ unsigned urd_block_decode(struct urd_translator *t, uint64_t pc,
         demand = next;
         record += more;
         at += in->length;
-        if (in->kind != INSN_COPY)
+        if (in->kind != INSN_COPY && !(urd_plan_passes(t, in) && passed++ < MAX_SIDES))
             return n + 1;
     }
     return n;
