@@ -472,7 +472,7 @@ static urd_err *put_cross_calls(struct join *j)
     for (uint32_t i = 0; i < j->n_cross && !err; i++) {
         const struct urd_call *c = &j->cross[i].call;
         raw.size = 0;
-        urd_call_encode(&raw, c, &(struct urd_call){0});
+        urd_calls_encode_one(c, &raw);
         urd_blob_pack(raw.data, raw.size, &packed);
         sqlite3_bind_int64(put, 1, j->cross[i].space);
         sqlite3_bind_int64(put, 2, (int64_t)c->callee);

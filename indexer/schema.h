@@ -26,7 +26,7 @@
 #ifndef URD_INDEXER_SCHEMA_H
 #define URD_INDEXER_SCHEMA_H
 
-#define URD_INDEX_VERSION "4"
+#define URD_INDEX_VERSION "5"
 
 #define URD_INDEX_SCHEMA                                                                           \
     "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value);"                                \

@@ -193,6 +193,9 @@ static void add_block(struct urd_translator *t, struct block *b)
             *index = t->n_pages;
         }
         struct page *page = &t->pages[*index - 1];
+        const uint64_t hash =
+            t->code[number % CODE_PAGES].number == number + 1 ? t->code[number % CODE_PAGES].hash : 0;
+        page->hash = !page->n_ids || page->hash == hash ? hash : 0;
         URD_PUSH(page->ids, page->n_ids, page->capacity) = b->pub.id;
     }
     t->stats.blocks++;
@@ -299,6 +302,22 @@ void urd_translate_invalidate(struct urd_translator *t, uint64_t start, uint64_t
     for_pages(t, start, size, invalidate_page);
 }
 
+void urd_translate_adopt(struct urd_translator *t, const struct urd_code_reader *reader,
+                         bool (*usable)(void *data, uint64_t page), void *data)
+{
+    for (uint32_t i = 0; i < t->n_pages; i++) {
+        uint8_t bytes[4096];
+        size_t got = 0;
+        uint64_t start = t->pages[i].number << 12;
+        if (!t->pages[i].n_ids)
+            continue;
+        if (t->pages[i].hash && usable(data, start))
+            reader->read(reader->data, start, bytes, sizeof bytes, &got);
+        if (got != sizeof bytes || urd_plan_page_hash(bytes) != t->pages[i].hash)
+            urd_translate_invalidate(t, start, 4096);
+    }
+}
+
 static bool page_is_free(struct urd_translator *t, struct page *page, uint64_t start, uint64_t size)
 {
     for (uint32_t i = 0; i < page->n_ids; i++)
@@ -381,7 +400,7 @@ urd_err *urd_translate_block(struct urd_translator *t, uint64_t pc,
     }
     if (nearly_full(t))
         flush(t);
-    for (size_t i = 0; i < sizeof t->code / sizeof *t->code; i++)
+    for (size_t i = 0; i < CODE_PAGES; i++)
         t->code[i].number = 0;
     t->last_fall.branch = 0;
     /* A direct branch that comes here waits for it; otherwise an indirect one has asked. */

@@ -16,6 +16,7 @@
 
 enum {
     MAX_INSNS = 64,
+    CODE_PAGES = 8,
     MAX_RECORD_BYTES = 6144, /* the fixed part of a log record; the contract says below 8 KB */
     MAX_REP_BYTES = 4096,    /* of a REP's data in the log */
     MAX_SIDES = 8,           /* branches that a block runs past when they are not taken */
@@ -167,6 +168,7 @@ struct edge {
 
 struct page {
     uint64_t number;
+    uint64_t hash; /* of what its live blocks were translated from; 0: not known */
     uint32_t *ids;
     uint32_t n_ids, capacity;
 };
@@ -205,8 +207,9 @@ struct urd_translator {
     struct {
         uint64_t number;
         size_t got;
+        uint64_t hash; /* of bytes */
         uint8_t bytes[4096];
-    } code[8]; /* subject pages read during one call */
+    } code[CODE_PAGES]; /* subject pages read during one call */
     struct urd_translate_stats stats;
 };
 
@@ -301,6 +304,7 @@ bool urd_plan_needs_temp2(const struct insn *in, bool log);
 /** hint: what the block that leads here carries, which is best kept. False: too few registers. */
 bool urd_plan_allocate(struct demand d, unsigned probes, struct carried hint,
                        struct carried standard, struct allocation *ret);
+uint64_t urd_plan_page_hash(const uint8_t *bytes);
 /** Is it a branch that a block may run past, when it is not taken? */
 bool urd_plan_passes(const struct urd_translator *t, const struct insn *in);
 /** Instructions from pc up to where a block must end. Returns their number. */

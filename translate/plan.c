@@ -9,6 +9,7 @@
  * first that are free.
  */
 #include "translate/internal.h"
+#include <xxhash.h>
 
 /* Registers nothing mentions much in compiled code come first. */
 static const int8_t preference[] = {R11, R10, R15, R14, R13, R9,  R12,
@@ -79,17 +80,24 @@ bool urd_plan_allocate(struct demand d, unsigned probes, struct carried hint,
 
 /* ---- decoding ---- */
 
+uint64_t urd_plan_page_hash(const uint8_t *bytes)
+{
+    return XXH3_64bits(bytes, 4096);
+}
+
 static size_t read_code(struct urd_translator *t, uint64_t pc, const struct urd_code_reader *reader,
                         uint8_t *buffer, size_t size)
 {
     size_t done = 0;
     while (done < size) {
         uint64_t number = (pc + done) >> 12, at = (pc + done) & 0xfff;
-        size_t slot = number % (sizeof t->code / sizeof *t->code);
+        size_t slot = number % CODE_PAGES;
         if (t->code[slot].number != number + 1) {
             t->code[slot].got = 0;
             reader->read(reader->data, number << 12, t->code[slot].bytes, 4096, &t->code[slot].got);
             t->code[slot].number = number + 1;
+            t->code[slot].hash =
+                t->code[slot].got == 4096 ? urd_plan_page_hash(t->code[slot].bytes) : 0;
         }
         if (at >= t->code[slot].got)
             break;
