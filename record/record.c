@@ -137,11 +137,12 @@ void recorder_remove_task(struct recorder *r, struct task *t)
 
 urd_err *recorder_resume(struct task *t, int signal)
 {
-    if (ptrace(PTRACE_SYSCALL, t->tid, 0, (void *)(long)signal) != 0 && errno != ESRCH)
+    bool killed = ptrace(PTRACE_SYSCALL, t->tid, 0, (void *)(long)signal) != 0;
+    if (killed && errno != ESRCH)
         URD_FAIL_ERRNO("cannot resume process %d", t->tid);
     t->state = TASK_RUNNING;
     t->at_exit = false;
-    if (!t->in_call && !t->resumed_ns)
+    if (!killed && !t->in_call && !t->resumed_ns)
         t->resumed_ns = urd_now_ns();
     return NULL;
 }
