@@ -11,7 +11,8 @@
 struct joined_task {
     int32_t tid;
     struct urd_call_stack stack;
-    uint64_t site, slot, return_pc; /* a call whose callee begins in a later segment; site 0: none */
+    uint64_t site, slot,
+        return_pc; /* a call whose callee begins in a later segment; site 0: none */
 };
 
 struct cross {
@@ -88,8 +89,11 @@ static urd_err *join_stacks(struct join *j, const void *data, size_t size,
         uint64_t n_unmatched = urd_cursor_varint(&in);
         struct joined_task *t = joined_task(j, tid);
         if (first_pc && t->site) /* the call with which the segment before ended gets its callee */
-            urd_calls_push(&t->stack, (struct urd_call_frame){.callee = first_pc, .return_pc = t->return_pc,
-                                                              .sp = t->slot, .site = t->site, .entry = j->base});
+            urd_calls_push(&t->stack, (struct urd_call_frame){.callee = first_pc,
+                                                              .return_pc = t->return_pc,
+                                                              .sp = t->slot,
+                                                              .site = t->site,
+                                                              .entry = j->base});
         if (first_pc || site) {
             t->site = site;
             t->slot = slot;
@@ -181,7 +185,7 @@ struct space_now {
 struct live_mapping {
     uint32_t space;
     uint64_t start, end, file_offset, from_event;
-    uint32_t file;
+    uint32_t file, object;
     uint8_t prot, shared;
     char *name;
 };
@@ -224,6 +228,7 @@ static urd_err *end_mapping(struct rows *r, uint32_t i, uint64_t event)
     sqlite3_bind_text(r->mapping, 8, m->name, -1, SQLITE_TRANSIENT);
     sqlite3_bind_int64(r->mapping, 9, (int64_t)m->from_event);
     sqlite3_bind_int64(r->mapping, 10, (int64_t)event);
+    sqlite3_bind_int64(r->mapping, 11, m->object);
     free(m->name);
     *m = r->maps[--r->n_maps];
     return run(r, r->mapping);
@@ -272,6 +277,30 @@ static urd_err *cut_mappings(struct rows *r, uint32_t space, uint64_t start, uin
     return NULL;
 }
 
+/** What mremap moves stays what it was, in another place. */
+static urd_err *move_mapping(struct rows *r, uint32_t space, const struct urd_map_op *op,
+                             uint64_t event)
+{
+    struct live_mapping moved = {.prot = op->prot, .shared = op->shared, .file = op->file};
+    URD_AUTO_FREE char *name = NULL;
+    for (uint32_t i = 0; i < r->n_maps && !name; i++) {
+        const struct live_mapping *m = &r->maps[i];
+        if (m->space != space || op->offset < m->start || op->offset >= m->end)
+            continue;
+        moved = *m;
+        moved.file_offset += op->offset - m->start;
+        name = strdup(m->name);
+    }
+    moved.space = space;
+    moved.start = op->start;
+    moved.end = op->start + op->size;
+    moved.from_event = event;
+    URD_TRY(cut_mappings(r, space, op->offset, op->offset + op->old_size, event, -1));
+    URD_TRY(cut_mappings(r, space, moved.start, moved.end, event, -1));
+    add_mapping(r, moved, name ? name : op->name);
+    return NULL;
+}
+
 static urd_err *map_op(struct rows *r, uint32_t space, const struct urd_map_op *op, uint64_t event)
 {
     uint64_t end = op->start + op->size;
@@ -281,8 +310,7 @@ static urd_err *map_op(struct rows *r, uint32_t space, const struct urd_map_op *
     case URD_MAP_PROTECT:
         return cut_mappings(r, space, op->start, end, event, op->prot);
     case URD_MAP_MOVE:
-        URD_TRY(cut_mappings(r, space, op->offset, op->offset + op->old_size, event, -1));
-        break;
+        return move_mapping(r, space, op, event);
     case URD_MAP_DISCARD:
     case URD_MAP_RESIZE:
         return NULL;
@@ -292,9 +320,10 @@ static urd_err *map_op(struct rows *r, uint32_t space, const struct urd_map_op *
                 (struct live_mapping){.space = space,
                                       .start = op->start,
                                       .end = end,
-                                      .file_offset = op->kind == URD_MAP_MAP ? op->offset : 0,
+                                      .file_offset = op->offset,
                                       .from_event = event,
                                       .file = op->file,
+                                      .object = op->object,
                                       .prot = op->prot,
                                       .shared = op->shared},
                 op->name);
@@ -441,7 +470,7 @@ static urd_err *make_rows(struct join *j)
     static const char *const sql[] = {
         "INSERT INTO events VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
         "INSERT INTO outputs VALUES(?,?,?,?,?,?)",
-        "INSERT INTO mappings VALUES(?,?,?,?,?,?,?,?,?,?)",
+        "INSERT INTO mappings VALUES(?,?,?,?,?,?,?,?,?,?,?)",
         "INSERT INTO spaces VALUES(?,?,?,?,?,?)",
         "INSERT OR IGNORE INTO tasks(tid,pid,parent,name,start_event) VALUES(?,?,?,?,?)",
         "UPDATE tasks SET end_event = ?, status = ? WHERE tid = ?"};

@@ -26,8 +26,9 @@ struct urd_index_segment {
     int64_t start, steps;          /* clocks */
     struct urd_flow_block *blocks; /* loaded when needed */
     uint32_t n_blocks;
-    uint32_t *memory; /* for each block, where urd_stores_decoder has its stores' memory; with blocks */
-    int64_t *firsts;  /* clock at which each row of flow begins; loaded when needed */
+    uint32_t
+        *memory; /* for each block, where urd_stores_decoder has its stores' memory; with blocks */
+    int64_t *firsts; /* clock at which each row of flow begins; loaded when needed */
     uint32_t n_rows;
 };
 
@@ -39,6 +40,14 @@ struct urd_writes_cache { /* decoded rows of writes; d.n is 0 where nothing is *
         struct urd_writes_decoded d;
     } rows[URD_WRITES_CACHE];
     uint64_t stamp;
+};
+
+/** A mapping of shared memory: [address, address + size) of a space shows the object from `offset` on. */
+struct urd_index_shown {
+    uint32_t space, object,
+        file; /* file: index of a stored file + 1 with the object's first content, or 0 */
+    uint64_t address, size, offset;
+    uint64_t from, to; /* events */
 };
 
 struct urd_index {
@@ -55,7 +64,9 @@ struct urd_index {
         char *path;
     } * spaces; /* by id; [0] is unused */
     uint32_t n_spaces;
-    int64_t end; /* clock at the end */
+    int64_t end;                   /* clock at the end */
+    struct urd_index_shown *shown; /* mappings of shared memory; objects.c */
+    uint32_t n_shown;
     sqlite3_stmt *by_page, *page_data, *touched;
     struct flow_cache *flow_cache;
     struct stores_cache *stores_cache;
@@ -115,7 +126,8 @@ struct urd_index_write {
 typedef bool (*urd_index_write_fn)(void *data, const struct urd_index_write *w);
 /**
  * Writes that touch [address, address + size) of a space with from <= clock < to, in order (or descending), through
- * the spaces it was forked from. A kernel write whose parts lie in two pages comes as two.
+ * the spaces it was forked from. Where the space shows shared memory just before `to`, these are the writes to that memory, whoever made
+ * them: w->space is the writer's, w->address the asking space's. A kernel write whose parts lie in two pages comes as two.
  */
 urd_err *urd_index_writes(struct urd_index *x, uint32_t space, uint64_t address, uint64_t size,
                           int64_t from, int64_t to, bool descending, urd_index_write_fn fn,
@@ -143,6 +155,23 @@ urd_err *urd_index_call_row(struct urd_index *x, sqlite3_stmt *q, urd_index_call
 urd_err *urd_index_writes_own(struct urd_index *x, uint32_t space, uint64_t address, uint64_t size,
                               int64_t from, int64_t to, bool descending, urd_index_write_fn fn,
                               void *data) URD_MUST_USE;
+
+/** objects.c: the mappings of shared memory; urd_index_open calls it. */
+urd_err *urd_index_load_shown(struct urd_index *x) URD_MUST_USE;
+/** The shared memory that a space shows at an address at an event, or NULL. */
+const struct urd_index_shown *urd_index_shown_at(const struct urd_index *x, uint32_t space,
+                                                 uint64_t address, uint64_t event);
+/** For urd_index_writes: does the space show any shared memory in the range at that event? */
+bool urd_index_shows(const struct urd_index *x, uint32_t space, uint64_t address, uint64_t size,
+                     uint64_t event);
+/** For urd_index_writes, when it does; event: at which the space shows it. */
+urd_err *urd_index_writes_shared(struct urd_index *x, uint32_t space, uint64_t address,
+                                 uint64_t size, int64_t from, int64_t to, uint64_t event,
+                                 bool descending, urd_index_write_fn fn, void *data) URD_MUST_USE;
+/** As urd_index_writes, of private memory: as if nothing were shared. */
+urd_err *urd_index_writes_private(struct urd_index *x, uint32_t space, uint64_t address,
+                                  uint64_t size, int64_t from, int64_t to, bool descending,
+                                  urd_index_write_fn fn, void *data) URD_MUST_USE;
 
 /** The space a task lived in at an event. */
 uint32_t urd_index_space_at(const struct urd_index *x, uint64_t event, int32_t tid);

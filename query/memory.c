@@ -341,9 +341,9 @@ static urd_err *in_space(struct urd_index *x, struct page_query *q)
     return one ? one_page(x, q) : many_pages(x, q);
 }
 
-urd_err *urd_index_writes(struct urd_index *x, uint32_t space, uint64_t address, uint64_t size,
-                          int64_t from, int64_t to, bool descending, urd_index_write_fn fn,
-                          void *data)
+urd_err *urd_index_writes_private(struct urd_index *x, uint32_t space, uint64_t address,
+                                  uint64_t size, int64_t from, int64_t to, bool descending,
+                                  urd_index_write_fn fn, void *data)
 {
     uint32_t chain[256], n = 0;
     int64_t until[256], end = to;
@@ -367,6 +367,17 @@ urd_err *urd_index_writes(struct urd_index *x, uint32_t space, uint64_t address,
         URD_TRY(in_space(x, &q));
     }
     return NULL;
+}
+
+urd_err *urd_index_writes(struct urd_index *x, uint32_t space, uint64_t address, uint64_t size,
+                          int64_t from, int64_t to, bool descending, urd_index_write_fn fn,
+                          void *data)
+{
+    uint64_t event = urd_index_moment(x, to > x->end ? x->end : to).event;
+    return urd_index_shows(x, space, address, size, event)
+               ? urd_index_writes_shared(x, space, address, size, from, to, event, descending, fn,
+                                         data)
+               : urd_index_writes_private(x, space, address, size, from, to, descending, fn, data);
 }
 
 urd_err *urd_index_writes_own(struct urd_index *x, uint32_t space, uint64_t address, uint64_t size,
@@ -407,20 +418,45 @@ static bool fill(void *data, const struct urd_index_write *w)
     return f->left > 0;
 }
 
-/** What a mapping held when it was made: the file's bytes, or zeros. Clock of its making in *ret_from. */
+/** A byte of a stored file (index + 1; 0: none), or 0. */
+static uint8_t file_byte(const struct urd_trace *trace, uint32_t file, uint64_t offset)
+{
+    uint8_t byte = 0;
+    URD_AUTO_FREE char *path = file ? urd_trace_file_path(trace, file - 1) : NULL;
+    URD_AUTO_CLOSE int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    return fd >= 0 && pread(fd, &byte, 1, (off_t)offset) == 1 ? byte : 0;
+}
+
+/** What shared memory held when it was first mapped. */
+static uint8_t initial_shared_byte(const struct urd_index *x, const struct urd_trace *trace,
+                                   uint32_t object, uint64_t offset)
+{
+    for (uint32_t i = 0; i < x->n_shown; i++) {
+        const struct urd_index_shown *s = &x->shown[i];
+        if (s->object == object && s->file)
+            return file_byte(trace, s->file, offset);
+    }
+    return 0;
+}
+
+/** What a mapping held when it was made: the file's bytes, or zeros. */
 static urd_err *initial_bytes(struct urd_index *x, struct urd_trace *trace, uint32_t space,
-                              uint64_t address, uint64_t event, int64_t *ret_from, uint8_t *ret,
-                              bool *ret_mapped)
+                              uint64_t address, uint64_t event, uint8_t *ret, bool *ret_mapped)
 {
     sqlite3_stmt *q;
-    *ret_mapped = false;
+    const struct urd_index_shown *shown = urd_index_shown_at(x, space, address, event);
+    *ret_mapped = shown;
     *ret = 0;
-    if (sqlite3_prepare_v2(
-            x->db,
-            "SELECT start, file, file_offset, from_event, name FROM mappings WHERE space = ? AND "
-            "start <= ? AND start + size > ? AND from_event <= ? AND to_event > ? "
-            "ORDER BY from_event DESC LIMIT 1",
-            -1, &q, NULL) != SQLITE_OK)
+    if (shown) {
+        *ret = initial_shared_byte(x, trace, shown->object,
+                                   shown->offset + (address - shown->address));
+        return NULL;
+    }
+    if (sqlite3_prepare_v2(x->db,
+                           "SELECT start, file, file_offset FROM mappings WHERE space = ? AND "
+                           "start <= ? AND start + size > ? AND from_event <= ? AND to_event > ? "
+                           "ORDER BY from_event DESC LIMIT 1",
+                           -1, &q, NULL) != SQLITE_OK)
         return urd_store_failed(x->db, "cannot read the index");
     sqlite3_bind_int64(q, 1, space);
     sqlite3_bind_int64(q, 2, (int64_t)address);
@@ -429,13 +465,9 @@ static urd_err *initial_bytes(struct urd_index *x, struct urd_trace *trace, uint
     sqlite3_bind_int64(q, 5, (int64_t)event);
     if (sqlite3_step(q) == SQLITE_ROW) {
         *ret_mapped = true;
-        int64_t file = sqlite3_column_int64(q, 1);
-        uint64_t offset =
-            (uint64_t)sqlite3_column_int64(q, 2) + address - (uint64_t)sqlite3_column_int64(q, 0);
-        URD_AUTO_FREE char *path = file ? urd_trace_file_path(trace, (uint32_t)file - 1) : NULL;
-        URD_AUTO_CLOSE int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-        if (fd >= 0 && pread(fd, ret, 1, (off_t)offset) != 1)
-            *ret = 0;
+        *ret = file_byte(trace, (uint32_t)sqlite3_column_int64(q, 1),
+                         (uint64_t)sqlite3_column_int64(q, 2) + address -
+                             (uint64_t)sqlite3_column_int64(q, 0));
     } else {
         sqlite3_stmt *stack; /* a stack grows below what its mapping says */
         if (sqlite3_prepare_v2(
@@ -451,7 +483,6 @@ static urd_err *initial_bytes(struct urd_index *x, struct urd_trace *trace, uint
         sqlite3_finalize(stack);
     }
     sqlite3_finalize(q);
-    *ret_from = 0;
     return NULL;
 }
 
@@ -473,11 +504,8 @@ urd_err *urd_index_memory(struct urd_index *x, struct urd_trace *trace, uint32_t
     }
     struct urd_moment m = urd_index_moment(x, clock);
     for (uint64_t i = 0; i < size && left; i++) {
-        int64_t from;
-        if (ret_known[i])
-            continue;
-        URD_TRY(
-            initial_bytes(x, trace, space, address + i, m.event, &from, &ret[i], &ret_known[i]));
+        if (!ret_known[i])
+            URD_TRY(initial_bytes(x, trace, space, address + i, m.event, &ret[i], &ret_known[i]));
     }
     return NULL;
 }

@@ -55,18 +55,31 @@ static void show_value(struct target *t, const uint8_t *bytes, json_t *row, cons
     urd_buf_deinit(&text);
 }
 
+/** The event in which the kernel wrote: of the task that made it do so, which may not be the one that shows the memory. */
+static uint64_t writing_event(const struct urd_index *x, uint64_t event)
+{
+    int32_t writer = x->events[event].other;
+    if (x->events[event].kind != URD_EVENT_MEMORY)
+        return event;
+    for (uint64_t e = event; e; e--)
+        if (x->events[e].tid == writer && x->events[e].kind != URD_EVENT_MEMORY)
+            return e;
+    return event;
+}
+
 urd_err *write_row(struct urd_engine *e, const struct urd_index_write *w, json_t *row)
 {
     const char *syscall = NULL;
     if (w->event) {
-        const struct urd_index_event *ev = &e->index->events[w->event];
+        uint64_t event = writing_event(e->index, w->event);
+        const struct urd_index_event *ev = &e->index->events[event];
         /* the kernel wrote when the call returned; what called is the instruction before */
         struct place_name n;
         sqlite3_stmt *q;
         uint64_t pc = 0;
         if (sqlite3_prepare_v2(e->index->db, "SELECT pc FROM events WHERE number = ?", -1, &q,
                                NULL) == SQLITE_OK) {
-            sqlite3_bind_int64(q, 1, (int64_t)w->event);
+            sqlite3_bind_int64(q, 1, (int64_t)event);
             if (sqlite3_step(q) == SQLITE_ROW)
                 pc = (uint64_t)sqlite3_column_int64(q, 0);
         }
@@ -84,7 +97,11 @@ urd_err *write_row(struct urd_engine *e, const struct urd_index_write *w, json_t
         json_object_set_new(row, "pid", json_integer(ev->pid));
         json_object_set_new(row, "tid", json_integer(ev->tid));
         json_object_set_new(row, "pc", json_hex(pc));
-        engine_name(e, ev->kind == URD_EVENT_EXEC ? 0 : w->space, w->event, pc, false, &n);
+        engine_name(e,
+                    ev->kind == URD_EVENT_EXEC ? 0
+                    : event != w->event        ? ev->space
+                                               : w->space,
+                    event, pc, false, &n);
         json_set_place(row, &n);
     } else {
         URD_TRY(json_set_clock_place(e, row, w->clock));

@@ -9,7 +9,6 @@
 #include "base/tracee.h"
 #include "record/schedule.h"
 #include <errno.h>
-#include <stddef.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -33,26 +32,6 @@ bool preempt_has_run(const struct task *t, const struct user_regs_struct *now)
     return now->rip != t->last.rip || urd_now_ns() - t->resumed_ns > REGISTERS_TELL_NS;
 }
 
-static long debug_register(unsigned n)
-{
-    return (long)(offsetof(struct user, u_debugreg) + n * sizeof(long));
-}
-
-/** Translated code runs a REP instruction as one step, so the task must not be stopped inside: a breakpoint behind it. */
-static urd_err *run_out_of_rep(struct task *t, uint64_t end, int *ret_status)
-{
-    pid_t tid = t->tid;
-    if (ptrace(PTRACE_POKEUSER, tid, debug_register(0), end) != 0 ||
-        ptrace(PTRACE_POKEUSER, tid, debug_register(7), 1) != 0 ||
-        ptrace(PTRACE_CONT, tid, 0, 0) != 0)
-        URD_FAIL_ERRNO("cannot run process %d to %#llx", tid, (unsigned long long)end);
-    while (waitpid(tid, ret_status, __WALL) < 0 && errno == EINTR)
-        ;
-    if (WIFSTOPPED(*ret_status) && ptrace(PTRACE_POKEUSER, tid, debug_register(7), 0) != 0)
-        URD_FAIL_ERRNO("cannot remove a breakpoint of process %d", tid);
-    return NULL;
-}
-
 urd_err *preempt_take_cut(struct recorder *r, struct task *t, struct user_regs_struct *regs,
                           bool *ret_done)
 {
@@ -60,7 +39,8 @@ urd_err *preempt_take_cut(struct recorder *r, struct task *t, struct user_regs_s
     uint64_t started = urd_now_ns(), end = urd_cut_rep_end(t->mem, regs->rip);
     if (end) {
         int status;
-        URD_TRY(run_out_of_rep(t, end, &status));
+        /* translated code runs a REP instruction as one step, so the task must not be stopped inside */
+        URD_TRY(urd_tracee_run_to(t->tid, end, &status));
         if (!WIFSTOPPED(status) || WSTOPSIG(status) != SIGTRAP || status >> 16) {
             t->state = TASK_STOPPED;
             t->wait_status = status;
