@@ -144,6 +144,7 @@ urd_err *urd_index_open(const char *directory, struct urd_index **ret)
     URD_TRY(load_segments(x));
     URD_TRY(load_spaces(x));
     URD_TRY(urd_index_load_shown(x));
+    URD_TRY(urd_index_load_remaps(x));
     URD_TRY(prepare(x,
                     "SELECT rowid, segment, first, n, words FROM writes INDEXED BY writes_by_page "
                     "WHERE space = ? AND page = ? ORDER BY segment, first",
@@ -184,6 +185,8 @@ void urd_index_close(struct urd_index *x)
     free(x->flow_cache);
     free(x->writes_cache);
     free(x->shown);
+    free(x->remaps);
+    free(x->first_remap);
     free(x->spaces);
     free(x->segments);
     free(x->events);
