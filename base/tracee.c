@@ -2,11 +2,13 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 urd_err *urd_tracee_get_regs(pid_t tid, struct user_regs_struct *ret)
@@ -37,6 +39,25 @@ urd_err *urd_tracee_set_xstate(pid_t tid, const void *data, size_t size)
     struct iovec iov = {(void *)data, size};
     if (ptrace(PTRACE_SETREGSET, tid, NT_X86_XSTATE, &iov) != 0)
         URD_FAIL_ERRNO("cannot set the vector registers of process %d", tid);
+    return NULL;
+}
+
+static long debug_register(unsigned n)
+{
+    return (long)(offsetof(struct user, u_debugreg) + n * sizeof(long));
+}
+
+urd_err *urd_tracee_run_to(pid_t tid, uint64_t address, int *ret_status)
+{
+    if (ptrace(PTRACE_POKEUSER, tid, debug_register(0), address) != 0 ||
+        ptrace(PTRACE_POKEUSER, tid, debug_register(7), 1) != 0 ||
+        ptrace(PTRACE_CONT, tid, 0, 0) != 0)
+        URD_FAIL_ERRNO("cannot run process %d to %#llx", tid, (unsigned long long)address);
+    while (waitpid(tid, ret_status, __WALL) < 0)
+        if (errno != EINTR)
+            URD_FAIL_ERRNO("cannot wait for process %d", tid);
+    if (WIFSTOPPED(*ret_status) && ptrace(PTRACE_POKEUSER, tid, debug_register(7), 0) != 0)
+        URD_FAIL_ERRNO("cannot remove a breakpoint of process %d", tid);
     return NULL;
 }
 

@@ -2,7 +2,7 @@
  * A stopped process under ptrace: registers, memory, mappings.
  *
  * PURPOSE  The few operations that recorder and replayer share.
- * NOT      Deciding anything; waiting.
+ * NOT      Deciding anything.
  * CONTEXT  The thread that traces the process.
  */
 #ifndef URD_BASE_TRACEE_H
@@ -17,6 +17,9 @@ urd_err *urd_tracee_set_regs(pid_t tid, const struct user_regs_struct *regs) URD
 /** The XSAVE area (NT_X86_XSTATE); *size in: room, out: used. */
 urd_err *urd_tracee_get_xstate(pid_t tid, void *data, size_t *size) URD_MUST_USE;
 urd_err *urd_tracee_set_xstate(pid_t tid, const void *data, size_t size) URD_MUST_USE;
+
+/** Resume it with a breakpoint at the address, and wait; it may stop for another reason before. *ret_status is waitpid's. */
+urd_err *urd_tracee_run_to(pid_t tid, uint64_t address, int *ret_status) URD_MUST_USE;
 
 int urd_tracee_open_mem(pid_t tid); /* /proc/TID/mem for reading and writing, or -1 */
 /** Bytes really moved, short at an unmapped page. Writing reaches read-only pages too. */

@@ -11,7 +11,8 @@
 struct joined_task {
     int32_t tid;
     struct urd_call_stack stack;
-    uint64_t site, slot, return_pc; /* a call whose callee begins in a later segment; site 0: none */
+    uint64_t site, slot,
+        return_pc; /* a call whose callee begins in a later segment; site 0: none */
 };
 
 struct cross {
@@ -88,8 +89,11 @@ static urd_err *join_stacks(struct join *j, const void *data, size_t size,
         uint64_t n_unmatched = urd_cursor_varint(&in);
         struct joined_task *t = joined_task(j, tid);
         if (first_pc && t->site) /* the call with which the segment before ended gets its callee */
-            urd_calls_push(&t->stack, (struct urd_call_frame){.callee = first_pc, .return_pc = t->return_pc,
-                                                              .sp = t->slot, .site = t->site, .entry = j->base});
+            urd_calls_push(&t->stack, (struct urd_call_frame){.callee = first_pc,
+                                                              .return_pc = t->return_pc,
+                                                              .sp = t->slot,
+                                                              .site = t->site,
+                                                              .entry = j->base});
         if (first_pc || site) {
             t->site = site;
             t->slot = slot;
@@ -181,7 +185,7 @@ struct space_now {
 struct live_mapping {
     uint32_t space;
     uint64_t start, end, file_offset, from_event;
-    uint32_t file;
+    uint32_t file, object;
     uint8_t prot, shared;
     char *name;
 };
@@ -192,7 +196,7 @@ struct rows {
     uint32_t n_spaces;
     struct live_mapping *maps;
     uint32_t n_maps, cap_maps;
-    sqlite3_stmt *event, *output, *mapping, *space, *task, *task_end;
+    sqlite3_stmt *event, *output, *mapping, *space, *remap, *task, *task_end;
 };
 
 static int64_t event_clock(const struct join *j, uint64_t event)
@@ -224,6 +228,7 @@ static urd_err *end_mapping(struct rows *r, uint32_t i, uint64_t event)
     sqlite3_bind_text(r->mapping, 8, m->name, -1, SQLITE_TRANSIENT);
     sqlite3_bind_int64(r->mapping, 9, (int64_t)m->from_event);
     sqlite3_bind_int64(r->mapping, 10, (int64_t)event);
+    sqlite3_bind_int64(r->mapping, 11, m->object);
     free(m->name);
     *m = r->maps[--r->n_maps];
     return run(r, r->mapping);
@@ -272,6 +277,30 @@ static urd_err *cut_mappings(struct rows *r, uint32_t space, uint64_t start, uin
     return NULL;
 }
 
+/** What mremap moves stays what it was, in another place. */
+static urd_err *move_mapping(struct rows *r, uint32_t space, const struct urd_map_op *op,
+                             uint64_t event)
+{
+    struct live_mapping moved = {.prot = op->prot, .shared = op->shared, .file = op->file};
+    URD_AUTO_FREE char *name = NULL;
+    for (uint32_t i = 0; i < r->n_maps && !name; i++) {
+        const struct live_mapping *m = &r->maps[i];
+        if (m->space != space || op->offset < m->start || op->offset >= m->end)
+            continue;
+        moved = *m;
+        moved.file_offset += op->offset - m->start;
+        name = strdup(m->name);
+    }
+    moved.space = space;
+    moved.start = op->start;
+    moved.end = op->start + op->size;
+    moved.from_event = event;
+    URD_TRY(cut_mappings(r, space, op->offset, op->offset + op->old_size, event, -1));
+    URD_TRY(cut_mappings(r, space, moved.start, moved.end, event, -1));
+    add_mapping(r, moved, name ? name : op->name);
+    return NULL;
+}
+
 static urd_err *map_op(struct rows *r, uint32_t space, const struct urd_map_op *op, uint64_t event)
 {
     uint64_t end = op->start + op->size;
@@ -281,8 +310,7 @@ static urd_err *map_op(struct rows *r, uint32_t space, const struct urd_map_op *
     case URD_MAP_PROTECT:
         return cut_mappings(r, space, op->start, end, event, op->prot);
     case URD_MAP_MOVE:
-        URD_TRY(cut_mappings(r, space, op->offset, op->offset + op->old_size, event, -1));
-        break;
+        return move_mapping(r, space, op, event);
     case URD_MAP_DISCARD:
     case URD_MAP_RESIZE:
         return NULL;
@@ -292,13 +320,30 @@ static urd_err *map_op(struct rows *r, uint32_t space, const struct urd_map_op *
                 (struct live_mapping){.space = space,
                                       .start = op->start,
                                       .end = end,
-                                      .file_offset = op->kind == URD_MAP_MAP ? op->offset : 0,
+                                      .file_offset = op->offset,
                                       .from_event = event,
                                       .file = op->file,
+                                      .object = op->object,
                                       .prot = op->prot,
                                       .shared = op->shared},
                 op->name);
     return NULL;
+}
+
+static urd_err *put_remap(struct rows *r, uint32_t space, const struct urd_map_op *op,
+                          uint64_t event)
+{
+    if (op->kind == URD_MAP_PROTECT || op->kind == URD_MAP_RESIZE)
+        return NULL;
+    const int64_t numbers[] = {space,
+                               (int64_t)op->start,
+                               (int64_t)op->size,
+                               (int64_t)event,
+                               op->kind,
+                               op->kind == URD_MAP_MOVE ? (int64_t)op->offset : 0,
+                               op->kind == URD_MAP_MOVE ? (int64_t)op->old_size : 0};
+    bind_all(r->remap, numbers, 7);
+    return run(r, r->remap);
 }
 
 static urd_err *new_space(struct rows *r, const struct urd_event *e, uint32_t parent,
@@ -411,8 +456,10 @@ static urd_err *one_event(struct rows *r, const struct urd_event *e)
     URD_TRY(space_event(r, e));
     uint64_t *slot = urd_map_get(&r->space_of, (uint32_t)e->tid);
     uint32_t space = slot ? (uint32_t)*slot : 0;
-    for (uint32_t i = 0; i < e->n_map_ops; i++)
+    for (uint32_t i = 0; i < e->n_map_ops; i++) {
         URD_TRY(map_op(r, space, &e->map_ops[i], e->number));
+        URD_TRY(put_remap(r, space, &e->map_ops[i], e->number));
+    }
     if (e->kind == URD_EVENT_EXIT)
         URD_TRY(end_task(r, e));
     return put_event(r, e, space);
@@ -441,16 +488,17 @@ static urd_err *make_rows(struct join *j)
     static const char *const sql[] = {
         "INSERT INTO events VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
         "INSERT INTO outputs VALUES(?,?,?,?,?,?)",
-        "INSERT INTO mappings VALUES(?,?,?,?,?,?,?,?,?,?)",
+        "INSERT INTO mappings VALUES(?,?,?,?,?,?,?,?,?,?,?)",
         "INSERT INTO spaces VALUES(?,?,?,?,?,?)",
+        "INSERT INTO remaps VALUES(?,?,?,?,?,?,?)",
         "INSERT OR IGNORE INTO tasks(tid,pid,parent,name,start_event) VALUES(?,?,?,?,?)",
         "UPDATE tasks SET end_event = ?, status = ? WHERE tid = ?"};
-    sqlite3_stmt **statements[] = {&r.event, &r.output, &r.mapping, &r.space, &r.task, &r.task_end};
-    for (unsigned i = 0; i < 6; i++)
+    sqlite3_stmt **statements[] = {&r.event, &r.output, &r.mapping, &r.space, &r.remap, &r.task, &r.task_end};
+    for (unsigned i = 0; i < 7; i++)
         if (sqlite3_prepare_v2(j->db, sql[i], -1, statements[i], NULL) != SQLITE_OK)
             return urd_store_failed(j->db, "cannot prepare a statement of the index");
     urd_err *err = fill_rows(&r);
-    for (unsigned i = 0; i < 6; i++)
+    for (unsigned i = 0; i < 7; i++)
         sqlite3_finalize(*statements[i]);
     for (uint32_t i = 0; i < r.n_maps; i++)
         free(r.maps[i].name);
@@ -472,7 +520,7 @@ static urd_err *put_cross_calls(struct join *j)
     for (uint32_t i = 0; i < j->n_cross && !err; i++) {
         const struct urd_call *c = &j->cross[i].call;
         raw.size = 0;
-        urd_call_encode(&raw, c, &(struct urd_call){0});
+        urd_calls_encode_one(c, &raw);
         urd_blob_pack(raw.data, raw.size, &packed);
         sqlite3_bind_int64(put, 1, j->cross[i].space);
         sqlite3_bind_int64(put, 2, (int64_t)c->callee);
@@ -527,7 +575,7 @@ static urd_err *join_all(struct join *j)
     URD_TRY(urd_store_exec(j->store, "BEGIN"));
     URD_TRY(urd_store_exec(
         j->store, "DELETE FROM events; DELETE FROM outputs; DELETE FROM mappings;"
-                  "DELETE FROM spaces; DELETE FROM tasks; DELETE FROM calls WHERE segment = -1;"));
+                  "DELETE FROM spaces; DELETE FROM tasks; DELETE FROM remaps; DELETE FROM calls WHERE segment = -1;"));
     URD_TRY(join_segments(j));
     URD_TRY(make_rows(j));
     URD_TRY(urd_store_exec(j->store, URD_INDEX_INDEXES));

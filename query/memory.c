@@ -91,7 +91,7 @@ static int64_t segment_end(const struct urd_index *x, uint32_t id)
 struct page_query {
     uint32_t space;
     uint64_t address, size; /* within one page */
-    int64_t from, to;
+    int64_t at, from, to; /* at: page_life only */
     bool descending;
     urd_index_write_fn fn;
     void *data;
@@ -310,7 +310,8 @@ static int by_clock(const void *a, const void *b)
 }
 
 /** A range over several pages: their writes are merged. */
-static urd_err *many_pages(struct urd_index *x, struct page_query *q)
+static urd_err *many_pages(struct urd_index *x, struct page_query *q,
+                           urd_err *(*page)(struct urd_index *x, struct page_query *q))
 {
     struct collected c = {0};
     struct page_query one = *q;
@@ -322,7 +323,7 @@ static urd_err *many_pages(struct urd_index *x, struct page_query *q)
     for (uint64_t at = q->address; at < end && !err; at = (at & ~4095ull) + 4096) {
         one.address = at;
         one.size = ((at & ~4095ull) + 4096 < end ? (at & ~4095ull) + 4096 : end) - at;
-        err = one_page(x, &one);
+        err = page(x, &one);
     }
     qsort(c.writes, c.n, sizeof *c.writes, by_clock);
     for (uint32_t i = 0; i < c.n && q->more && !err; i++)
@@ -333,40 +334,90 @@ static urd_err *many_pages(struct urd_index *x, struct page_query *q)
     return err;
 }
 
-static urd_err *in_space(struct urd_index *x, struct page_query *q)
+/** page: answers for one page. */
+static urd_err *all_pages(struct urd_index *x, struct page_query *q,
+                          urd_err *(*page)(struct urd_index *x, struct page_query *q))
 {
     if (!q->size)
         return NULL;
     bool one = (q->address >> 12) == ((q->address + q->size - 1) >> 12);
-    return one ? one_page(x, q) : many_pages(x, q);
+    return one ? page(x, q) : many_pages(x, q, page);
 }
 
-urd_err *urd_index_writes(struct urd_index *x, uint32_t space, uint64_t address, uint64_t size,
-                          int64_t from, int64_t to, bool descending, urd_index_write_fn fn,
-                          void *data)
+/* ---- through the life of memory ---- */
+
+static int64_t event_clock(const struct urd_index *x, uint64_t event)
 {
-    uint32_t chain[256], n = 0;
-    int64_t until[256], end = to;
-    for (uint32_t s = space; s && s <= x->n_spaces && n < 256; s = x->spaces[s].parent) {
-        chain[n] = s;
-        until[n++] = end;
-        if (x->spaces[s].clock < end)
-            end = x->spaces[s].clock;
+    return event > x->n_events ? x->end + 1 : event ? x->events[event].clock : INT64_MIN;
+}
+
+struct in_span {
+    const struct urd_index *x;
+    struct urd_index_span span;
+    struct page_query *q;
+};
+
+/** The kernel's writes of an event carry the clock before: they are told by its number. */
+static bool give_in_span(void *data, const struct urd_index_write *w)
+{
+    struct in_span *s = data;
+    bool kernel = w->event && w->event != URD_WRITE_INITIAL;
+    bool in = kernel ? w->event >= s->span.from && w->event < s->span.to
+                     : w->clock >= event_clock(s->x, s->span.from) - (w->event != 0) &&
+                           w->clock < event_clock(s->x, s->span.to);
+    if (!in)
+        return true;
+    struct urd_index_write moved = *w;
+    moved.address += s->span.shift;
+    s->q->more = s->q->fn(s->q->data, &moved);
+    return s->q->more;
+}
+
+static urd_err *page_life(struct urd_index *x, struct page_query *q)
+{
+    const struct urd_index_life life = *urd_index_life(x, q->space, q->address, q->at);
+    for (uint32_t i = 0; i < life.n && q->more; i++) {
+        struct in_span in = {x, life.spans[q->descending ? i : life.n - 1 - i], q};
+        int64_t from = event_clock(x, in.span.from), to = event_clock(x, in.span.to);
+        struct page_query one = *q;
+        one.space = in.span.space;
+        one.address = q->address - in.span.shift;
+        one.from = from != INT64_MIN && from - 1 > q->from ? from - 1 : q->from;
+        one.to = to < q->to ? to : q->to;
+        one.fn = give_in_span;
+        one.data = &in;
+        URD_TRY(one_page(x, &one));
     }
-    struct page_query q = {.address = address,
+    return NULL;
+}
+
+urd_err *urd_index_writes_private(struct urd_index *x, uint32_t space, uint64_t address,
+                                  uint64_t size, int64_t at, int64_t from, int64_t to,
+                                  bool descending, urd_index_write_fn fn, void *data)
+{
+    struct page_query q = {.space = space,
+                           .address = address,
                            .size = size,
+                           .at = at,
                            .from = from,
+                           .to = to,
                            .descending = descending,
                            .fn = fn,
                            .data = data,
                            .more = true};
-    for (uint32_t k = 0; k < n && q.more; k++) {
-        uint32_t i = descending ? k : n - 1 - k;
-        q.space = chain[i];
-        q.to = until[i];
-        URD_TRY(in_space(x, &q));
-    }
-    return NULL;
+    return all_pages(x, &q, page_life);
+}
+
+urd_err *urd_index_writes(struct urd_index *x, uint32_t space, uint64_t address, uint64_t size,
+                          int64_t at, int64_t from, int64_t to, bool descending,
+                          urd_index_write_fn fn, void *data)
+{
+    uint64_t event = urd_index_moment(x, at > x->end ? x->end : at).event;
+    return urd_index_shows(x, space, address, size, event)
+               ? urd_index_writes_shared(x, space, address, size, from, to, event, descending, fn,
+                                         data)
+               : urd_index_writes_private(x, space, address, size, at, from, to, descending, fn,
+                                          data);
 }
 
 urd_err *urd_index_writes_own(struct urd_index *x, uint32_t space, uint64_t address, uint64_t size,
@@ -382,7 +433,7 @@ urd_err *urd_index_writes_own(struct urd_index *x, uint32_t space, uint64_t addr
                            .fn = fn,
                            .data = data,
                            .more = true};
-    return in_space(x, &q);
+    return all_pages(x, &q, one_page);
 }
 
 /* ---- what memory held ---- */
@@ -407,20 +458,45 @@ static bool fill(void *data, const struct urd_index_write *w)
     return f->left > 0;
 }
 
-/** What a mapping held when it was made: the file's bytes, or zeros. Clock of its making in *ret_from. */
+/** A byte of a stored file (index + 1; 0: none), or 0. */
+static uint8_t file_byte(const struct urd_trace *trace, uint32_t file, uint64_t offset)
+{
+    uint8_t byte = 0;
+    URD_AUTO_FREE char *path = file ? urd_trace_file_path(trace, file - 1) : NULL;
+    URD_AUTO_CLOSE int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    return fd >= 0 && pread(fd, &byte, 1, (off_t)offset) == 1 ? byte : 0;
+}
+
+/** What shared memory held when it was first mapped. */
+static uint8_t initial_shared_byte(const struct urd_index *x, const struct urd_trace *trace,
+                                   uint32_t object, uint64_t offset)
+{
+    for (uint32_t i = 0; i < x->n_shown; i++) {
+        const struct urd_index_shown *s = &x->shown[i];
+        if (s->object == object && s->file)
+            return file_byte(trace, s->file, offset);
+    }
+    return 0;
+}
+
+/** What a mapping held when it was made: the file's bytes, or zeros. */
 static urd_err *initial_bytes(struct urd_index *x, struct urd_trace *trace, uint32_t space,
-                              uint64_t address, uint64_t event, int64_t *ret_from, uint8_t *ret,
-                              bool *ret_mapped)
+                              uint64_t address, uint64_t event, uint8_t *ret, bool *ret_mapped)
 {
     sqlite3_stmt *q;
-    *ret_mapped = false;
+    const struct urd_index_shown *shown = urd_index_shown_at(x, space, address, event);
+    *ret_mapped = shown;
     *ret = 0;
-    if (sqlite3_prepare_v2(
-            x->db,
-            "SELECT start, file, file_offset, from_event, name FROM mappings WHERE space = ? AND "
-            "start <= ? AND start + size > ? AND from_event <= ? AND to_event > ? "
-            "ORDER BY from_event DESC LIMIT 1",
-            -1, &q, NULL) != SQLITE_OK)
+    if (shown) {
+        *ret = initial_shared_byte(x, trace, shown->object,
+                                   shown->offset + (address - shown->address));
+        return NULL;
+    }
+    if (sqlite3_prepare_v2(x->db,
+                           "SELECT start, file, file_offset FROM mappings WHERE space = ? AND "
+                           "start <= ? AND start + size > ? AND from_event <= ? AND to_event > ? "
+                           "ORDER BY from_event DESC LIMIT 1",
+                           -1, &q, NULL) != SQLITE_OK)
         return urd_store_failed(x->db, "cannot read the index");
     sqlite3_bind_int64(q, 1, space);
     sqlite3_bind_int64(q, 2, (int64_t)address);
@@ -429,13 +505,9 @@ static urd_err *initial_bytes(struct urd_index *x, struct urd_trace *trace, uint
     sqlite3_bind_int64(q, 5, (int64_t)event);
     if (sqlite3_step(q) == SQLITE_ROW) {
         *ret_mapped = true;
-        int64_t file = sqlite3_column_int64(q, 1);
-        uint64_t offset =
-            (uint64_t)sqlite3_column_int64(q, 2) + address - (uint64_t)sqlite3_column_int64(q, 0);
-        URD_AUTO_FREE char *path = file ? urd_trace_file_path(trace, (uint32_t)file - 1) : NULL;
-        URD_AUTO_CLOSE int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-        if (fd >= 0 && pread(fd, ret, 1, (off_t)offset) != 1)
-            *ret = 0;
+        *ret = file_byte(trace, (uint32_t)sqlite3_column_int64(q, 1),
+                         (uint64_t)sqlite3_column_int64(q, 2) + address -
+                             (uint64_t)sqlite3_column_int64(q, 0));
     } else {
         sqlite3_stmt *stack; /* a stack grows below what its mapping says */
         if (sqlite3_prepare_v2(
@@ -451,7 +523,6 @@ static urd_err *initial_bytes(struct urd_index *x, struct urd_trace *trace, uint
         sqlite3_finalize(stack);
     }
     sqlite3_finalize(q);
-    *ret_from = 0;
     return NULL;
 }
 
@@ -468,16 +539,20 @@ urd_err *urd_index_memory(struct urd_index *x, struct urd_trace *trace, uint32_t
         next = next < size ? next : size;
         struct filling f = {address + at, next - at, next - at, ret + at, ret_known + at};
         URD_TRY(
-            urd_index_writes(x, space, address + at, next - at, INT64_MIN, clock, true, fill, &f));
+            urd_index_writes(x, space, address + at, next - at, clock, INT64_MIN, clock, true, fill,
+                                 &f));
         left += f.left;
     }
     struct urd_moment m = urd_index_moment(x, clock);
     for (uint64_t i = 0; i < size && left; i++) {
-        int64_t from;
         if (ret_known[i])
             continue;
-        URD_TRY(
-            initial_bytes(x, trace, space, address + i, m.event, &from, &ret[i], &ret_known[i]));
+        const struct urd_index_origin o = urd_index_life(x, space, address + i, clock)->origin;
+        bool as_it_is = !o.event || urd_index_shown_at(x, space, address + i, m.event);
+        URD_TRY(as_it_is ? initial_bytes(x, trace, space, address + i, m.event, &ret[i],
+                                         &ret_known[i])
+                         : initial_bytes(x, trace, o.space, o.address + (address + i) % 4096,
+                                         o.event, &ret[i], &ret_known[i]));
     }
     return NULL;
 }

@@ -55,18 +55,31 @@ static void show_value(struct target *t, const uint8_t *bytes, json_t *row, cons
     urd_buf_deinit(&text);
 }
 
+/** The event in which the kernel wrote: of the task that made it do so, which may not be the one that shows the memory. */
+static uint64_t writing_event(const struct urd_index *x, uint64_t event)
+{
+    int32_t writer = x->events[event].other;
+    if (x->events[event].kind != URD_EVENT_MEMORY)
+        return event;
+    for (uint64_t e = event; e; e--)
+        if (x->events[e].tid == writer && x->events[e].kind != URD_EVENT_MEMORY)
+            return e;
+    return event;
+}
+
 urd_err *write_row(struct urd_engine *e, const struct urd_index_write *w, json_t *row)
 {
     const char *syscall = NULL;
     if (w->event) {
-        const struct urd_index_event *ev = &e->index->events[w->event];
+        uint64_t event = writing_event(e->index, w->event);
+        const struct urd_index_event *ev = &e->index->events[event];
         /* the kernel wrote when the call returned; what called is the instruction before */
         struct place_name n;
         sqlite3_stmt *q;
         uint64_t pc = 0;
         if (sqlite3_prepare_v2(e->index->db, "SELECT pc FROM events WHERE number = ?", -1, &q,
                                NULL) == SQLITE_OK) {
-            sqlite3_bind_int64(q, 1, (int64_t)w->event);
+            sqlite3_bind_int64(q, 1, (int64_t)event);
             if (sqlite3_step(q) == SQLITE_ROW)
                 pc = (uint64_t)sqlite3_column_int64(q, 0);
         }
@@ -84,7 +97,11 @@ urd_err *write_row(struct urd_engine *e, const struct urd_index_write *w, json_t
         json_object_set_new(row, "pid", json_integer(ev->pid));
         json_object_set_new(row, "tid", json_integer(ev->tid));
         json_object_set_new(row, "pc", json_hex(pc));
-        engine_name(e, ev->kind == URD_EVENT_EXEC ? 0 : w->space, w->event, pc, false, &n);
+        engine_name(e,
+                    ev->kind == URD_EVENT_EXEC ? 0
+                    : event != w->event        ? ev->space
+                                               : w->space,
+                    event, pc, false, &n);
         json_set_place(row, &n);
     } else {
         URD_TRY(json_set_clock_place(e, row, w->clock));
@@ -201,6 +218,25 @@ static urd_err *resolve(struct answer *a, const char *text, struct urd_moment at
     return NULL;
 }
 
+/** Which event mapped the memory is then the answer. */
+static void say_nothing_wrote(struct answer *a, const struct target *t, int64_t clock)
+{
+    struct urd_index *x = a->engine->index;
+    uint64_t event = urd_index_life(x, t->space, t->address, clock)->origin.event;
+    json_object_set_new(a->summary, "nothing",
+                        json_string("nothing wrote it before this moment: it is as its mapping "
+                                    "began (the program's file, or zeros)"));
+    if (!event || event > x->n_events)
+        return;
+    const struct urd_index_event *e = &x->events[event];
+    const char *call = e->kind == URD_EVENT_EXEC ? "execve"
+                       : e->syscall >= 0         ? urd_record_syscall_name(e->syscall)
+                                                 : urd_event_kind_name(e->kind);
+    json_object_set_new(a->summary, "mapped",
+                        json_pack("{s:o, s:s}", "moment",
+                                  json_moment((struct urd_moment){event, 0}), "syscall", call));
+}
+
 urd_err *q_blame(struct answer *a)
 {
     const char *text;
@@ -214,28 +250,25 @@ urd_err *q_blame(struct answer *a)
     struct blaming b = {.a = a, .t = &t, .all = question_flag(a, "all")};
     const char *order = question_text(a, "order");
     bool ascending = b.all && order && strcmp(order, "asc") == 0;
-    int64_t until = x->end + 1;
-    urd_err *err = NULL;
+    int64_t until = x->end + 1, clock = x->end;
+    urd_err *err = urd_index_clock(x, at, &clock);
     bool whole =
         b.all &&
         question_flag(a, "after"); /* the name is that of `at`, the history that of the run */
     if (!whole && question_text(a, "at") && strcmp(question_text(a, "at"), "end") != 0)
-        err = urd_index_clock(x, at, &until);
+        until = clock;
     if (ascending)
         b.now = urd_xrealloc(NULL, t.size);
     if (!err)
-        err = urd_index_writes(x, t.space, t.address, t.size, INT64_MIN, until, !ascending,
+        err = urd_index_writes(x, t.space, t.address, t.size, clock, INT64_MIN, until, !ascending,
                                on_write, &b);
     if (!err)
         err = b.err;
     free(b.now);
     json_object_set_new(a->summary, "address", json_hex(t.address));
     json_object_set_new(a->summary, "size", json_integer((json_int_t)t.size));
-    if (!err && !a->rows) {
-        json_object_set_new(a->summary, "nothing",
-                            json_string("nothing wrote it before this moment: it is as its mapping "
-                                        "began (the program's file, or zeros)"));
-    }
+    if (!err && !a->rows)
+        say_nothing_wrote(a, &t, clock);
     frame_close(&t.frame);
     return err;
 }

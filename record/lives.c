@@ -174,7 +174,17 @@ static urd_err *killed_where(struct recorder *r, struct task *t)
     URD_TRY(urd_tracee_get_regs(t->tid, &now));
     if (fast_is_inside(t, now.rip))
         return NULL;
-    if (preempt_has_run(t, &now) && !urd_cut_rep_end(t->mem, now.rip))
+    if (!preempt_has_run(t, &now))
+        return NULL;
+    if ((int64_t)now.orig_rax >= 0) { /* in the kernel: on its way out of the last call, or into one whose stop never came */
+        if (now.rip == t->last.rip && now.rax == t->last.rax)
+            return NULL;
+        t->entry = now;
+        t->in_call = true;
+        t->entered = t->has_checksum = false;
+        return calls_emit_enter(r, t);
+    }
+    if (!urd_cut_rep_end(t->mem, now.rip))
         URD_TRY(preempt_take_cut(r, t, &now, &done));
     if (done) {
         t->is_fatal = t->has_fatal_cut = true;

@@ -11,7 +11,6 @@
 #include "record/schedule.h"
 #include "record/signals.h"
 #include <errno.h>
-#include <stddef.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -34,26 +33,6 @@ bool preempt_has_run(const struct task *t, const struct user_regs_struct *now)
     return now->rip != t->last.rip || urd_now_ns() - t->resumed_ns > REGISTERS_TELL_NS;
 }
 
-static long debug_register(unsigned n)
-{
-    return (long)(offsetof(struct user, u_debugreg) + n * sizeof(long));
-}
-
-/** Translated code runs a REP instruction as one step, so the task must not be stopped inside: a breakpoint behind it. */
-static urd_err *run_out_of_rep(struct task *t, uint64_t end, int *ret_status)
-{
-    pid_t tid = t->tid;
-    if (ptrace(PTRACE_POKEUSER, tid, debug_register(0), end) != 0 ||
-        ptrace(PTRACE_POKEUSER, tid, debug_register(7), 1) != 0 ||
-        ptrace(PTRACE_CONT, tid, 0, 0) != 0)
-        URD_FAIL_ERRNO("cannot run process %d to %#llx", tid, (unsigned long long)end);
-    while (waitpid(tid, ret_status, __WALL) < 0 && errno == EINTR)
-        ;
-    if (WIFSTOPPED(*ret_status) && ptrace(PTRACE_POKEUSER, tid, debug_register(7), 0) != 0)
-        URD_FAIL_ERRNO("cannot remove a breakpoint of process %d", tid);
-    return NULL;
-}
-
 urd_err *preempt_take_cut(struct recorder *r, struct task *t, struct user_regs_struct *regs,
                           bool *ret_done)
 {
@@ -61,7 +40,8 @@ urd_err *preempt_take_cut(struct recorder *r, struct task *t, struct user_regs_s
     uint64_t started = urd_now_ns(), end = urd_cut_rep_end(t->mem, regs->rip);
     if (end) {
         int status;
-        URD_TRY(run_out_of_rep(t, end, &status));
+        /* translated code runs a REP instruction as one step, so the task must not be stopped inside */
+        URD_TRY(urd_tracee_run_to(t->tid, end, &status));
         if (!WIFSTOPPED(status) || WSTOPSIG(status) != SIGTRAP || status >> 16) {
             t->state = TASK_STOPPED;
             t->wait_status = status;
@@ -147,13 +127,14 @@ urd_err *preempt_tick(struct recorder *r)
     if (!t || t->state != TASK_RUNNING || t->in_call || t->interrupted)
         return NULL;
     uint64_t now = urd_now_ns();
-    if (schedule_others_can_run(r, t) && now - r->turn_started_ns > r->turn_ns)
+    bool wanted = schedule_others_can_run(r, t);
+    if (wanted && now - r->turn_started_ns > r->turn_ns)
         fast_stop_at_call(t);
+    bool asleep = wanted && t->mm->fast && recorder_run_state(t->tid) == 'S'; /* in the runtime region */
     uint64_t cost = r->cut_cost_ns * (r->chaos ? 1 : SLICE_CUTS);
     bool signal = t->n_deferred && now - t->deferred_ns > max_u64(SIGNAL_WAITS_NS, cost);
-    bool others =
-        schedule_others_can_run(r, t) && now - r->turn_started_ns > max_u64(r->slice_ns, cost);
-    if (!signal && !others)
+    bool others = wanted && now - r->turn_started_ns > max_u64(r->slice_ns, cost);
+    if (!signal && !others && !asleep)
         return NULL;
     if (ptrace(PTRACE_INTERRUPT, t->tid, 0, 0) != 0 && errno != ESRCH)
         URD_FAIL_ERRNO("cannot stop process %d", t->tid);

@@ -153,13 +153,13 @@ urd_err *recorder_resume(struct task *t, int signal)
     bool in_call = t->in_call && !t->held_exit;
     if (!in_call)
         fast_resume(t);
-    if (ptrace(in_call || !t->filtered ? PTRACE_SYSCALL : PTRACE_CONT, t->tid, 0,
-               (void *)(long)signal) != 0 &&
-        errno != ESRCH)
+    bool killed = ptrace(in_call || !t->filtered ? PTRACE_SYSCALL : PTRACE_CONT, t->tid, 0,
+                         (void *)(long)signal) != 0;
+    if (killed && errno != ESRCH)
         URD_FAIL_ERRNO("cannot resume process %d", t->tid);
     t->state = TASK_RUNNING;
     t->at_exit = false;
-    if (!t->in_call && !t->resumed_ns)
+    if (!killed && !t->in_call && !t->resumed_ns)
         t->resumed_ns = urd_now_ns();
     return NULL;
 }
@@ -305,6 +305,21 @@ static void leave_dead_leader(struct recorder *r)
             t->state = TASK_BLOCKED;
 }
 
+/**
+ * Any call may turn out to wait, whatever the table says of it: close() lingers until the other end has read, a filter's supervisor
+ * answers when it likes, a file system may be a program. The tick that ends turns finds the task asleep, and it becomes one
+ * that is blocked; no tick is that soon unless somebody else can run.
+ */
+static void leave_waiting_call(struct recorder *r)
+{
+    struct task *c = r->current;
+    if (!c || c->state != TASK_RUNNING || !c->in_call || !schedule_others_can_run(r, c))
+        return;
+    char state = recorder_run_state(c->tid);
+    if (state == 'S' || state == 'D')
+        c->state = TASK_BLOCKED;
+}
+
 static urd_err *on_interrupt(struct recorder *r)
 {
     if (!tick)
@@ -312,6 +327,7 @@ static urd_err *on_interrupt(struct recorder *r)
     tick = 0;
     leave_dead_leader(r);
     URD_TRY(drain_running(r, NULL));
+    leave_waiting_call(r);
     if (urd_now_ns() - r->last_flush_ns > SCHEDULE_FLUSH_NS) {
         r->last_flush_ns = urd_now_ns();
         URD_TRY(urd_trace_flush(r->writer));

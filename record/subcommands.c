@@ -94,9 +94,6 @@ bool subcommand_refused(struct task *t, int64_t *ret_answer)
     case SYS_mmap: /* pages that may vanish at any time */
         *ret_answer = -EINVAL;
         return (e->r10 & MAP_TYPE) == MAP_DROPPABLE;
-    case SYS_seccomp: /* its listener answers calls that the recorder believes not to block */
-        *ret_answer = -EINVAL;
-        return e->rdi == SECCOMP_SET_MODE_FILTER && e->rsi & SECCOMP_FILTER_FLAG_NEW_LISTENER;
     }
     return false;
 }

@@ -5,14 +5,15 @@
  * translator does not do is single-stepped on the subject's own code; a signal raised in the cache is
  * located, so that the subject's exact registers are known.
  *
- * Code that is written to: a page from which code was translated and that the subject may write is mapped
- * without the write right (W). A write there faults; the blocks of that page are forgotten, the right is
- * given back, the write goes on, and the page is protected again when code is next translated from it.
+ * Code that is written to (written_code.h): a page from which code was translated cannot be written. A write there faults; the
+ * blocks of that page are forgotten, the right is given back, and the tool steps the instruction that writes: its own page
+ * may be the one, and to translate it would be to guard that again.
+ *
+ * A subject that sets the trap flag gets a SIGTRAP after each instruction. Those are stepped, too.
  */
-#include "replay/run_translated.h"
-#include "base/buf.h"
 #include "base/log.h"
 #include "replay/stepped.h"
+#include "replay/written_code.h"
 #include <errno.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -21,39 +22,53 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PAGE_DOWN(x)  ((x) & ~4095ull)
 #define CONTEXT_TOTAL (URD_CONTEXT_BYTES + URD_LOG_BYTES + URD_LOG_SLACK)
+#define TRAP_FLAG     0x100ull /* of eflags */
+#define RESUME_FLAG   0x10000ull
 
-struct code_space {
-    struct urd_code id;
-    unsigned refs;
+enum { KEPT_SPACES = 4 }; /* each has a cache of URD_CACHE_BYTES, of which it uses a part */
+
+struct urd_kept_code {
+    struct code_space *spaces[KEPT_SPACES]; /* the newest first */
 };
 
-/** A process's share of the runner: its context area and code space. */
-struct task_run {
-    int context_fd;
-    struct urd_context *context; /* mapped in the tool */
-    struct code_space *space;
-    struct urd_map writable_code; /* pages that were taken the write right: page -> prot */
-    uint64_t readonly_start,
-        readonly_end; /* of a mapping without the write right, seen since the last map operation */
-    uint64_t resume;  /* cache address to go on at, after a stop or cut */
-    uint64_t resume_pc;
-    int32_t resume_tid;
-};
+static void destroy_space(struct code_space *space)
+{
+    if (!space)
+        return;
+    urd_translate_destroy(space->id.translator);
+    free(space);
+}
 
-struct urd_runner {
-    struct urd_session *session;
-    unsigned probes;
-    bool check_memory; /* what the session had before */
-    struct urd_sink sink;
-    bool has_cut;
-    struct urd_cut cut;
-    uint64_t *stops;
-    size_t n_stops;
-    uint32_t n_spaces;
-    struct urd_runner_stats stats;
-};
+static void keep(struct urd_kept_code *k, struct code_space *space)
+{
+    destroy_space(k->spaces[KEPT_SPACES - 1]);
+    memmove(k->spaces + 1, k->spaces, (KEPT_SPACES - 1) * sizeof *k->spaces);
+    k->spaces[0] = space;
+}
+
+static struct code_space *take_kept(struct urd_kept_code *k, uint32_t address_space)
+{
+    for (unsigned i = 0; i < KEPT_SPACES; i++)
+        if (k->spaces[i] && k->spaces[i]->address_space == address_space) {
+            struct code_space *space = k->spaces[i];
+            k->spaces[i] = NULL;
+            return space;
+        }
+    return NULL;
+}
+
+struct urd_kept_code *urd_kept_code_create(void)
+{
+    return urd_xcalloc(1, sizeof(struct urd_kept_code));
+}
+
+void urd_kept_code_destroy(struct urd_kept_code *k)
+{
+    for (unsigned i = 0; i < KEPT_SPACES; i++)
+        destroy_space(k->spaces[i]);
+    free(k);
+}
 
 static void space_release(struct urd_runner *r, struct code_space *space)
 {
@@ -65,11 +80,55 @@ static void space_release(struct urd_runner *r, struct code_space *space)
     r->stats.translate.cache_bytes += s.cache_bytes;
     r->stats.translate.flushes += s.flushes;
     r->stats.translate.unknown_insns += s.unknown_insns;
-    urd_translate_destroy(space->id.translator);
-    free(space);
+    if (r->kept && r->ending)
+        keep(r->kept, space);
+    else
+        destroy_space(space);
 }
 
-static urd_err *space_create(struct urd_runner *r, struct code_space **ret)
+static void read_memory(void *data, uint64_t address, void *buffer, size_t size, size_t *ret_got)
+{
+    *ret_got = urd_tracee_read(((struct urd_process *)data)->mem, address, buffer, size);
+}
+
+static bool find_range(void *data, uint64_t page)
+{
+    const struct urd_buf *ranges = data;
+    for (size_t at = 0; at < ranges->size; at += 16) {
+        uint64_t range[2];
+        memcpy(range, ranges->data + at, 16);
+        if (page >= range[0] && page < range[1])
+            return true;
+    }
+    return false;
+}
+
+/** The kept code space of t's address space, when there is one; without what is not true of t's memory. */
+static struct code_space *adopt_kept(struct urd_runner *r, struct urd_task *t)
+{
+    struct code_space *space = r->kept ? take_kept(r->kept, t->space) : NULL;
+    FILE *maps = space ? urd_tracee_open_maps(t->process->pid) : NULL;
+    struct urd_buf ranges = {0}; /* that may be run, and written by nobody: start, end */
+    struct urd_map_line m;
+    while (maps && urd_tracee_next_map(maps, &m))
+        if ((m.prot & (PROT_EXEC | PROT_WRITE)) == PROT_EXEC && !m.shared) {
+            urd_buf_u64(&ranges, m.start);
+            urd_buf_u64(&ranges, m.end);
+        }
+    if (maps)
+        fclose(maps);
+    if (space) {
+        struct urd_code_reader reader = {read_memory, t->process};
+        urd_translate_adopt(space->id.translator, &reader, find_range, &ranges);
+        space->refs = 1;
+        space->id.serial = r->n_spaces++;
+        urd_translate_set_stops(space->id.translator, r->stops, r->n_stops);
+    }
+    urd_buf_deinit(&ranges);
+    return space;
+}
+
+static urd_err *space_create(struct urd_runner *r, uint32_t address_space, struct code_space **ret)
 {
     struct code_space *space = urd_xcalloc(1, sizeof *space);
     urd_err *err = urd_translate_create(r->probes, &space->id.translator);
@@ -78,6 +137,7 @@ static urd_err *space_create(struct urd_runner *r, struct code_space **ret)
         return err;
     }
     space->refs = 1;
+    space->address_space = address_space;
     space->id.serial = r->n_spaces++;
     if (r->n_stops)
         urd_translate_set_stops(space->id.translator, r->stops, r->n_stops);
@@ -95,9 +155,20 @@ static void free_task_run(struct urd_runner *r, struct urd_process *p)
         munmap(tr->context, CONTEXT_TOTAL);
     if (tr->context_fd >= 0)
         close(tr->context_fd);
-    urd_map_deinit(&tr->writable_code);
+    urd_map_deinit(&tr->pages);
+    free(tr->read);
     free(tr);
     p->user = NULL;
+}
+
+struct urd_process *urd_runner_process(const struct urd_session *s, uint32_t n)
+{
+    if (!s->tasks[n].exists)
+        return NULL;
+    for (uint32_t i = 0; i < n; i++)
+        if (s->tasks[i].exists && s->tasks[i].process == s->tasks[n].process)
+            return NULL;
+    return s->tasks[n].process;
 }
 
 static void on_process_gone(void *data, struct urd_process *p)
@@ -105,10 +176,10 @@ static void on_process_gone(void *data, struct urd_process *p)
     free_task_run(data, p);
 }
 
-static urd_err *map_cache(struct task_run *tr, struct urd_task *t)
+static urd_err *map_cache(struct task_run *tr, struct urd_process *p)
 {
-    return urd_process_map_fd(t->process, urd_translate_fd(tr->space->id.translator),
-                              URD_CACHE_BASE, URD_CACHE_BYTES, PROT_READ | PROT_EXEC, 0);
+    return urd_process_map_fd(p, urd_translate_fd(tr->space->id.translator), URD_CACHE_BASE,
+                              URD_CACHE_BYTES, PROT_READ | PROT_EXEC, 0);
 }
 
 static urd_err *make_context(struct task_run *tr, struct urd_task *t)
@@ -136,16 +207,14 @@ static urd_err *prepare(struct urd_runner *r, struct urd_task *t, struct task_ru
     struct task_run *tr = urd_xcalloc(1, sizeof *tr);
     tr->context_fd = -1;
     t->process->user = tr;
-    URD_TRY(space_create(r, &tr->space));
+    tr->space = adopt_kept(r, t);
+    if (!tr->space)
+        URD_TRY(space_create(r, t->space, &tr->space));
     URD_TRY(make_context(tr, t));
-    URD_TRY(map_cache(tr, t));
+    URD_TRY(map_cache(tr, t->process));
+    URD_TRY(urd_written_guard_known(r, t->process));
     *ret = tr;
     return NULL;
-}
-
-static void read_code(void *data, uint64_t address, void *buffer, size_t size, size_t *ret_got)
-{
-    *ret_got = urd_tracee_read(((struct urd_task *)data)->process->mem, address, buffer, size);
 }
 
 static size_t log_bytes(const struct task_run *tr)
@@ -170,76 +239,16 @@ static void drain(struct urd_runner *r, struct urd_task *t, struct task_run *tr)
     r->stats.drains++;
 }
 
-/** What rights does the subject's mapping at `address` have? 0 when there is none. */
-static uint8_t prot_at(struct urd_task *t, struct task_run *tr, uint64_t address)
-{
-    if (address >= tr->readonly_start && address < tr->readonly_end)
-        return PROT_READ | PROT_EXEC; /* most code: not to be looked up page by page */
-    FILE *maps = urd_tracee_open_maps(t->process->pid);
-    struct urd_map_line m;
-    uint8_t prot = 0;
-    while (maps && urd_tracee_next_map(maps, &m))
-        if (address >= m.start && address < m.end) {
-            prot = m.prot;
-            tr->readonly_start = prot & PROT_WRITE ? 0 : m.start;
-            tr->readonly_end = prot & PROT_WRITE ? 0 : m.end;
-        }
-    if (maps)
-        fclose(maps);
-    return prot;
-}
-
-static urd_err *protect(struct urd_task *t, uint64_t page, uint8_t prot)
-{
-    int64_t result;
-    return urd_process_call(t->process, &result, SYS_mprotect, page, 4096, prot, 0, 0, 0);
-}
-
-/** Code was translated from this page: see that no write to it goes unnoticed. */
-static urd_err *guard_code(struct urd_runner *r, struct urd_task *t, struct task_run *tr,
-                           uint64_t pc)
-{
-    for (unsigned i = 0; i < 2; i++) {
-        uint64_t page = PAGE_DOWN(pc) + i * 4096;
-        uint64_t *known = urd_map_get(&tr->writable_code, page);
-        if (known && (*known & 8 || !(*known & PROT_WRITE)))
-            continue; /* guarded already, or not writable */
-        uint8_t prot = known ? (uint8_t)*known : prot_at(t, tr, page);
-        bool writable = prot & PROT_WRITE;
-        *urd_map_put(&tr->writable_code, page) = prot | (writable ? 8 : 0);
-        if (writable)
-            URD_TRY(protect(t, page, prot & ~PROT_WRITE));
-    }
-    return NULL;
-}
-
 static urd_err *enter(struct urd_runner *r, struct urd_task *t, struct task_run *tr, uint64_t pc,
                       uint64_t *ret_cache)
 {
-    struct urd_code_reader reader = {read_code, t};
-    URD_TRY(urd_translate_block(tr->space->id.translator, pc, &reader, ret_cache));
-    if (*ret_cache)
-        URD_TRY(guard_code(r, t, tr, pc));
+    struct urd_code_reader reader = {urd_written_read, t->process};
+    bool again = true;
+    while (again) {
+        URD_TRY(urd_translate_block(tr->space->id.translator, pc, &reader, ret_cache));
+        URD_TRY(urd_written_guard(r, t->process, &again));
+    }
     return NULL;
-}
-
-/** A write hit a page that was guarded because of its code. */
-static urd_err *unguard(struct urd_runner *r, struct urd_task *t, struct task_run *tr,
-                        uint64_t address, bool *ret_mine)
-{
-    uint64_t page = PAGE_DOWN(address);
-    uint64_t *known = urd_map_get(&tr->writable_code, page);
-    *ret_mine = known && *known & 8;
-    if (!*ret_mine)
-        return NULL;
-    r->stats.smc++;
-    *known &= ~8ull;
-    tr->readonly_start = tr->readonly_end =
-        0; /* it may have become one mapping with its neighbours */
-    uint8_t prot = (uint8_t)*known;
-    urd_map_remove(&tr->writable_code, page);
-    urd_translate_invalidate(tr->space->id.translator, page, 4096);
-    return protect(t, page, prot);
 }
 
 static urd_err *continue_at(struct urd_task *t, struct user_regs_struct *regs, uint64_t cache,
@@ -281,57 +290,87 @@ static void give_stepped_write(struct urd_runner *r, struct urd_task *t, uint64_
     }
 }
 
+/** Does the instruction raise SIGTRAP itself? int3, int1. */
+static bool is_trap(const uint8_t *code)
+{
+    return code[0] == 0xcc || code[0] == 0xf1;
+}
+
+/** pushf shows the trap flag that stepped it, unless the subject had set that itself. */
+static void hide_trap_flag(struct urd_process *p, const uint8_t *code, uint64_t sp)
+{
+    uint8_t flags; /* bits 8 to 15 */
+    if (code[code[0] == 0x66] != 0x9c || urd_tracee_read(p->mem, sp + 1, &flags, 1) != 1)
+        return;
+    flags &= (uint8_t) ~(TRAP_FLAG >> 8);
+    urd_tracee_write(p->mem, sp + 1, &flags, 1);
+}
+
+/** On the subject's own code: the instruction at regs->rip, a REP as a whole. *ret_signal: it raised one instead. */
+static urd_err *step_natively(struct urd_runner *r, struct urd_process *p, const uint8_t *code,
+                              struct user_regs_struct *regs, bool *ret_signal)
+{
+    uint64_t pc = regs->rip, traced = regs->eflags & TRAP_FLAG;
+    uint64_t rep_end = traced ? 0 : urd_cut_rep_end(p->mem, pc);
+    regs->orig_rax = (unsigned long long)-1;
+    for (;;) {
+        int status;
+        bool mine = false;
+        URD_TRY(urd_tracee_set_regs(p->pid, regs));
+        if (rep_end)
+            URD_TRY(urd_tracee_run_to(p->pid, rep_end, &status));
+        else if (ptrace(PTRACE_SINGLESTEP, p->pid, 0, 0) != 0)
+            URD_FAIL_ERRNO("cannot step process %d", p->pid);
+        else
+            URD_TRY(urd_process_wait(p, &status));
+        if (!WIFSTOPPED(status))
+            URD_FAIL("process %d died in a single step", p->pid);
+        URD_TRY(urd_tracee_get_regs(p->pid, regs));
+        regs->eflags &= ~RESUME_FLAG;
+        siginfo_t si;
+        if (WSTOPSIG(status) == SIGSEGV && ptrace(PTRACE_GETSIGINFO, p->pid, 0, &si) == 0)
+            URD_TRY(urd_written_fault(r, p, (uint64_t)(uintptr_t)si.si_addr, &mine));
+        if (mine)
+            continue;
+        *ret_signal = WSTOPSIG(status) != SIGTRAP || is_trap(code);
+        if (*ret_signal)
+            return NULL;
+        if (traced || regs->rip != pc || code[1] == 0xfe) /* fe: a jump to itself */
+            break;
+    }
+    if (!traced)
+        hide_trap_flag(p, code, regs->rsp);
+    return NULL;
+}
+
 /** Run the one instruction at regs->rip outside of the cache. *ret_signal: it raised one instead. */
 static urd_err *step(struct urd_runner *r, struct urd_task *t, struct task_run *tr,
                      struct user_regs_struct *regs, bool *ret_signal)
 {
     uint8_t code[15] = {0};
-    uint64_t gs = t->regs.gs_base;
+    const struct code_space *space = tr->space; /* the process may get another one */
     *ret_signal = false;
     r->stats.steps++;
     drain(r, t, tr);
+    regs->gs_base = t->regs.gs_base;
     size_t n = urd_tracee_read(t->process->mem, regs->rip, code, sizeof code);
     const struct user_regs_struct before = *regs;
     struct urd_stepped wrote = {0};
-    if (r->probes & URD_PROBE_LOG)
-        urd_stepped_before(t->process->pid, code, n, regs, &wrote);
     const struct urd_block *block = NULL;
-    struct urd_code_reader reader = {read_code, t};
-    uint64_t pc = regs->rip;
-    if (r->probes & URD_PROBE_LOG)
-        URD_TRY(urd_translate_single(tr->space->id.translator, pc, &reader, &block));
-    if (code[0] == 0x0f && code[1] == 0xa2) {
-        emulate_cpuid(r, regs);
-    } else {
-        regs->gs_base = gs;
-        regs->orig_rax = (unsigned long long)-1;
-        int status;
-        do {
-            URD_TRY(urd_tracee_set_regs(t->process->pid, regs));
-            if (ptrace(PTRACE_SINGLESTEP, t->process->pid, 0, 0) != 0)
-                URD_FAIL_ERRNO("cannot step process %d", t->process->pid);
-            URD_TRY(urd_process_wait(t->process, &status));
-            URD_TRY(urd_tracee_get_regs(t->process->pid, regs));
-            siginfo_t si;
-            if (WSTOPSIG(status) == SIGSEGV &&
-                ptrace(PTRACE_GETSIGINFO, t->process->pid, 0, &si) == 0) {
-                bool mine;
-                URD_TRY(unguard(r, t, tr, (uint64_t)(uintptr_t)si.si_addr, &mine));
-                if (mine)
-                    continue;
-            }
-            if (WSTOPSIG(status) != SIGTRAP || code[0] == 0xcc) {
-                *ret_signal = true;
-                regs->eflags &= ~0x100ull;
-                return NULL;
-            }
-        } while (regs->rip == pc &&
-                 code[1] != 0xfe); /* REP, or a page fault came first; fe: a jump to itself */
-        regs->eflags &= ~0x100ull;
+    struct urd_code_reader reader = {urd_written_read, t->process};
+    if (r->probes & URD_PROBE_LOG) {
+        urd_stepped_before(t->process->pid, code, n, regs, &wrote);
+        URD_TRY(urd_translate_single(space->id.translator, regs->rip, &reader, &block));
     }
+    if (code[0] == 0x0f && code[1] == 0xa2)
+        emulate_cpuid(r, regs);
+    else
+        URD_TRY(step_natively(r, t->process, code, regs, ret_signal));
+    if (*ret_signal)
+        return NULL;
     t->regs = *regs;
     if (block && r->sink.single)
-        r->sink.single(r->sink.data, t, &tr->space->id, block);
+        r->sink.single(r->sink.data, t, &space->id, block);
     urd_stepped_after(&wrote, &before, regs);
     r->stats.unlogged += wrote.unknown;
     for (unsigned i = 0; i < wrote.n && r->sink.stepped_write; i++)
@@ -344,22 +383,26 @@ static bool in_cache(uint64_t address)
     return address >= URD_CACHE_BASE && address < URD_CACHE_BASE + URD_CACHE_BYTES;
 }
 
-/** Pages whose write right was taken get it back for a while: what they hold belongs to a sum over writable memory. */
-static urd_err *set_guards(struct urd_task *t, struct task_run *tr, bool on)
-{
-    for (size_t i = 0; i < tr->writable_code.capacity; i++) {
-        const struct urd_map_slot *slot = &tr->writable_code.slots[i];
-        if (slot->used == 1 && slot->value & 8)
-            URD_TRY(protect(t, slot->key,
-                            (uint8_t)(slot->value & 7 & ~(on ? (unsigned)PROT_WRITE : 0u))));
-    }
-    return NULL;
-}
-
 /** The cut that this run can meet: the next event's, or the caller's. */
 static const struct urd_cut *active_cut(const struct urd_runner *r)
 {
     return r->session->next->cut ? r->session->next->cut : r->has_cut ? &r->cut : NULL;
+}
+
+urd_err *urd_runner_own_space(struct urd_runner *r, struct urd_process *p)
+{
+    struct task_run *tr = p->user;
+    const struct urd_cut *c = active_cut(r);
+    uint32_t address_space = tr->space->address_space;
+    for (uint32_t i = 0; i < r->session->n_tasks; i++)
+        if (urd_runner_process(r->session, i) == p)
+            address_space = r->session->tasks[i].space;
+    space_release(r, tr->space);
+    tr->space = NULL;
+    URD_TRY(space_create(r, address_space, &tr->space));
+    urd_translate_set_cut(tr->space->id.translator, c ? c->regs.rip : 0, c ? c->n_words : 0);
+    tr->resume = 0;
+    return map_cache(tr, p);
 }
 
 static void install_cut(const struct urd_cut *c, struct task_run *tr)
@@ -378,19 +421,19 @@ static void install_cut(const struct urd_cut *c, struct task_run *tr)
 
 /** The 16 registers and the words agree: is it really the state of the cut? */
 static urd_err *is_cut(struct urd_runner *r, const struct urd_cut *c, struct urd_task *t,
-                       struct task_run *tr, const struct user_regs_struct *regs, bool *ret)
+                       const struct user_regs_struct *regs, bool *ret)
 {
     pid_t pid = t->process->pid;
     URD_TRY(urd_cut_matches_nearly(c, pid, t->process->mem, regs, ret));
     if (!*ret)
         return NULL;
-    URD_TRY(set_guards(t, tr, false));
+    URD_TRY(urd_written_set_guards(t->process, false));
     struct urd_stacks stacks;
     urd_session_stacks(r->session, t, regs->rsp, &stacks);
     urd_err *err = urd_cut_matches_memory(c, pid, t->process->mem, &stacks, ret);
     free(stacks.sps);
     URD_TRY(err);
-    return set_guards(t, tr, true);
+    return urd_written_set_guards(t->process, true);
 }
 
 static void finish_regs(struct urd_task *t, struct user_regs_struct *regs, uint64_t pc)
@@ -398,7 +441,7 @@ static void finish_regs(struct urd_task *t, struct user_regs_struct *regs, uint6
     uint64_t gs = t->regs.gs_base;
     regs->rip = pc;
     regs->gs_base = gs;
-    regs->eflags &= ~0x10000ull;
+    regs->eflags &= ~RESUME_FLAG;
     t->regs = *regs;
 }
 
@@ -411,9 +454,9 @@ static void at_syscall(struct urd_task *t, struct user_regs_struct *regs, uint64
     t->regs.r11 = t->regs.eflags;
 }
 
-enum next { GO_ON, FINISHED };
+enum next { GO_ON, STEP, FINISHED };
 
-/** A signal in translated code (or a page guard). On GO_ON *pc is where the subject is. */
+/** A signal in translated code. On GO_ON and STEP (a page guard) *pc is where the subject is. */
 static urd_err *serve_signal(struct urd_runner *r, struct urd_task *t, struct task_run *tr,
                              int status, struct user_regs_struct *regs, uint64_t *pc,
                              enum next *ret)
@@ -444,12 +487,68 @@ static urd_err *serve_signal(struct urd_runner *r, struct urd_task *t, struct ta
     *ret = GO_ON;
     if (WSTOPSIG(status) == SIGSEGV) {
         bool mine;
-        URD_TRY(unguard(r, t, tr, (uint64_t)(uintptr_t)si.si_addr, &mine));
-        if (mine)
+        URD_TRY(urd_written_fault(r, t->process, (uint64_t)(uintptr_t)si.si_addr, &mine));
+        if (mine) {
+            *ret = STEP;
             return NULL;
+        }
     }
     finish_regs(t, regs, *pc);
     *ret = FINISHED;
+    return NULL;
+}
+
+/** A system call under the subject's own trap flag, which translated code cannot run with. */
+static urd_err *step_into_call(struct urd_runner *r, struct urd_task *t, struct task_run *tr,
+                               struct user_regs_struct *regs, uint64_t pc)
+{
+    const struct urd_block *block = NULL;
+    struct urd_code_reader reader = {urd_written_read, t->process};
+    drain(r, t, tr);
+    if (r->probes & URD_PROBE_LOG)
+        URD_TRY(urd_translate_single(tr->space->id.translator, pc, &reader, &block));
+    if (block && r->sink.single)
+        r->sink.single(r->sink.data, t, &tr->space->id, block);
+    at_syscall(t, regs, pc);
+    return NULL;
+}
+
+static bool is_syscall(struct urd_process *p, uint64_t pc)
+{
+    uint8_t code[2] = {0};
+    return urd_tracee_read(p->mem, pc, code, sizeof code) == sizeof code && code[0] == 0x0f &&
+           code[1] == 0x05;
+}
+
+/**
+ * One instruction outside of the cache, unless steps are used up. True in *ret_done: the run is over, and *ret_end says why. Under
+ * the subject's own trap flag it is over in any case: a SIGTRAP follows the instruction.
+ */
+static urd_err *step_on(struct urd_runner *r, struct urd_task *t, struct task_run *tr,
+                        const uint64_t *steps, struct user_regs_struct *regs, uint64_t *pc,
+                        enum urd_run_end *ret_end, bool *ret_done)
+{
+    bool traced = regs->eflags & TRAP_FLAG, signal = false;
+    *ret_done = true;
+    regs->rip = *pc;
+    if (steps && tr->context->steps_left < 1) {
+        finish_regs(t, regs, *pc);
+        *ret_end = URD_RUN_STEPS;
+        return NULL;
+    }
+    if (traced && is_syscall(t->process, *pc)) {
+        tr->context->steps_left--;
+        *ret_end = URD_RUN_SYSCALL;
+        return step_into_call(r, t, tr, regs, *pc);
+    }
+    URD_TRY(step(r, t, tr, regs, &signal));
+    *pc = regs->rip;
+    if (!signal)
+        tr->context->steps_left--;
+    *ret_done = signal || traced;
+    if (*ret_done)
+        finish_regs(t, regs, *pc);
+    *ret_end = URD_RUN_SIGNAL;
     return NULL;
 }
 
@@ -473,7 +572,11 @@ urd_err *urd_runner_run(struct urd_runner *r, uint64_t *steps, enum urd_run_end 
         cache = tr->resume;
     tr->resume = 0;
     r->session->in_interval = true;
-    for (;;) {
+    for (bool done = false; !done;) {
+        if (regs.eflags & TRAP_FLAG) {
+            URD_TRY(step_on(r, t, tr, steps, &regs, &pc, ret, &done));
+            continue;
+        }
         if (!cache)
             URD_TRY(enter(r, t, tr, pc, &cache));
         if (!cache) { /* nothing can be read there: the subject jumped into nowhere */
@@ -492,13 +595,14 @@ urd_err *urd_runner_run(struct urd_runner *r, uint64_t *steps, enum urd_run_end 
         if (WSTOPSIG(status) != SIGTRAP || !in_cache(regs.rip)) {
             enum next next = FINISHED;
             URD_TRY(serve_signal(r, t, tr, status, &regs, &pc, &next));
-            if (next == GO_ON)
-                continue;
-            *ret = URD_RUN_SIGNAL;
-            break;
+            if (next == STEP)
+                URD_TRY(step_on(r, t, tr, steps, &regs, &pc, ret, &done));
+            else if (next == FINISHED)
+                *ret = URD_RUN_SIGNAL;
+            done |= next == FINISHED;
+            continue;
         }
         pc = ctx->exit_pc;
-        bool done = false;
         switch ((enum urd_exit)ctx->exit_reason) {
         case URD_EXIT_MISS:
             link = ctx->exit_link;
@@ -510,47 +614,20 @@ urd_err *urd_runner_run(struct urd_runner *r, uint64_t *steps, enum urd_run_end 
             *ret = URD_RUN_SYSCALL;
             done = true;
             break;
-        case URD_EXIT_STEP: {
-            bool signal;
-            if (steps && ctx->steps_left < 1) {
-                finish_regs(t, &regs, pc);
-                *ret = URD_RUN_STEPS;
-                done = true;
-                break;
-            }
-            regs.rip = pc;
-            URD_TRY(step(r, t, tr, &regs, &signal));
-            pc = regs.rip;
-            if (signal) {
-                finish_regs(t, &regs, pc);
-                *ret = URD_RUN_SIGNAL;
-                done = true;
-            } else {
-                ctx->steps_left--;
-            }
+        case URD_EXIT_STEP:
+            URD_TRY(step_on(r, t, tr, steps, &regs, &pc, ret, &done));
             break;
-        }
         case URD_EXIT_LOG_FULL:
             drain(r, t, tr);
             break;
-        case URD_EXIT_BUDGET: {
-            bool signal = false;
-            regs.rip = pc;
-            regs.gs_base = t->regs.gs_base;
-            while (ctx->steps_left > 0 && !signal) {
-                URD_TRY(step(r, t, tr, &regs, &signal));
-                if (!signal)
-                    ctx->steps_left--;
-            }
-            finish_regs(t, &regs, regs.rip);
-            *ret = signal ? URD_RUN_SIGNAL : URD_RUN_STEPS;
-            done = true;
+        case URD_EXIT_BUDGET:
+            while (!done)
+                URD_TRY(step_on(r, t, tr, steps, &regs, &pc, ret, &done));
             break;
-        }
         case URD_EXIT_CUT: {
             bool same;
             cache = ctx->exit_resume;
-            URD_TRY(is_cut(r, cut, t, tr, &regs, &same));
+            URD_TRY(is_cut(r, cut, t, &regs, &same));
             if (same) {
                 finish_regs(t, &regs, pc);
                 drain(r, t, tr);
@@ -575,70 +652,10 @@ urd_err *urd_runner_run(struct urd_runner *r, uint64_t *steps, enum urd_run_end 
         default:
             URD_FAIL("translated code stopped at %#llx for no reason", regs.rip);
         }
-        if (done)
-            break;
     }
     if (steps)
         *steps = (uint64_t)ctx->steps_left;
     return NULL;
-}
-
-/** The mapping changes: pages that were guarded get their own rights back before, as a move or a discard keeps them. */
-static urd_err *forget_guards(struct urd_runner *r, struct urd_task *t, struct task_run *tr,
-                              uint64_t start, uint64_t size)
-{
-    for (size_t i = 0; i < tr->writable_code.capacity; i++) {
-        const struct urd_map_slot *slot = &tr->writable_code.slots[i];
-        bool mine;
-        uint64_t page = slot->key;
-        if (slot->used != 1 || page < PAGE_DOWN(start) || page >= start + size)
-            continue;
-        if (slot->value & 8)
-            URD_TRY(unguard(r, t, tr, page, &mine));
-        else
-            urd_map_remove(&tr->writable_code, page);
-    }
-    return NULL;
-}
-
-/** An event changes executable memory: translations of it are void, and no longer shared. */
-static urd_err *before_event(struct urd_runner *r)
-{
-    const struct urd_event *e = r->session->next;
-    struct urd_task *t = urd_session_task(r->session, e->tid);
-    struct task_run *tr = t ? t->process->user : NULL;
-    if (!tr || e->kind == URD_EVENT_EXEC || !e->n_map_ops)
-        return NULL;
-    tr->readonly_start = tr->readonly_end = 0;
-    for (uint32_t i = 0; i < e->n_map_ops; i++) {
-        const struct urd_map_op *op = &e->map_ops[i];
-        bool stale = urd_translate_has(tr->space->id.translator, op->start, op->size) ||
-                     (op->kind == URD_MAP_MOVE &&
-                      urd_translate_has(tr->space->id.translator, op->offset, op->old_size));
-        if (tr->space->refs > 1 && (stale || op->prot & PROT_EXEC)) {
-            space_release(r, tr->space);
-            URD_TRY(space_create(r, &tr->space));
-            URD_TRY(map_cache(tr, t));
-        } else if (stale) {
-            urd_translate_invalidate(tr->space->id.translator, op->start, op->size);
-            if (op->kind == URD_MAP_MOVE)
-                urd_translate_invalidate(tr->space->id.translator, op->offset, op->old_size);
-        }
-        URD_TRY(forget_guards(r, t, tr, op->start, op->size));
-        if (op->kind == URD_MAP_MOVE)
-            URD_TRY(forget_guards(r, t, tr, op->offset, op->old_size));
-    }
-    return NULL;
-}
-
-/** The kernel wrote into pages with translated code (read() of code, for example). */
-static void after_writes(struct urd_runner *r, struct urd_task *t, const uint64_t *ranges,
-                         unsigned n)
-{
-    struct task_run *tr = t->process->user;
-    for (unsigned i = 0; tr && i < n; i++)
-        if (urd_translate_has(tr->space->id.translator, ranges[i * 2], ranges[i * 2 + 1]))
-            urd_translate_invalidate(tr->space->id.translator, ranges[i * 2], ranges[i * 2 + 1]);
 }
 
 /** A forked child keeps its parent's code space. */
@@ -653,32 +670,40 @@ static urd_err *after_start(struct urd_runner *r, int32_t tid, int32_t parent_ti
     t->process->user = tr;
     tr->space = ptr->space;
     tr->space->refs++;
-    for (size_t i = 0; i < ptr->writable_code.capacity;
-         i++) /* the guards were copied with the memory */
-        if (ptr->writable_code.slots[i].used == 1)
-            *urd_map_put(&tr->writable_code, ptr->writable_code.slots[i].key) =
-                ptr->writable_code.slots[i].value;
+    for (size_t i = 0; i < ptr->pages.capacity; i++) /* the guards were copied with the memory */
+        if (ptr->pages.slots[i].used == 1)
+            *urd_map_put(&tr->pages, ptr->pages.slots[i].key) = ptr->pages.slots[i].value;
     return make_context(tr, t); /* the code cache is inherited */
+}
+
+/** The kernel wrote into pages with translated code (read() of code, for example), or mapped them once more. */
+static urd_err *after_event(struct urd_runner *r, struct urd_process *p, bool maps,
+                            const uint64_t (*ranges)[2], uint32_t n)
+{
+    if (!p->user)
+        return NULL;
+    for (uint32_t i = 0; i < n; i++)
+        URD_TRY(urd_written_by_event(r, p, ranges[i][0], ranges[i][1]));
+    return maps ? urd_written_guard_known(r, p) : NULL;
 }
 
 urd_err *urd_runner_apply(struct urd_runner *r)
 {
-    const struct urd_event *e = r->session->next;
-    URD_TRY(before_event(r));
+    const struct urd_event *e = r->session->next; /* gone once it is applied */
+    URD_TRY(urd_written_before_event(r));
     int32_t kind = e->kind, tid = e->tid, other = e->other_tid;
-    unsigned n = 0;
-    uint64_t ranges[64];
-    for (uint32_t i = 0; i < e->n_writes && n < 32; i++, n++) {
-        ranges[n * 2] = e->writes[i].address;
-        ranges[n * 2 + 1] = e->writes[i].size;
+    uint32_t n = e->n_writes;
+    bool maps = e->n_map_ops != 0;
+    URD_AUTO_FREE uint64_t(*ranges)[2] = urd_xcalloc(n + 1, sizeof *ranges);
+    for (uint32_t i = 0; i < n; i++) {
+        ranges[i][0] = e->writes[i].address;
+        ranges[i][1] = e->writes[i].size;
     }
     URD_TRY(urd_session_apply_event(r->session));
     if (kind == URD_EVENT_START)
         return after_start(r, tid, other);
     struct urd_task *t = urd_session_task(r->session, tid);
-    if (t && kind != URD_EVENT_EXEC)
-        after_writes(r, t, ranges, n);
-    return NULL;
+    return t && kind != URD_EVENT_EXEC ? after_event(r, t->process, maps, ranges, n) : NULL;
 }
 
 bool urd_run_end_fits(const struct urd_event *e, enum urd_run_end end)
@@ -758,33 +783,9 @@ urd_err *urd_runner_create_cutter(struct urd_session *s, struct urd_runner **ret
     return NULL;
 }
 
-/** The n-th task's process, the first time that it comes up; NULL otherwise. */
-static struct urd_process *process_of(const struct urd_session *s, uint32_t n)
-{
-    if (!s->tasks[n].exists)
-        return NULL;
-    for (uint32_t i = 0; i < n; i++)
-        if (s->tasks[i].exists && s->tasks[i].process == s->tasks[n].process)
-            return NULL;
-    return s->tasks[n].process;
-}
-
 urd_err *urd_runner_park(struct urd_runner *r)
 {
-    struct urd_session *s = r->session;
-    for (uint32_t i = 0; i < s->n_tasks; i++) {
-        struct urd_process *p = process_of(s, i);
-        struct task_run *tr = p ? p->user : NULL;
-        if (!tr)
-            continue;
-        URD_TRY(set_guards(&s->tasks[i], tr, false));
-        for (size_t k = 0; k < tr->writable_code.capacity; k++)
-            if (tr->writable_code.slots[k].used == 1 && tr->writable_code.slots[k].value & 8)
-                urd_translate_invalidate(tr->space->id.translator, tr->writable_code.slots[k].key,
-                                         4096);
-        urd_map_clear(&tr->writable_code);
-    }
-    return NULL;
+    return urd_written_park(r);
 }
 
 void urd_runner_destroy(struct urd_runner *r)
@@ -793,20 +794,27 @@ void urd_runner_destroy(struct urd_runner *r)
         return;
     struct urd_session *s = r->session;
     urd_err_free(urd_runner_park(r)); /* fails only where a process is gone */
+    r->ending = true;
     for (uint32_t i = 0; i < s->n_tasks; i++)
         if (s->tasks[i].exists)
             free_task_run(r, s->tasks[i].process);
     s->check_memory = r->check_memory;
     s->process_gone = NULL;
     free(r->stops);
+    free(r->shared_code);
     free(r);
+}
+
+void urd_runner_keep_code(struct urd_runner *r, struct urd_kept_code *k)
+{
+    r->kept = k;
 }
 
 static void for_each_space(struct urd_runner *r,
                            void (*f)(struct urd_runner *r, struct code_space *s))
 {
     for (uint32_t i = 0; i < r->session->n_tasks; i++) {
-        struct urd_process *p = process_of(r->session, i);
+        struct urd_process *p = urd_runner_process(r->session, i);
         if (p && p->user)
             f(r, ((struct task_run *)p->user)->space);
     }

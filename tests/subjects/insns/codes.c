@@ -56,7 +56,7 @@ BEHAVIOUR(mapped_again_at_the_same_address)
     printf("%ld\n", sum);
 }
 
-BEHAVIOUR(seen_in_two_views) //$ hole code written through another view of a shared page is not noticed
+BEHAVIOUR(seen_in_two_views)
 {
     int fd = memfd_create("code", 0);
     CHECK(ftruncate(fd, 4096) == 0);
@@ -70,7 +70,7 @@ BEHAVIOUR(seen_in_two_views) //$ hole code written through another view of a sha
     printf("%ld\n", sum);
 }
 
-BEHAVIOUR(changes_the_next_instruction) //$ hole translated, an instruction that writes its own page is stopped for ever
+BEHAVIOUR(changes_the_next_instruction)
 {
     unsigned char *p = pages(4096, PROT_READ | PROT_WRITE | PROT_EXEC);
     /* movb $N, 8(%rip) -> the immediate of mov $0, %eax; ret */
@@ -79,6 +79,70 @@ BEHAVIOUR(changes_the_next_instruction) //$ hole translated, an instruction that
     memcpy(p, code, sizeof code);
     for (int i = 0; i < 100; i++)
         sum += ((int (*)(int))p)(i);
+    printf("%ld\n", sum);
+}
+
+BEHAVIOUR(two_processes_see_code_change) /* written in one, run in the other; the view for writing comes later */
+{
+    int fd = memfd_create("code", 0), up[2], down[2];
+    CHECK(ftruncate(fd, 4096) == 0 && pipe(up) == 0 && pipe(down) == 0);
+    unsigned char *x = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0), code[6], c = 0;
+    put(code, 1000);
+    CHECK(pwrite(fd, code, 6, 0) == 6);
+    long sum = ((function *)x)();
+    pid_t pid = fork();
+    for (int i = 0; i < 40; i++) {
+        if (pid == 0) {
+            CHECK(read(down[0], &c, 1) == 1);
+            put(code, i);
+            unsigned char *w = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+            if (i % 3 == 0)
+                memcpy(w, code, 6);
+            else if (i % 3 == 1)
+                CHECK(pwrite(up[1], code, 6, 0) == -1 && pwrite(fd, code, 6, 0) == 6);
+            else
+                CHECK(write(down[1], code, 6) == 6 && read(down[0], w, 6) == 6);
+            CHECK(i % 2 == 0 || munmap(w, 4096) == 0);
+            CHECK(write(up[1], &c, 1) == 1);
+        } else {
+            CHECK(write(down[1], &c, 1) == 1 && read(up[0], &c, 1) == 1);
+            sum += ((function *)x)();
+        }
+    }
+    if (pid == 0)
+        _exit(0);
+    CHECK(status_of(pid) == 0);
+    printf("%ld\n", sum);
+}
+
+BEHAVIOUR(changes_code_that_it_jumps_to) /* in another page, found before the first jump there */
+{
+    unsigned char *p = pages(8192, PROT_READ | PROT_WRITE | PROT_EXEC);
+    /* mov %edi, 4096+1(p) by rip: 89 3d rel32; jmp rel32 to p + 4096: mov $0, %eax; ret */
+    static const unsigned char code[] = {0x89, 0x3d, 0xfb, 0x0f, 0, 0, 0xe9, 0xf5, 0x0f, 0, 0};
+    long sum = 0;
+    memcpy(p, code, sizeof code);
+    put(p + 4096, 0);
+    for (int i = 0; i < 100; i++)
+        sum += ((int (*)(int))p)(i);
+    printf("%ld\n", sum);
+}
+
+BEHAVIOUR(repeats_over_its_own_page)
+{
+    unsigned char *p = pages(4096, PROT_READ | PROT_WRITE | PROT_EXEC);
+    static const unsigned char code[] = {0xf3, 0xa4, 0xb8, 0, 0, 0, 0, 0xc3}; /* rep movsb; mov $0, %eax; ret */
+    unsigned char from[1024];
+    long sum = 0;
+    memcpy(p, code, sizeof code);
+    for (int i = 0; i < 100; i++) {
+        memset(from, 0x90, sizeof from);
+        put(from, i);
+        void *to = p + 2, *source = from;
+        long n = 6 + i * 10, result;
+        __asm__ volatile("call *%[p]" : "=a"(result), "+D"(to), "+S"(source), "+c"(n) : [p] "r"(p) : "memory", "cc");
+        sum += result;
+    }
     printf("%ld\n", sum);
 }
 
@@ -140,6 +204,29 @@ BEHAVIOUR(changed_in_a_child)
     printf("%d %d %d\n", before, now, WEXITSTATUS(status_of(pid)));
 }
 
+BEHAVIOUR(differs_between_parent_and_child)
+{
+    unsigned char *p = pages(8192, PROT_READ | PROT_WRITE | PROT_EXEC), c = 0;
+    int up[2], down[2];
+    long sum = 0;
+    CHECK(pipe(up) == 0 && pipe(down) == 0);
+    put(p, 5);
+    put(p + 4096, 6);
+    sum += ((function *)p)(); /* the second page has never run when they part */
+    pid_t pid = fork();
+    put(p, pid ? 1 : 100);
+    put(p + 4096, pid ? 2 : 200);
+    for (int i = 0; i < 10; i++) {
+        CHECK(pid || read(down[0], &c, 1) == 1);
+        sum += ((function *)p)() + ((function *)(p + 4096))();
+        if (i == 5)
+            put(p, pid ? 3 : 300);
+        CHECK(pid ? write(down[1], &c, 1) == 1 && read(up[0], &c, 1) == 1 : write(up[1], &c, 1) == 1);
+    }
+    CHECK(pid == 0 || status_of(pid) == 0);
+    printf("%ld\n", sum);
+}
+
 BEHAVIOUR(jumps_into_the_middle)
 {
     /* b8 b0 05 c3 90: mov $0x90c305b0, %eax; one byte later: mov $5, %al; ret */
@@ -168,7 +255,7 @@ static void on_segv(int sig, siginfo_t *si, void *c)
     uc->uc_mcontext.gregs[REG_RSP] += 8;
 }
 
-BEHAVIOUR(not_executable) //$ hole translation runs code in pages that are not executable
+BEHAVIOUR(not_executable)
 {
     unsigned char *p = pages(4096, PROT_READ | PROT_WRITE);
     put(p, 9);
