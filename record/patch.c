@@ -365,18 +365,6 @@ static bool same_bytes(struct task *t, const struct patch_plan *plan, uint64_t s
            memcmp(memory, plan->code, size) == 0;
 }
 
-/** The mapping that holds the site, if it is of the kind that may be patched. */
-static bool find_mapping(struct task *t, uint64_t site, struct urd_map_line *ret)
-{
-    bool found = false;
-    FILE *maps = urd_tracee_open_maps(t->tid);
-    while (maps && !found && urd_tracee_next_map(maps, ret))
-        found = site >= ret->start && site < ret->end;
-    if (maps)
-        fclose(maps);
-    return found && !ret->shared && ret->inode && ret->prot == (PROT_READ | PROT_EXEC);
-}
-
 /** The site is used often enough: look whether it can be patched, and do it. */
 static urd_err *patch_site(struct recorder *r, struct task *t, const struct user_regs_struct *now,
                            uint64_t site, struct patch_plan *plan, struct batch *b,
@@ -384,7 +372,8 @@ static urd_err *patch_site(struct recorder *r, struct task *t, const struct user
 {
     struct urd_map_line m;
     *ret_why = "it is not in a file's read-only code";
-    if (!find_mapping(t, site, &m) || site - m.start + m.offset != plan->site)
+    if (!layout_mapping_at(t, site, &m) || m.shared || m.prot != (PROT_READ | PROT_EXEC) ||
+        site - m.start + m.offset != plan->site)
         return NULL;
     char link[128];
     snprintf(link, sizeof link, "/proc/%d/map_files/%lx-%lx", t->tid, m.start, m.end);

@@ -54,22 +54,10 @@ static urd_err *note_clone(struct recorder *r, struct task *t)
     return NULL;
 }
 
-/** The mapping that holds `address`. */
-static bool mapping_at(struct task *t, uint64_t address, struct urd_map_line *ret)
-{
-    bool found = false;
-    FILE *maps = urd_tracee_open_maps(t->tid);
-    while (maps && !found && urd_tracee_next_map(maps, ret))
-        found = address >= ret->start && address < ret->end;
-    if (maps)
-        fclose(maps);
-    return found;
-}
-
 static uint64_t mapping_start(struct task *t, uint64_t address)
 {
     struct urd_map_line m;
-    return mapping_at(t, address, &m) ? m.start : 0;
+    return layout_mapping_at(t, address, &m) ? m.start : 0;
 }
 
 /** How much shmdt will unmap: a segment is one mapping, unless it was cut by mprotect. */
@@ -237,7 +225,7 @@ static void exit_mremap(struct recorder *r, struct task *t, uint64_t result)
 {
     const struct user_regs_struct *e = &t->entry;
     struct urd_map_line m = {.start = 0};
-    bool stays = e->r10 & MREMAP_DONTUNMAP || !e->rsi, known = stays && mapping_at(t, e->rdi, &m);
+    bool stays = e->r10 & MREMAP_DONTUNMAP || !e->rsi, known = stays && layout_mapping_at(t, e->rdi, &m);
     struct urd_map_op op = {.kind = URD_MAP_MOVE,
                             .start = result,
                             .size = PAGE_UP(e->rdx),

@@ -9,7 +9,7 @@
  *   untraced  the call is made here, a record with the kernel's outputs is appended to the ring, and the caller goes on
  *             behind the site with what the call would have left in its registers
  *
- * INVARIANT  The call itself is the last system call that is made here. Up to it, whoever is stopped here can be sent to the
+ * INVARIANT  The call itself is the last system call that is made here, or one that has done nothing when it is not. Up to it, whoever is stopped here can be sent to the
  * traced call instead, with the registers of `frame`; the recorder does that when a signal or a switch comes (fast.c).
  * INVARIANT  A record is in the ring, complete, before `head` moves, and head moves only when the call was made.
  */
@@ -164,6 +164,7 @@ INSIDE static bool may_make(const struct runtime_frame *f, const struct runtime_
     *ret_output = 0;
     switch (c->kind) {
     case RUNTIME_PLAIN:
+    case RUNTIME_WAITS:
     case RUNTIME_ANSWERS:
     case RUNTIME_UNMAPS:
         return true;
@@ -182,8 +183,6 @@ INSIDE static bool may_make(const struct runtime_frame *f, const struct runtime_
     case RUNTIME_FCNTL:
         return (uint32_t)f->rsi == F_GETFD || (uint32_t)f->rsi == F_SETFD ||
                (uint32_t)f->rsi == F_GETFL || (uint32_t)f->rsi == F_SETFL;
-    case RUNTIME_WAITS:
-        return (int)argument(f, c->flags_arg) == 0 || data()->alone;
     case RUNTIME_TERMINAL:
         return (uint32_t)f->rsi == TCGETS;
     case RUNTIME_MAPS:
@@ -258,6 +257,24 @@ INSIDE static void note(const struct runtime_frame *f, const struct runtime_call
     d->head += r->size;
 }
 
+/** The call itself. False in *ret_done: it would wait, which nobody but the recorder can. */
+INSIDE static int64_t make(const struct runtime_frame *f, const struct runtime_call *c,
+                           bool *ret_done)
+{
+    uint64_t third = f->rdx, fourth = f->r10;
+    *ret_done = true;
+    if (c->kind == RUNTIME_ANSWERS)
+        return c->answer;
+    bool asks = c->kind == RUNTIME_WAITS && !data()->alone && (int)argument(f, c->flags_arg) != 0;
+    if (asks && c->flags_arg == 3) /* a timeout: is there anything at once? */
+        third = 0;
+    else if (asks)
+        fourth = 0;
+    int64_t result = runtime_make((int)f->rax, f->rdi, f->rsi, third, fourth, f->r8, f->r9);
+    *ret_done = !asks || result != 0;
+    return result;
+}
+
 /** Make the call, or do not. The address where the caller goes on. */
 INSIDE uint64_t runtime_decide(struct runtime_frame *f)
 {
@@ -267,10 +284,9 @@ INSIDE uint64_t runtime_decide(struct runtime_frame *f)
     if (!index || !d->enabled || !may_make(f, c, &output) ||
         !fits(f, c, output ? f->rdx + sizeof(struct runtime_item) + 8 : 0))
         return site;
-    int64_t result = c->answer;
-    if (c->kind != RUNTIME_ANSWERS)
-        result = runtime_make((int)f->rax, f->rdi, f->rsi, f->rdx, f->r10, f->r8, f->r9);
-    if (result == -EFAULT && c->n_outputs) /* how much was written is not known: once more */
+    bool done;
+    int64_t result = make(f, c, &done);
+    if (!done || (result == -EFAULT && c->n_outputs)) /* after a fault: how much was written? once more */
         return site;
     note(f, c, result, output);
     f->rax = (uint64_t)result;

@@ -36,7 +36,7 @@ enum runtime_kind {
     RUNTIME_OPENS,   /* O_TRUNC in argument `flags_arg` is the recorder's */
     RUNTIME_CLOSES,
     RUNTIME_FCNTL,
-    RUNTIME_WAITS,   /* argument `flags_arg` is a timeout, 0: it does not block */
+    RUNTIME_WAITS,   /* argument `flags_arg` is a timeout: it is made with 0 first */
     RUNTIME_RECEIVES, /* recvfrom, no address wanted */
     RUNTIME_WAKES,   /* futex */
     RUNTIME_TERMINAL, /* ioctl, TCGETS only: isatty */
