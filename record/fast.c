@@ -42,6 +42,7 @@
 enum {
     MOSTLY_BYTES = 4096, /* of the ring that are used between two stops, and its head */
     CODE_SYSCALL = 0x050f,
+    TRAP_FLAG = 0x100,
 };
 
 #define PAGE_UP(x) (((x) + 4095) & ~4095ull)
@@ -188,6 +189,13 @@ void fast_deinit(struct recorder *r)
     urd_buf_deinit(&r->fast_ring);
 }
 
+/** Does another task run user code in t's memory? Stops of tasks whose calls have returned are dealt with meanwhile. */
+static bool another_runs(const struct recorder *r, const struct task *t)
+{
+    const struct task *c = r->current;
+    return c && c != t && c->mm == t->mm && c->state == TASK_RUNNING && !c->in_call;
+}
+
 /* ---- a process's region ---- */
 
 struct fast *fast_copy(const struct fast *f)
@@ -308,16 +316,18 @@ bool fast_is_inside(const struct task *t, uint64_t address)
 static urd_err *send_to_traced_call(struct task *t, struct user_regs_struct *regs)
 {
     struct runtime_frame f;
-    uint64_t rsp;
+    struct {
+        uint64_t rsp, target, rcx;
+    } begin;
     if (urd_tracee_read(t->mem, DATA_FIELD(frame), &f, sizeof f) != sizeof f ||
-        urd_tracee_read(t->mem, DATA_FIELD(rsp), &rsp, sizeof rsp) != sizeof rsp)
+        urd_tracee_read(t->mem, RUNTIME_DATA, &begin, sizeof begin) != sizeof begin)
         URD_FAIL("cannot read the runtime region of process %d", t->pid);
     regs->r15 = f.r15, regs->r14 = f.r14, regs->r13 = f.r13, regs->r12 = f.r12;
     regs->rbp = f.rbp, regs->rbx = f.rbx, regs->r11 = f.r11, regs->r10 = f.r10;
-    regs->r9 = f.r9, regs->r8 = f.r8, regs->rax = f.rax, regs->rcx = f.rcx;
+    regs->r9 = f.r9, regs->r8 = f.r8, regs->rax = f.rax, regs->rcx = begin.rcx;
     regs->rdx = f.rdx, regs->rsi = f.rsi, regs->rdi = f.rdi;
     regs->eflags = f.flags;
-    regs->rsp = rsp;
+    regs->rsp = begin.rsp;
     regs->rip = f.rcx;
     regs->orig_rax = (unsigned long long)-1; /* nothing is to be restarted */
     return urd_tracee_set_regs(t->tid, regs);
@@ -364,20 +374,23 @@ static urd_err *set_breakpoint(struct task *t, unsigned n, uint64_t value)
     return NULL;
 }
 
-/** To the system call instruction or the last one. Signals that come on the way wait. */
+/** To the system call instruction or the last one. */
 static urd_err *run_on(struct task *t, int *ret_status)
 {
     URD_TRY(set_breakpoint(t, 0, runtime_address(runtime_syscall)));
     URD_TRY(set_breakpoint(t, 1, runtime_address(runtime_leave)));
     URD_TRY(set_breakpoint(t, 7, 5)); /* SDM vol. 3, 18.2.4: L0, L1, execution */
+    uint64_t mask;
+    URD_TRY(inject_hold_signals(t, &mask)); /* they keep their order in the kernel */
     if (ptrace(PTRACE_CONT, t->tid, 0, 0) != 0)
         URD_FAIL_ERRNO("cannot resume process %d", t->tid);
     while (waitpid(t->tid, ret_status, __WALL) < 0)
         if (errno != EINTR)
             URD_FAIL_ERRNO("cannot wait for process %d", t->tid);
-    return WIFSTOPPED(*ret_status) && *ret_status >> 16 != PTRACE_EVENT_EXIT
-               ? set_breakpoint(t, 7, 0)
-               : NULL;
+    if (!WIFSTOPPED(*ret_status) || *ret_status >> 16 == PTRACE_EVENT_EXIT)
+        return NULL;
+    URD_TRY(inject_let_signals(t, mask));
+    return set_breakpoint(t, 7, 0);
 }
 
 static bool is_signal_stop(int status)
@@ -385,28 +398,33 @@ static bool is_signal_stop(int status)
     return WIFSTOPPED(status) && !(status >> 16) && WSTOPSIG(status) != (SIGTRAP | 0x80);
 }
 
-/** From a stop in the region to one of the places outside. False in *ret_out: it got another status on the way. */
-static urd_err *leave(struct task *t, struct user_regs_struct *regs, int status, bool *ret_out)
+static bool is_at_breakpoint(int status, const struct user_regs_struct *regs)
 {
-    if (is_signal_stop(status))
-        URD_TRY(signals_put_off(t, WSTOPSIG(status)));
+    return WSTOPSIG(status) == SIGTRAP && (regs->rip == runtime_address(runtime_syscall) ||
+                                           regs->rip == runtime_address(runtime_leave));
+}
+
+/**
+ * From a stop in the region, *status, to one of the places outside. *status becomes that of the last stop. False in *ret_out: the
+ * task is dying. Signals that come on the way wait.
+ */
+static urd_err *leave(struct task *t, struct user_regs_struct *regs, int *status, bool *ret_out)
+{
     for (;;) {
         URD_TRY(leave_at_once(t, regs, ret_out));
         if (*ret_out)
             return NULL;
-        URD_TRY(run_on(t, &status));
-        if (!WIFSTOPPED(status) || status >> 16 == PTRACE_EVENT_EXIT) {
+        URD_TRY(run_on(t, status));
+        if (!WIFSTOPPED(*status) || *status >> 16 == PTRACE_EVENT_EXIT) {
             t->state = TASK_STOPPED;
-            t->wait_status = status;
+            t->wait_status = *status;
             return NULL;
         }
         URD_TRY(urd_tracee_get_regs(t->tid, regs));
-        if (status >> 16 == PTRACE_EVENT_STOP)
+        if (*status >> 16 == PTRACE_EVENT_STOP)
             t->interrupted = false;
-        else if (is_signal_stop(status) &&
-                 !(WSTOPSIG(status) == SIGTRAP && (regs->rip == runtime_address(runtime_syscall) ||
-                                                   regs->rip == runtime_address(runtime_leave))))
-            URD_TRY(signals_put_off(t, WSTOPSIG(status)));
+        else if (is_signal_stop(*status) && !is_at_breakpoint(*status, regs))
+            URD_TRY(signals_put_off(t, WSTOPSIG(*status)));
     }
 }
 
@@ -539,42 +557,73 @@ static bool is_at_event(const struct task *t, const struct user_regs_struct *reg
            regs->rcx == regs->rip;
 }
 
-/** Out of the region, after a stop there: let it go on, and what was put off come. */
-static urd_err *go_on_outside(struct recorder *r, struct task *t, int status,
-                              const struct user_regs_struct *regs)
+/**
+ * It stopped for a signal in the region, and stands outside now. Behind a finished call that is where the signal is delivered: the stop
+ * that it is in is made one of that signal. Otherwise the signal waits for the call that it is about to make.
+ */
+static urd_err *deliver_outside(struct task *t, siginfo_t *si, int now, bool at_event,
+                                bool *ret_deliver)
 {
+    *ret_deliver = at_event && is_signal_stop(now) && ptrace(PTRACE_SETSIGINFO, t->tid, 0, si) == 0;
+    if (*ret_deliver)
+        return NULL;
+    signals_keep(t, si);
+    if (at_event && !t->injecting)
+        URD_TRY(signals_pass_on(t));
+    return recorder_resume(t, 0);
+}
+
+/** A program that single-steps itself has come to a patch: it would see steps that are not its own. */
+static urd_err *step_without_patches(struct task *t, struct user_regs_struct *regs)
+{
+    t->mm->fast->off = true;
+    regs->rip = patch_at(t->mm->fast, regs->rip)->start;
+    patch_undo(t, 0, ~0ull);
+    URD_TRY(urd_tracee_set_regs(t->tid, regs));
+    return recorder_resume(t, 0);
+}
+
+static urd_err *stopped_inside(struct recorder *r, struct task *t, int status,
+                               struct user_regs_struct *regs, bool *ret_go_on)
+{
+    siginfo_t si = {0};
+    bool out, signal = is_signal_stop(status);
+    const struct patch *p = patch_at(t->mm->fast, regs->rip);
+    *ret_go_on = false;
+    if (p && signal && WSTOPSIG(status) == SIGTRAP && regs->eflags & TRAP_FLAG)
+        return step_without_patches(t, regs);
+    if (signal && ptrace(PTRACE_GETSIGINFO, t->tid, 0, &si) != 0)
+        URD_FAIL_ERRNO("cannot ask about a signal of process %d", t->tid);
+    int now = status;
+    URD_TRY(leave(t, regs, &now, &out));
+    URD_TRY(fast_drain(r, t, true));
+    if (!out)
+        return NULL;
     bool at_event = is_at_event(t, regs);
     if (at_event)
         t->resumed_ns = 0;
-    if (status >> 16 == PTRACE_EVENT_STOP) {
-        t->interrupted = false;
-        r->turn_over = true;
-        if (at_event) { /* not at_exit: the stop may be that of a breakpoint, where a signal would be delivered unseen */
-            t->state = TASK_READY;
-            return NULL;
-        }
-    }
-    if (at_event && t->n_deferred && !t->injecting)
-        URD_TRY(signals_pass_on(t)); /* otherwise they wait for the call that it is about to make */
-    return recorder_resume(t, 0);
+    if (signal)
+        return deliver_outside(t, &si, now, at_event, ret_go_on);
+    t->interrupted = false;
+    r->turn_over = true;
+    if (!at_event)
+        return recorder_resume(t, 0);
+    t->state = TASK_READY; /* not at_exit: the stop may be that of a breakpoint, where a signal would be delivered unseen */
+    return NULL;
 }
 
 urd_err *fast_stopped(struct recorder *r, struct task *t, int status, bool *ret_go_on)
 {
     *ret_go_on = true;
-    if (!t->mm->fast || (t->in_call && !t->held_exit))
+    if (!t->mm->fast || (t->in_call && !t->held_exit) || another_runs(r, t))
         return NULL;
     struct user_regs_struct regs;
-    bool inside = false, out = true;
     if (is_signal_stop(status) || status >> 16 == PTRACE_EVENT_STOP) {
         URD_TRY(urd_tracee_get_regs(t->tid, &regs));
-        inside = fast_is_inside(t, regs.rip);
+        if (fast_is_inside(t, regs.rip))
+            return stopped_inside(r, t, status, &regs, ret_go_on);
     }
-    if (inside)
-        URD_TRY(leave(t, &regs, status, &out));
-    URD_TRY(fast_drain(r, t, true));
-    *ret_go_on = !inside;
-    return inside && out ? go_on_outside(r, t, status, &regs) : NULL;
+    return fast_drain(r, t, true);
 }
 
 /* ---- traced calls ---- */
@@ -703,6 +752,8 @@ urd_err *fast_after_call(struct recorder *r, struct task *t, const struct user_r
         clear_fds(t);
     if (!failed)
         forget_patches(t, result);
+    if (another_runs(r, t)) /* it must not see half a patch */
+        return NULL;
     if (r->new_code.file && r->new_code.prot == (PROT_READ | PROT_EXEC))
         return patch_mapped(r, t, now,
                             &(struct patch_code){r->new_code.start, r->new_code.size,

@@ -23,12 +23,30 @@ static urd_err *step_over(struct task *t, int *ret_status)
     }
 }
 
+urd_err *inject_hold_signals(struct task *t, uint64_t *ret_mask)
+{
+    /* a SIGTRAP that is forced upon a task that blocks it takes its handler away (kernel/signal.c, force_sig_info_to_task) */
+    uint64_t mask = ~(1ull << (SIGTRAP - 1));
+    if (ptrace(PTRACE_GETSIGMASK, t->tid, sizeof mask, ret_mask) != 0 ||
+        ptrace(PTRACE_SETSIGMASK, t->tid, sizeof mask, &mask) != 0)
+        URD_FAIL_ERRNO("cannot hold the signals of process %d", t->tid);
+    return NULL;
+}
+
+urd_err *inject_let_signals(struct task *t, uint64_t mask)
+{
+    if (ptrace(PTRACE_SETSIGMASK, t->tid, sizeof mask, &mask) != 0)
+        URD_FAIL_ERRNO("cannot restore the signal mask of process %d", t->tid);
+    return NULL;
+}
+
 urd_err *inject_call(struct task *t, const struct user_regs_struct *keep, uint64_t at, int number,
                      const uint64_t args[6], int64_t *ret)
 {
-    uint64_t mask, all = ~0ull;
+    uint64_t mask;
     int status;
     struct user_regs_struct regs = *keep;
+    regs.eflags &= ~0x100ull; /* a program may be single-stepping itself */
     regs.rip = at;
     regs.rax = (unsigned)number;
     regs.orig_rax = (unsigned long long)-1;
@@ -38,13 +56,11 @@ urd_err *inject_call(struct task *t, const struct user_regs_struct *keep, uint64
     regs.r10 = args[3];
     regs.r8 = args[4];
     regs.r9 = args[5];
-    if (ptrace(PTRACE_GETSIGMASK, t->tid, sizeof mask, &mask) != 0 ||
-        ptrace(PTRACE_SETSIGMASK, t->tid, sizeof all, &all) != 0)
-        URD_FAIL_ERRNO("cannot hold the signals of process %d", t->tid);
+    URD_TRY(inject_hold_signals(t, &mask));
     URD_TRY(urd_tracee_set_regs(t->tid, &regs));
     URD_TRY(step_over(t, &status));
-    if (WIFSTOPPED(status) && ptrace(PTRACE_SETSIGMASK, t->tid, sizeof mask, &mask) != 0)
-        URD_FAIL_ERRNO("cannot restore the signal mask of process %d", t->tid);
+    if (WIFSTOPPED(status))
+        URD_TRY(inject_let_signals(t, mask));
     *ret = -EINTR;
     if (WIFSTOPPED(status) && status >> 8 == SIGTRAP) {
         URD_TRY(urd_tracee_get_regs(t->tid, &regs));

@@ -15,4 +15,7 @@
  */
 urd_err *inject_call(struct task *t, const struct user_regs_struct *keep, uint64_t at, int number,
                      const uint64_t args[6], int64_t *ret) URD_MUST_USE;
+/** No signal comes to a stopped task until they are let through again, but for SIGSTOP, SIGKILL and the recorder's own SIGTRAP. */
+urd_err *inject_hold_signals(struct task *t, uint64_t *ret_mask) URD_MUST_USE;
+urd_err *inject_let_signals(struct task *t, uint64_t mask) URD_MUST_USE;
 #endif

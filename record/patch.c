@@ -14,6 +14,7 @@
  *   trampoline:  cmpb $0,__libc_single_threaded(%rip)    the same instructions, moved
  *                je   other
  *                xor  %eax,%eax
+ *                rcx is saved in the region              (xchg %rax,%rcx; mov %rax,runtime_rcx; xchg %rax,%rcx)
  *                mov  $T,%rcx                            which the call would overwrite
  *                jmp  *runtime_entry
  *
@@ -47,7 +48,7 @@ enum {
     PAGES_BYTES = 16384,
     ENTRY_BYTES = 16,         /* at the start of the pages: the address of the runtime's entry */
     BELOW_FILE = 0x10000,     /* distance of trampolines from the file's first mapping */
-    MAX_TRAMPOLINE = PATCH_INSNS * (PATCH_MAX_INSN + 4) + 16,
+    MAX_TRAMPOLINE = PATCH_INSNS * (PATCH_MAX_INSN + 4) + 32,
 };
 #define REACH 0x7ff00000ll /* of a jump, with room for the pages */
 
@@ -259,7 +260,14 @@ static bool make_trampoline(struct patch *p, const uint8_t *bytes, uint64_t entr
         at += in.length;
     }
     p->load = n;
-    static const uint8_t mov_rcx[2] = {0x48, 0xb9}, jmp[2] = {0xff, 0x25};
+    /* flags are the program's, and only rax can be stored at an address of 64 bits */
+    static const uint8_t swap[2] = {0x48, 0x91}, store[2] = {0x48, 0xa3}, mov_rcx[2] = {0x48, 0xb9},
+                         jmp[2] = {0xff, 0x25};
+    const uint64_t saved_rcx = RUNTIME_DATA + offsetof(struct runtime_data, rcx);
+    put(code, &n, swap, 2);
+    put(code, &n, store, 2);
+    put(code, &n, &saved_rcx, 8);
+    put(code, &n, swap, 2);
     put(code, &n, mov_rcx, 2);
     put(code, &n, &p->site, 8);
     put(code, &n, jmp, 2);

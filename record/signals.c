@@ -156,17 +156,22 @@ static void defer(struct task *t, const siginfo_t *si)
     t->deferred[t->n_deferred++] = *si;
 }
 
+void signals_keep(struct task *t, const siginfo_t *si)
+{
+    if (t->injecting && t->n_deferred && t->deferred[0].si_signo == si->si_signo)
+        t->injecting = false; /* it is the first of those that wait, and stays that */
+    else if (t->n_deferred < 32)
+        defer(t, si);
+    else
+        urd_warn("signal %d of process %d is lost: too many wait", si->si_signo, t->pid);
+}
+
 urd_err *signals_put_off(struct task *t, int signal)
 {
     siginfo_t si;
     if (ptrace(PTRACE_GETSIGINFO, t->tid, 0, &si) != 0)
         URD_FAIL_ERRNO("cannot ask about signal %d of process %d", signal, t->tid);
-    if (t->injecting && t->n_deferred && t->deferred[0].si_signo == signal)
-        t->injecting = false; /* it is the first of those that wait, and stays that */
-    else if (t->n_deferred < 32)
-        defer(t, &si);
-    else
-        urd_warn("signal %d of process %d is lost: too many wait", signal, t->pid);
+    signals_keep(t, &si);
     return NULL;
 }
 

@@ -34,11 +34,11 @@
 #define NUMBER(x)   TEXT_OF(x)
 #define DATA_RSP    "runtime_begin+0x2000(%rip)"
 #define DATA_TARGET "runtime_begin+0x2008(%rip)"
-#define FRAME_END   "runtime_begin+0x30b0(%rip)"
+#define FRAME_END   "runtime_begin+0x30c0(%rip)"
 
 _Static_assert(RUNTIME_CODE_BYTES == 0x2000 && offsetof(struct runtime_data, rsp) == 0 &&
                    offsetof(struct runtime_data, target) == 8 &&
-                   offsetof(struct runtime_data, frame) + sizeof(struct runtime_frame) == 0x10b0,
+                   offsetof(struct runtime_data, frame) + sizeof(struct runtime_frame) == 0x10c0,
                "the addresses above");
 
 __asm__(".pushsection urd_runtime, \"ax\", @progbits\n"
@@ -163,8 +163,9 @@ INSIDE static bool may_make(const struct runtime_frame *f, const struct runtime_
 {
     *ret_output = 0;
     switch (c->kind) {
+    case RUNTIME_WAITS: /* a mask that holds for the wait only is the recorder's matter */
+        return f->rax != __NR_epoll_pwait || !f->r8;
     case RUNTIME_PLAIN:
-    case RUNTIME_WAITS:
     case RUNTIME_ANSWERS:
     case RUNTIME_UNMAPS:
         return true;
@@ -275,21 +276,32 @@ INSIDE static int64_t make(const struct runtime_frame *f, const struct runtime_c
     return result;
 }
 
-/** Make the call, or do not. The address where the caller goes on. */
-INSIDE uint64_t runtime_decide(struct runtime_frame *f)
+/** Make the call and note it. False: it has to be traced. */
+INSIDE static bool try_call(struct runtime_frame *f)
 {
     struct runtime_data *d = data();
-    uint64_t site = f->rcx, output, index = f->rax < RUNTIME_NUMBERS ? d->index[f->rax] : 0;
+    uint64_t output, index = f->rax < RUNTIME_NUMBERS ? d->index[f->rax] : 0;
     const struct runtime_call *c = &d->calls[index];
     if (!index || !d->enabled || !may_make(f, c, &output) ||
         !fits(f, c, output ? f->rdx + sizeof(struct runtime_item) + 8 : 0))
-        return site;
+        return false;
     bool done;
     int64_t result = make(f, c, &done);
     if (!done || (result == -EFAULT && c->n_outputs)) /* after a fault: how much was written? once more */
-        return site;
+        return false;
     note(f, c, result, output);
     f->rax = (uint64_t)result;
+    return true;
+}
+
+/** The address where the caller goes on: at its own call, with what it had, or behind it. */
+INSIDE uint64_t runtime_decide(struct runtime_frame *f)
+{
+    uint64_t site = f->rcx;
+    if (!try_call(f)) {
+        f->rcx = data()->rcx;
+        return site;
+    }
     f->rcx = site + 2;
     f->r11 = f->flags;
     return site + 2;

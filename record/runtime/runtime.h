@@ -94,10 +94,11 @@ struct runtime_item {
 struct runtime_data {
     uint64_t rsp;     /* the caller's */
     uint64_t target;  /* where the caller goes on */
+    uint64_t rcx;     /* the caller's; in its register the trampoline brings the call's site */
     uint32_t enabled; /* 0: every call is traced. The recorder's */
     uint32_t alone;   /* no other task is in the recording: a call may block. The recorder's */
     uint32_t fsgsbase; /* the processor's RDFSBASE may be used */
-    uint32_t unused;
+    uint32_t unused[3];
     uint64_t patched_start, patched_end; /* no patched site is outside. The recorder's */
     uint64_t stack[RUNTIME_STACK_BYTES / 8];
     struct runtime_frame frame; /* the end of the stack */
