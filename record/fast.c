@@ -87,9 +87,10 @@ static enum runtime_kind kind_of(int number, unsigned *ret_arg)
     case SYS_mmap:
         return RUNTIME_MAPS;
     case SYS_munmap:
+        return RUNTIME_UNMAPS;
     case SYS_brk:
     case SYS_set_tid_address:
-        return RUNTIME_UNMAPS;
+        return RUNTIME_TOLD;
     case SYS_ioctl:
         return RUNTIME_TERMINAL;
     case SYS_mprotect:
@@ -686,6 +687,22 @@ static void keep_strict(struct task *t)
     }
 }
 
+/** Does the call unmap the region or trampolines, or change them? Nobody has to spare what is not theirs. */
+static bool takes_region(const struct task *t)
+{
+    const struct user_regs_struct *e = &t->entry;
+    const struct fast *f = t->mm->fast;
+    int number = t->call->number;
+    if (number != SYS_munmap && number != SYS_mremap && number != SYS_mprotect &&
+        number != SYS_pkey_mprotect && (number != SYS_mmap || !(e->r10 & MAP_FIXED)))
+        return false;
+    uint64_t start = e->rdi, end = start + PAGE_UP(e->rsi);
+    bool takes = start < RUNTIME_CODE + RUNTIME_BYTES && end > RUNTIME_CODE;
+    for (unsigned i = 0; i < f->n_pages; i++)
+        takes |= start < f->pages[i].start + PATCH_PAGES_BYTES && end > f->pages[i].start;
+    return takes;
+}
+
 void fast_before_call(struct recorder *r, struct task *t)
 {
     const struct user_regs_struct *e = &t->entry;
@@ -694,6 +711,12 @@ void fast_before_call(struct recorder *r, struct task *t)
     r->new_code.file = 0;
     if (!t->mm->fast)
         return;
+    if (takes_region(t)) {
+        patch_undo(t, 0, ~0ull);
+        fast_destroy(t->mm->fast);
+        t->mm->fast = NULL;
+        return;
+    }
     switch (t->call->number) {
     case SYS_mprotect:
     case SYS_pkey_mprotect: /* then the memory counts in checksums, and the program may look at it */

@@ -45,7 +45,6 @@
 
 enum {
     PATCH_AFTER = 2, /* traced calls from a site, in all processes together */
-    PAGES_BYTES = 16384,
     ENTRY_BYTES = 16,         /* at the start of the pages: the address of the runtime's entry */
     BELOW_FILE = 0x10000,     /* distance of trampolines from the file's first mapping */
     MAX_TRAMPOLINE = PATCH_INSNS * (PATCH_MAX_INSN + 4) + 32,
@@ -183,14 +182,14 @@ static urd_err *find_pages(struct task *t, const struct user_regs_struct *now, u
     *ret = NULL;
     for (unsigned i = 0; i < f->n_pages && !*ret; i++)
         if (in_reach(site, f->pages[i].start) &&
-            f->pages[i].used + MAX_TRAMPOLINE <= PAGES_BYTES)
+            f->pages[i].used + MAX_TRAMPOLINE <= PATCH_PAGES_BYTES)
             *ret = &f->pages[i];
     uint64_t at = *ret ? 0 : find_gap(t, site), entry = runtime_address(runtime_entry);
     int64_t result;
     if (!at || !in_reach(site, at))
         return NULL;
     URD_TRY(inject_call(t, now, runtime_address(runtime_syscall), SYS_mmap,
-                        (const uint64_t[]){at, PAGES_BYTES, PROT_READ | PROT_EXEC,
+                        (const uint64_t[]){at, PATCH_PAGES_BYTES, PROT_READ | PROT_EXEC,
                                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
                                            (uint64_t)-1, 0},
                         &result));
@@ -296,7 +295,7 @@ static bool put_jump(struct task *t, const struct patch *p)
 struct batch {
     uint64_t at;
     uint32_t size;
-    uint8_t code[PAGES_BYTES];
+    uint8_t code[PATCH_PAGES_BYTES];
 };
 
 static urd_err *write_batch(struct task *t, struct batch *b)
@@ -347,6 +346,12 @@ static urd_err *apply(struct task *t, const struct user_regs_struct *now,
     return add_to_batch(t, b, &p, code);
 }
 
+static void add_to_range(uint64_t range[2], uint64_t start, uint64_t size)
+{
+    range[0] = start < range[0] ? start : range[0];
+    range[1] = start + size > range[1] ? start + size : range[1];
+}
+
 static urd_err *end_batch(struct task *t, struct batch *b)
 {
     struct fast *f = t->mm->fast;
@@ -354,11 +359,10 @@ static urd_err *end_batch(struct task *t, struct batch *b)
         return NULL;
     f->patched[0] = ~0ull;
     f->patched[1] = 0;
-    for (unsigned i = 0; i < f->n_patches; i++) {
-        uint64_t start = f->patches[i].start;
-        f->patched[0] = start < f->patched[0] ? start : f->patched[0];
-        f->patched[1] = start + PATCH_BYTES > f->patched[1] ? start + PATCH_BYTES : f->patched[1];
-    }
+    for (unsigned i = 0; i < f->n_patches; i++)
+        add_to_range(f->patched, f->patches[i].start, PATCH_BYTES);
+    for (unsigned i = 0; i < f->n_pages; i++)
+        add_to_range(f->patched, f->pages[i].start, PATCH_PAGES_BYTES);
     urd_tracee_write(t->mem, RUNTIME_DATA + offsetof(struct runtime_data, patched_start),
                      f->patched, sizeof f->patched);
     return write_batch(t, b);

@@ -10,7 +10,7 @@
 #define URD_RECORD_PATCH_H
 #include "record/recorder.h"
 
-enum { PATCH_BYTES = 5, PATCH_INSNS = 6, PATCH_MAX_INSN = 15 };
+enum { PATCH_BYTES = 5, PATCH_INSNS = 6, PATCH_MAX_INSN = 15, PATCH_PAGES_BYTES = 16384 };
 
 /** Where a file's call site can be patched: known once for all processes. */
 struct patch_plan {

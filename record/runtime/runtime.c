@@ -158,6 +158,14 @@ INSIDE static bool may_write(const struct runtime_frame *f, uint64_t *ret_output
            is_ready(f->rdi, POLLOUT);
 }
 
+/** Memory from argument 1 on, argument 2 bytes: may something be there that the recorder has put there? */
+static inline bool is_recorders(const struct runtime_frame *f)
+{
+    uint64_t start = f->rdi, end = f->rdi + f->rsi;
+    return end < start || (start < data()->patched_end && end > data()->patched_start) ||
+           (start < RUNTIME_CODE + RUNTIME_BYTES && end > RUNTIME_CODE);
+}
+
 INSIDE static bool may_make(const struct runtime_frame *f, const struct runtime_call *c,
                             uint64_t *ret_output)
 {
@@ -167,7 +175,7 @@ INSIDE static bool may_make(const struct runtime_frame *f, const struct runtime_
         return f->rax != __NR_epoll_pwait || !f->r8;
     case RUNTIME_PLAIN:
     case RUNTIME_ANSWERS:
-    case RUNTIME_UNMAPS:
+    case RUNTIME_TOLD:
         return true;
     case RUNTIME_READS:
         look_at_file(f->rdi);
@@ -187,12 +195,14 @@ INSIDE static bool may_make(const struct runtime_frame *f, const struct runtime_
     case RUNTIME_TERMINAL:
         return (uint32_t)f->rsi == TCGETS;
     case RUNTIME_MAPS:
-        return (f->r10 & (MAP_TYPE | MAP_ANONYMOUS)) == (MAP_PRIVATE | MAP_ANONYMOUS) &&
+        return !(f->r10 & MAP_FIXED && is_recorders(f)) &&
+               (f->r10 & (MAP_TYPE | MAP_ANONYMOUS)) == (MAP_PRIVATE | MAP_ANONYMOUS) &&
                !(f->r10 & (MAP_HUGETLB | MAP_GROWSDOWN));
+    case RUNTIME_UNMAPS:
+        return !is_recorders(f);
     case RUNTIME_PROTECTS:
         return !(f->rdx & (PROT_GROWSDOWN | PROT_GROWSUP)) &&
-               (!(f->rdx & PROT_WRITE) || f->rdi >= data()->patched_end ||
-                f->rdi + f->rsi <= data()->patched_start);
+               (!is_recorders(f) || f->rdx == PROT_READ);
     case RUNTIME_ADVISES:
         return f->rdx == MADV_DONTNEED || f->rdx == MADV_WILLNEED || f->rdx == MADV_HUGEPAGE ||
                f->rdx == MADV_NOHUGEPAGE;

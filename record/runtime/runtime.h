@@ -44,6 +44,7 @@ enum runtime_kind {
     RUNTIME_MAPS,    /* anonymous memory comes */
     RUNTIME_UNMAPS,
     RUNTIME_PROTECTS,
+    RUNTIME_TOLD,    /* nothing, but the recorder must hear of it */
     RUNTIME_ADVISES,
 };
 
@@ -99,7 +100,7 @@ struct runtime_data {
     uint32_t alone;   /* no other task is in the recording: a call may block. The recorder's */
     uint32_t fsgsbase; /* the processor's RDFSBASE may be used */
     uint32_t unused[3];
-    uint64_t patched_start, patched_end; /* no patched site is outside. The recorder's */
+    uint64_t patched_start, patched_end; /* no patched site or trampoline is outside. The recorder's */
     uint64_t stack[RUNTIME_STACK_BYTES / 8];
     struct runtime_frame frame; /* the end of the stack */
     uint8_t fds[RUNTIME_FDS];   /* enum runtime_fd */
