@@ -363,6 +363,7 @@ bool urd_insn_slot(const struct insn *in, struct urd_slot *ret)
         slot.by_sp = true;
         break;
     case INSN_RET:
+    case INSN_JUMP_INDIRECT:
         slot.kind = URD_SLOT_SP;
         slot.size = 8;
         break;
