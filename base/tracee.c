@@ -102,7 +102,8 @@ FILE *urd_tracee_open_maps(pid_t pid)
 bool urd_tracee_next_map(FILE *maps, struct urd_map_line *ret)
 {
     char line[1024];
-    while (fgets(line, sizeof line, maps)) { /* not sscanf: it took a tenth of a short process's recording */
+    while (fgets(line, sizeof line,
+                 maps)) { /* not sscanf: it took a tenth of a short process's recording */
         char *at = line;
         ret->start = strtoull(at, &at, 16);
         if (*at != '-')

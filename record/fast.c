@@ -20,24 +20,13 @@
 #include "record/calls.h"
 #include "record/inject.h"
 #include "record/runtime/runtime.h"
-#include "record/shared.h"
 #include "record/signals.h"
 #include <errno.h>
-#include <linux/seccomp.h>
-#include <sched.h>
-#include <stdio.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/ptrace.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#ifndef HWCAP2_FSGSBASE
-#define HWCAP2_FSGSBASE 2
-#endif
 
 enum {
     MOSTLY_BYTES = 4096, /* of the ring that are used between two stops, and its head */
@@ -45,141 +34,8 @@ enum {
     TRAP_FLAG = 0x100,
 };
 
-#define PAGE_UP(x) (((x) + 4095) & ~4095ull)
+#define PAGE_UP(x)        (((x) + 4095) & ~4095ull)
 #define DATA_FIELD(field) (RUNTIME_DATA + offsetof(struct runtime_data, field))
-
-/* ---- which calls ---- */
-
-static enum runtime_kind kind_of(int number, unsigned *ret_arg)
-{
-    *ret_arg = 0;
-    switch (number) {
-    case SYS_read:
-    case SYS_pread64:
-    case SYS_getdents64:
-        return RUNTIME_READS;
-    case SYS_write:
-    case SYS_pwrite64:
-        return RUNTIME_WRITES;
-    case SYS_open:
-        *ret_arg = 2;
-        return RUNTIME_OPENS;
-    case SYS_openat:
-        *ret_arg = 3;
-        return RUNTIME_OPENS;
-    case SYS_close:
-        return RUNTIME_CLOSES;
-    case SYS_fcntl:
-        return RUNTIME_FCNTL;
-    case SYS_poll:
-        *ret_arg = 3;
-        return RUNTIME_WAITS;
-    case SYS_epoll_wait:
-    case SYS_epoll_pwait:
-        *ret_arg = 4;
-        return RUNTIME_WAITS;
-    case SYS_recvfrom:
-        return RUNTIME_RECEIVES;
-    case SYS_sendto:
-        return RUNTIME_WRITES;
-    case SYS_futex:
-        return RUNTIME_WAKES;
-    case SYS_mmap:
-        return RUNTIME_MAPS;
-    case SYS_munmap:
-        return RUNTIME_UNMAPS;
-    case SYS_brk:
-    case SYS_set_tid_address:
-        return RUNTIME_TOLD;
-    case SYS_ioctl:
-        return RUNTIME_TERMINAL;
-    case SYS_mprotect:
-        return RUNTIME_PROTECTS;
-    case SYS_madvise:
-        return RUNTIME_ADVISES;
-    }
-    return RUNTIME_PLAIN;
-}
-
-/** `*N` behind a SIZE. */
-static uint16_t read_factor(const char **at)
-{
-    if (**at != '*')
-        return 1;
-    ++*at;
-    return (uint16_t)strtoul(*at, (char **)at, 10);
-}
-
-/** One of the outputs that the region's code can copy: N, aM[*N], r[*N]<aM[*N]. */
-static bool read_output(const char **at, struct runtime_output *ret)
-{
-    struct runtime_output o = {.always = **at == '!'};
-    *at += o.always;
-    o.arg = (uint8_t)(*(*at)++ - '0');
-    if (*(*at)++ != ':')
-        return false;
-    o.result = **at == 'r';
-    if (**at == 'r') {
-        ++*at;
-        o.factor = read_factor(at);
-        if (*(*at)++ != '<')
-            return false;
-    }
-    if (**at == 'a') {
-        o.of = (uint8_t)((*at)[1] - '0');
-        *at += 2;
-        uint16_t factor = read_factor(at);
-        if (o.result && o.factor != factor)
-            return false;
-        o.factor = factor;
-    } else if (!o.result && **at >= '0' && **at <= '9') {
-        o.factor = (uint16_t)strtoul(*at, (char **)at, 10);
-    } else {
-        return false;
-    }
-    *ret = o;
-    return **at == 0 || **at == ' ';
-}
-
-static bool read_call(const struct urd_syscall_entry *s, struct runtime_call *ret)
-{
-    unsigned flags_arg;
-    struct runtime_call c = {.kind = (uint8_t)kind_of(s->number, &flags_arg)};
-    c.flags_arg = (uint8_t)flags_arg;
-    const char *at = s->outputs;
-    if (c.kind == RUNTIME_RECEIVES) /* no address is wanted: the first output is all */
-        at = "2:r<a3";
-    if (c.kind == RUNTIME_TERMINAL)
-        at = "3:36"; /* struct termios of the kernel, not libc's */
-    while (*at) {
-        if (c.n_outputs == RUNTIME_OUTPUTS || !read_output(&at, &c.outputs[c.n_outputs++]))
-            return false;
-        at += *at == ' ';
-    }
-    *ret = c;
-    return true;
-}
-
-void fast_init(struct recorder *r)
-{
-    struct runtime_data *d = urd_xcalloc(1, sizeof *d);
-    enum { REFUSED_CALL = 1 }; /* all that get ENOSYS */
-    unsigned n = REFUSED_CALL + 1;
-    d->calls[REFUSED_CALL] = (struct runtime_call){.kind = RUNTIME_ANSWERS, .answer = -ENOSYS};
-    for (int i = 0; i < RUNTIME_NUMBERS; i++) {
-        const struct urd_syscall_entry *s = urd_record_syscall(i);
-        if (s && s->why && s->flags[0] == 'e')
-            d->index[i] = REFUSED_CALL;
-        if (!s || s->why || !urd_syscall_has_flag(s, 'f'))
-            continue;
-        urd_check(n < RUNTIME_CALLS && read_call(s, &d->calls[n]),
-                  "INV-F1 the region can do %s", s->name);
-        d->index[i] = (uint8_t)n++;
-    }
-    d->enabled = 1;
-    d->fsgsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) != 0;
-    r->fast_data = d;
-}
 
 void fast_deinit(struct recorder *r)
 {
@@ -190,8 +46,7 @@ void fast_deinit(struct recorder *r)
     urd_buf_deinit(&r->fast_ring);
 }
 
-/** Does another task run user code in t's memory? Stops of tasks whose calls have returned are dealt with meanwhile. */
-static bool another_runs(const struct recorder *r, const struct task *t)
+bool fast_another_runs(const struct recorder *r, const struct task *t)
 {
     const struct task *c = r->current;
     return c && c != t && c->mm == t->mm && c->state == TASK_RUNNING && !c->in_call;
@@ -238,13 +93,12 @@ static urd_err *map_region(struct task *t, const struct user_regs_struct *now, i
     if (urd_tracee_read(t->mem, now->rip, &code, 2) != 2 ||
         urd_tracee_write(t->mem, now->rip, &call, 2) != 2)
         URD_FAIL("cannot write to the code of process %d", t->pid);
-    URD_TRY(inject_call(t, now, now->rip, SYS_mmap,
-                        (const uint64_t[]){RUNTIME_CODE, RUNTIME_BYTES,
-                                           PROT_READ | PROT_WRITE | PROT_EXEC,
-                                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE |
-                                               MAP_NORESERVE,
-                                           (uint64_t)-1, 0},
-                        ret));
+    URD_TRY(inject_call(
+        t, now, now->rip, SYS_mmap,
+        (const uint64_t[]){RUNTIME_CODE, RUNTIME_BYTES, PROT_READ | PROT_WRITE | PROT_EXEC,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_NORESERVE,
+                           (uint64_t)-1, 0},
+        ret));
     if (urd_tracee_write(t->mem, now->rip, &code, 2) != 2 && *ret != -EINTR)
         URD_FAIL("cannot write to the code of process %d", t->pid);
     return NULL;
@@ -429,8 +283,7 @@ static urd_err *leave(struct task *t, struct user_regs_struct *regs, int *status
     }
 }
 
-/** Code that is not there any more, or is its file's again. */
-static void forget_patches(struct task *t, int64_t result)
+void fast_forget_patches(struct task *t, int64_t result)
 {
     const struct user_regs_struct *e = &t->entry;
     int number = t->call->number;
@@ -473,7 +326,7 @@ static urd_err *note_record(struct recorder *r, struct task *t, const struct run
     t->call = urd_record_syscall((int)rec->regs.rax);
     t->scratch.value = 0;
     URD_TRY(special_exit(r, t, &r->builder.event.after, rec->result));
-    forget_patches(t, rec->result);
+    fast_forget_patches(t, rec->result);
     return NULL;
 }
 
@@ -535,8 +388,7 @@ urd_err *fast_drain(struct recorder *r, struct task *t, bool stopped)
     URD_TRY(read_ring(r, t));
     uint64_t now = urd_now_ns(), empty = 0;
     for (size_t at = 0; at < r->fast_ring.size;) {
-        const struct runtime_record *rec =
-            (const struct runtime_record *)(r->fast_ring.data + at);
+        const struct runtime_record *rec = (const struct runtime_record *)(r->fast_ring.data + at);
         urd_check(rec->size >= sizeof *rec && rec->size <= r->fast_ring.size - at,
                   "INV-F3 the ring is whole");
         URD_TRY(emit_record(r, t, rec, now));
@@ -609,14 +461,15 @@ static urd_err *stopped_inside(struct recorder *r, struct task *t, int status,
     r->turn_over = true;
     if (!at_event)
         return recorder_resume(t, 0);
-    t->state = TASK_READY; /* not at_exit: the stop may be that of a breakpoint, where a signal would be delivered unseen */
+    t->state =
+        TASK_READY; /* not at_exit: the stop may be that of a breakpoint, where a signal would be delivered unseen */
     return NULL;
 }
 
 urd_err *fast_stopped(struct recorder *r, struct task *t, int status, bool *ret_go_on)
 {
     *ret_go_on = true;
-    if (!t->mm->fast || (t->in_call && !t->held_exit) || another_runs(r, t))
+    if (!t->mm->fast || (t->in_call && !t->held_exit) || fast_another_runs(r, t))
         return NULL;
     struct user_regs_struct regs;
     if (is_signal_stop(status) || status >> 16 == PTRACE_EVENT_STOP) {
@@ -625,174 +478,4 @@ urd_err *fast_stopped(struct recorder *r, struct task *t, int status, bool *ret_
             return stopped_inside(r, t, status, &regs, ret_go_on);
     }
     return fast_drain(r, t, true);
-}
-
-/* ---- traced calls ---- */
-
-static void clear_fds(struct task *t)
-{
-    static const uint8_t none[RUNTIME_FDS];
-    if (t->mm->fast)
-        urd_tracee_write(t->mem, DATA_FIELD(fds), none, sizeof none);
-}
-
-void fast_forget_files(struct recorder *r)
-{
-    for (struct task *t = r->tasks; t; t = t->next)
-        clear_fds(t);
-}
-
-/** A thread's files, or memory that is shared with a process of other files: the table of descriptors would not be true. */
-static bool splits_files(const struct task *t)
-{
-    uint64_t flags = t->clone.flags;
-    switch (t->call->number) {
-    case SYS_clone:
-    case SYS_clone3:
-        return !(flags & CLONE_VM) != !(flags & CLONE_FILES) && !(flags & CLONE_VFORK);
-    case SYS_unshare:
-        return t->entry.rdi & CLONE_FILES;
-    }
-    return false;
-}
-
-static bool changes_files(int number)
-{
-    switch (number) {
-    case SYS_close:
-    case SYS_dup2:
-    case SYS_dup3:
-    case SYS_close_range:
-    case SYS_vfork: /* the child had the table, and files of its own */
-    case SYS_clone:
-    case SYS_clone3:
-        return true;
-    }
-    return false;
-}
-
-/** Strict mode cannot be entered by who has a filter: it is kept up here. */
-static void keep_strict(struct task *t)
-{
-    const struct user_regs_struct *e = &t->entry;
-    int number = t->call->number;
-    if (t->strict && number != SYS_read && number != SYS_write && number != SYS_exit &&
-        number != SYS_rt_sigreturn)
-        kill(t->pid, SIGKILL);
-    if (t->filtered &&
-        ((number == SYS_prctl && e->rdi == PR_SET_SECCOMP && e->rsi == SECCOMP_MODE_STRICT) ||
-         (number == SYS_seccomp && e->rdi == SECCOMP_SET_MODE_STRICT && !e->rsi && !e->rdx))) {
-        t->strict = t->cancelled = true;
-        t->forced = 0;
-    }
-}
-
-/** Does the call unmap the region or trampolines, or change them? Nobody has to spare what is not theirs. */
-static bool takes_region(const struct task *t)
-{
-    const struct user_regs_struct *e = &t->entry;
-    const struct fast *f = t->mm->fast;
-    int number = t->call->number;
-    if (number != SYS_munmap && number != SYS_mremap && number != SYS_mprotect &&
-        number != SYS_pkey_mprotect && (number != SYS_mmap || !(e->r10 & MAP_FIXED)))
-        return false;
-    uint64_t start = e->rdi, end = start + PAGE_UP(e->rsi);
-    bool takes = start < RUNTIME_CODE + RUNTIME_BYTES && end > RUNTIME_CODE;
-    for (unsigned i = 0; i < f->n_pages; i++)
-        takes |= start < f->pages[i].start + PATCH_PAGES_BYTES && end > f->pages[i].start;
-    return takes;
-}
-
-void fast_before_call(struct recorder *r, struct task *t)
-{
-    const struct user_regs_struct *e = &t->entry;
-    if (r->fast)
-        keep_strict(t);
-    r->new_code.file = 0;
-    if (!t->mm->fast)
-        return;
-    if (takes_region(t)) {
-        patch_undo(t, 0, ~0ull);
-        fast_destroy(t->mm->fast);
-        t->mm->fast = NULL;
-        return;
-    }
-    switch (t->call->number) {
-    case SYS_mprotect:
-    case SYS_pkey_mprotect: /* then the memory counts in checksums, and the program may look at it */
-        if (e->rdx & PROT_WRITE)
-            patch_undo(t, e->rdi, PAGE_UP(e->rsi));
-        break;
-    case SYS_mremap:
-        patch_undo(t, e->rdi, PAGE_UP(e->rsi));
-        break;
-    }
-    if (splits_files(t))
-        t->mm->fast->off = true;
-}
-
-/** A file that was written to by a traced call: may the next one be untraced? */
-static void look_at_written(struct recorder *r, struct task *t, int64_t result)
-{
-    uint32_t fd = (uint32_t)t->entry.rdi;
-    char link[64];
-    struct stat st;
-    snprintf(link, sizeof link, "/proc/%d/fd/%u", t->tid, fd);
-    if (result <= 0 || fd >= RUNTIME_FDS || stat(link, &st) != 0 || shared_find(r, &st))
-        return;
-    uint8_t class = RUNTIME_FD_WRITE;
-    class |= (uint8_t)special_output_class(r, t, (int)fd);
-    if (S_ISREG(st.st_mode))
-        class |= RUNTIME_FD_FILE;
-    urd_tracee_write(t->mem, DATA_FIELD(fds) + fd, &class, 1);
-}
-
-/** The recorder's own filter has come into force; or one of the program's, which decides before the recorder's does. */
-static void note_filter(struct recorder *r, struct task *t)
-{
-    const struct user_regs_struct *e = &t->entry;
-    bool own = t->call->number == SYS_seccomp
-                   ? e->rdi == SECCOMP_SET_MODE_FILTER
-                   : e->rdi == PR_SET_SECCOMP && e->rsi == SECCOMP_MODE_FILTER;
-    if (!r->exec_seen && t->call->number == SYS_seccomp)
-        t->filtered = true;
-    else if (own)
-        for (struct task *k = r->tasks; k; k = k->next)
-            if (k->pid == t->pid)
-                k->filtered = false;
-}
-
-urd_err *fast_after_call(struct recorder *r, struct task *t, const struct user_regs_struct *now)
-{
-    int64_t result = (int64_t)now->rax;
-    int number = t->call->number;
-    bool failed = result < 0 && result >= -4095;
-    if (r->fast && !failed && !t->cancelled && (number == SYS_seccomp || number == SYS_prctl))
-        note_filter(r, t);
-    if (!t->mm->fast)
-        return NULL;
-    if (changes_files(number))
-        clear_fds(t);
-    if (!failed)
-        forget_patches(t, result);
-    if (another_runs(r, t)) /* it must not see half a patch */
-        return NULL;
-    if (r->new_code.file && r->new_code.prot == (PROT_READ | PROT_EXEC))
-        return patch_mapped(r, t, now,
-                            &(struct patch_code){r->new_code.start, r->new_code.size,
-                                                 r->new_code.offset, r->new_code.file});
-    URD_TRY(patch_new(r, t, now));
-    if (number == SYS_write || number == SYS_pwrite64 || number == SYS_sendto)
-        look_at_written(r, t, result);
-    return number >= 0 && number < RUNTIME_NUMBERS && r->fast_data->index[number]
-               ? patch_traced(r, t, now, t->entry.rip - 2)
-               : NULL;
-}
-
-urd_err *fast_hide_filter(const struct task *t, struct user_regs_struct *now)
-{
-    if (!t->filtered || t->call->number != SYS_prctl || t->entry.rdi != PR_GET_SECCOMP)
-        return NULL;
-    now->rax = SECCOMP_MODE_DISABLED;
-    return urd_tracee_set_regs(t->tid, now);
 }

@@ -24,7 +24,7 @@ struct fast {
     unsigned n_pages, cap_pages;
     struct patch_code *code; /* latest last */
     unsigned n_code, cap_code;
-    unsigned plans_seen; /* of r->n_plans, when patch_new looked last */
+    unsigned plans_seen;    /* of r->n_plans, when patch_new looked last */
     struct urd_map refused; /* call sites that need not be looked at again */
 };
 
@@ -61,4 +61,9 @@ void fast_stop_at_call(struct task *t);
 void fast_forget_files(struct recorder *r);
 /** PR_GET_SECCOMP tells of the recorder's filter: let it say what it would without. *now: the registers at the call's exit. */
 urd_err *fast_hide_filter(const struct task *t, struct user_regs_struct *now) URD_MUST_USE;
+
+/** Does another task run user code in t's memory? Stops of tasks whose calls have returned are dealt with meanwhile. */
+bool fast_another_runs(const struct recorder *r, const struct task *t);
+/** After t's call (t->call, t->entry): code that is not there any more, or is its file's again, has no patches. */
+void fast_forget_patches(struct task *t, int64_t result);
 #endif

@@ -20,8 +20,7 @@
 
 const long launch_ptrace_options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK |
                                    PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC |
-                                   PTRACE_O_TRACEEXIT | PTRACE_O_TRACESECCOMP |
-                                   PTRACE_O_EXITKILL;
+                                   PTRACE_O_TRACEEXIT | PTRACE_O_TRACESECCOMP | PTRACE_O_EXITKILL;
 
 static void add_cpuid(struct urd_trace_info *info, uint32_t leaf, uint32_t subleaf, bool keyed)
 {
@@ -164,7 +163,8 @@ static void install_filter(void)
     struct sock_fprog filter = {sizeof code / sizeof *code, code};
     if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) == 0 || errno != EACCES)
         return;
-    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); /* what a user must promise; under a tracer it is so anyway */
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0,
+          0); /* what a user must promise; under a tracer it is so anyway */
     syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter);
 }
 

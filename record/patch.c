@@ -44,9 +44,9 @@
 #include <unistd.h>
 
 enum {
-    PATCH_AFTER = 2, /* traced calls from a site, in all processes together */
-    ENTRY_BYTES = 16,         /* at the start of the pages: the address of the runtime's entry */
-    BELOW_FILE = 0x10000,     /* distance of trampolines from the file's first mapping */
+    PATCH_AFTER = 2,      /* traced calls from a site, in all processes together */
+    ENTRY_BYTES = 16,     /* at the start of the pages: the address of the runtime's entry */
+    BELOW_FILE = 0x10000, /* distance of trampolines from the file's first mapping */
     MAX_TRAMPOLINE = PATCH_INSNS * (PATCH_MAX_INSN + 4) + 32,
 };
 #define REACH 0x7ff00000ll /* of a jump, with room for the pages */
@@ -209,7 +209,8 @@ static void put(uint8_t *code, uint32_t *n, const void *bytes, size_t size)
 }
 
 /** A 32-bit displacement at the end of `size` bytes of code; false when `to` is too far away. */
-static bool put_displacement(uint8_t *code, uint32_t *n, uint64_t base, uint64_t to, unsigned behind)
+static bool put_displacement(uint8_t *code, uint32_t *n, uint64_t base, uint64_t to,
+                             unsigned behind)
 {
     int64_t distance = (int64_t)(to - (base + *n + 4 + behind));
     int32_t displacement = (int32_t)distance;
@@ -224,8 +225,8 @@ static bool move_insn(uint8_t *code, uint32_t *n, uint64_t base, const uint8_t *
     if (in->meta.category == ZYDIS_CATEGORY_COND_BR) {
         const uint8_t opcode[2] = {0x0f, (uint8_t)(0x80 | (in->opcode & 15))};
         put(code, n, opcode, 2);
-        return put_displacement(code, n, base,
-                                from + in->length + (uint64_t)in->raw.imm[0].value.s, 0);
+        return put_displacement(code, n, base, from + in->length + (uint64_t)in->raw.imm[0].value.s,
+                                0);
     }
     bool relative = in->attributes & ZYDIS_ATTRIB_IS_RELATIVE;
     if (!relative) {
@@ -237,8 +238,7 @@ static bool move_insn(uint8_t *code, uint32_t *n, uint64_t base, const uint8_t *
     unsigned at = in->raw.disp.offset;
     uint32_t start = *n;
     put(code, n, bytes, at);
-    bool reached = put_displacement(code, n, base,
-                                    from + in->length + (uint64_t)in->raw.disp.value,
+    bool reached = put_displacement(code, n, base, from + in->length + (uint64_t)in->raw.disp.value,
                                     in->length - at - 4u);
     put(code, n, bytes + at + 4, in->length - at - 4u);
     return reached && *n == start + in->length;
@@ -426,7 +426,8 @@ urd_err *patch_traced(struct recorder *r, struct task *t, const struct user_regs
     if (!plan->known || plan->start)
         URD_TRY(patch_site(r, t, now, site, plan, &b, &why));
     URD_TRY(end_batch(t, &b));
-    *urd_map_put(&f->refused, site) = 1; /* or patched: calls that come here all the same go another way to it */
+    *urd_map_put(&f->refused, site) =
+        1; /* or patched: calls that come here all the same go another way to it */
     urd_log(1, "site %#llx of process %d: %s", (unsigned long long)site, t->pid,
             why ? why : "patched");
     return NULL;

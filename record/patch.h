@@ -14,8 +14,9 @@ enum { PATCH_BYTES = 5, PATCH_INSNS = 6, PATCH_MAX_INSN = 15, PATCH_PAGES_BYTES 
 
 /** Where a file's call site can be patched: known once for all processes. */
 struct patch_plan {
-    uint64_t site;  /* offset in the file of the system call instruction */
-    uint64_t start; /* ... of the instruction that is replaced; 0: none can be, or it is not known yet */
+    uint64_t site; /* offset in the file of the system call instruction */
+    uint64_t
+        start; /* ... of the instruction that is replaced; 0: none can be, or it is not known yet */
     uint32_t traced; /* calls from there that were traced, in all processes */
     bool known;
     uint8_t code[PATCH_INSNS * PATCH_MAX_INSN + 2]; /* from start to the end of the call */
@@ -38,7 +39,8 @@ struct patch {
         uint64_t original; /* address */
         uint32_t offset;   /* in the trampoline */
     } insns[PATCH_INSNS];
-    uint32_t load; /* offset in the trampoline where the site's address is loaded: the instructions before are the program's */
+    uint32_t
+        load; /* offset in the trampoline where the site's address is loaded: the instructions before are the program's */
 };
 
 /** Code of a file as a process has mapped it. */

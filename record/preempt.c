@@ -130,7 +130,8 @@ urd_err *preempt_tick(struct recorder *r)
     bool wanted = schedule_others_can_run(r, t);
     if (wanted && now - r->turn_started_ns > r->turn_ns)
         fast_stop_at_call(t);
-    bool asleep = wanted && t->mm->fast && recorder_run_state(t->tid) == 'S'; /* in the runtime region */
+    bool asleep =
+        wanted && t->mm->fast && recorder_run_state(t->tid) == 'S'; /* in the runtime region */
     uint64_t cost = r->cut_cost_ns * (r->chaos ? 1 : SLICE_CUTS);
     bool signal = t->n_deferred && now - t->deferred_ns > max_u64(SIGNAL_WAITS_NS, cost);
     bool others = wanted && now - r->turn_started_ns > max_u64(r->slice_ns, cost);

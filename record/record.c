@@ -178,7 +178,8 @@ static urd_err *let_call_run(struct recorder *r, struct task *t)
     if (exits || execs) /* exec waits for the other threads to end, and their ends are events */
         URD_TRY(calls_emit_enter(r, t));
     if (may_block(t) && t->n_deferred && !t->injecting)
-        URD_TRY(signals_pass_on(t)); /* the call must not wait for what the handler is going to do */
+        URD_TRY(
+            signals_pass_on(t)); /* the call must not wait for what the handler is going to do */
     URD_TRY(recorder_resume(t, 0));
     if (!exits && (may_block(t) || t->entered))
         t->state = TASK_BLOCKED;
@@ -250,6 +251,8 @@ static urd_err *handle_stop(struct recorder *r, struct task *t, int status)
             return let_call_run(r, t);
         }
         URD_TRY(calls_exit(r, t));
+        if (t->state == TASK_STOPPED) /* by something else, while the recorder made a call in it */
+            return NULL;
         t->state = TASK_READY;
         t->at_exit = !t->held_exit;
         if (t->held_exit) { /* restarts or is interrupted: see which, others run meanwhile */

@@ -225,7 +225,8 @@ static void exit_mremap(struct recorder *r, struct task *t, uint64_t result)
 {
     const struct user_regs_struct *e = &t->entry;
     struct urd_map_line m = {.start = 0};
-    bool stays = e->r10 & MREMAP_DONTUNMAP || !e->rsi, known = stays && layout_mapping_at(t, e->rdi, &m);
+    bool stays = e->r10 & MREMAP_DONTUNMAP || !e->rsi,
+         known = stays && layout_mapping_at(t, e->rdi, &m);
     struct urd_map_op op = {.kind = URD_MAP_MOVE,
                             .start = result,
                             .size = PAGE_UP(e->rdx),

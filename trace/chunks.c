@@ -10,7 +10,8 @@
 #include <xxhash.h>
 #include <zstd.h>
 
-#define WORTH_A_THREAD (256u << 10) /* bytes in a chunk: a program that makes so many events goes on so */
+#define WORTH_A_THREAD                                                                             \
+    (256u << 10) /* bytes in a chunk: a program that makes so many events goes on so */
 
 void urd_chunks_init(struct urd_chunks *c, int fd, const char *directory)
 {

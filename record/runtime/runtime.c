@@ -41,37 +41,38 @@ _Static_assert(RUNTIME_CODE_BYTES == 0x2000 && offsetof(struct runtime_data, rsp
                    offsetof(struct runtime_data, frame) + sizeof(struct runtime_frame) == 0x10c0,
                "the addresses above");
 
-__asm__(".pushsection urd_runtime, \"ax\", @progbits\n"
-        ".globl runtime_begin, runtime_entry, runtime_syscall, runtime_leave\n"
-        ".hidden runtime_begin, runtime_entry, runtime_syscall, runtime_leave\n"
-        "runtime_begin:\n"
-        "runtime_entry:\n"
-        "    mov %rsp, " DATA_RSP "\n"
-        "    lea " FRAME_END ", %rsp\n"
-        "    pushfq\n"
-        "    push %rdi\n push %rsi\n push %rdx\n push %rcx\n push %rax\n"
-        "    push %r8\n push %r9\n push %r10\n push %r11\n"
-        "    push %rbx\n push %rbp\n push %r12\n push %r13\n push %r14\n push %r15\n"
-        "    cld\n"
-        "    mov %rsp, %rdi\n"
-        "    call runtime_decide\n"
-        "    mov %rax, " DATA_TARGET "\n"
-        "    pop %r15\n pop %r14\n pop %r13\n pop %r12\n pop %rbp\n pop %rbx\n"
-        "    pop %r11\n pop %r10\n pop %r9\n pop %r8\n"
-        "    pop %rax\n pop %rcx\n pop %rdx\n pop %rsi\n pop %rdi\n"
-        "    popfq\n"
-        "    mov " DATA_RSP ", %rsp\n"
-        "runtime_leave:\n"
-        "    jmp *" DATA_TARGET "\n"
-        /* number, six arguments as a function has them: the kernel wants the number in rax, the fourth in r10 */
-        "runtime_make:\n"
-        "    mov %edi, %eax\n"
-        "    mov %rsi, %rdi\n mov %rdx, %rsi\n mov %rcx, %rdx\n mov %r8, %r10\n mov %r9, %r8\n"
-        "    mov 8(%rsp), %r9\n"
-        "runtime_syscall:\n"
-        "    syscall\n"
-        "    ret\n"
-        ".popsection\n");
+__asm__(
+    ".pushsection urd_runtime, \"ax\", @progbits\n"
+    ".globl runtime_begin, runtime_entry, runtime_syscall, runtime_leave\n"
+    ".hidden runtime_begin, runtime_entry, runtime_syscall, runtime_leave\n"
+    "runtime_begin:\n"
+    "runtime_entry:\n"
+    "    mov %rsp, " DATA_RSP "\n"
+    "    lea " FRAME_END ", %rsp\n"
+    "    pushfq\n"
+    "    push %rdi\n push %rsi\n push %rdx\n push %rcx\n push %rax\n"
+    "    push %r8\n push %r9\n push %r10\n push %r11\n"
+    "    push %rbx\n push %rbp\n push %r12\n push %r13\n push %r14\n push %r15\n"
+    "    cld\n"
+    "    mov %rsp, %rdi\n"
+    "    call runtime_decide\n"
+    "    mov %rax, " DATA_TARGET "\n"
+    "    pop %r15\n pop %r14\n pop %r13\n pop %r12\n pop %rbp\n pop %rbx\n"
+    "    pop %r11\n pop %r10\n pop %r9\n pop %r8\n"
+    "    pop %rax\n pop %rcx\n pop %rdx\n pop %rsi\n pop %rdi\n"
+    "    popfq\n"
+    "    mov " DATA_RSP ", %rsp\n"
+    "runtime_leave:\n"
+    "    jmp *" DATA_TARGET "\n"
+    /* number, six arguments as a function has them: the kernel wants the number in rax, the fourth in r10 */
+    "runtime_make:\n"
+    "    mov %edi, %eax\n"
+    "    mov %rsi, %rdi\n mov %rdx, %rsi\n mov %rcx, %rdx\n mov %r8, %r10\n mov %r9, %r8\n"
+    "    mov 8(%rsp), %r9\n"
+    "runtime_syscall:\n"
+    "    syscall\n"
+    "    ret\n"
+    ".popsection\n");
 
 int64_t runtime_make(int number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
                      uint64_t f);
@@ -297,7 +298,8 @@ INSIDE static bool try_call(struct runtime_frame *f)
         return false;
     bool done;
     int64_t result = make(f, c, &done);
-    if (!done || (result == -EFAULT && c->n_outputs)) /* after a fault: how much was written? once more */
+    if (!done ||
+        (result == -EFAULT && c->n_outputs)) /* after a fault: how much was written? once more */
         return false;
     note(f, c, result, output);
     f->rax = (uint64_t)result;

@@ -17,34 +17,34 @@
 #define RUNTIME_DATA       (RUNTIME_CODE + RUNTIME_CODE_BYTES)
 
 enum {
-    RUNTIME_NUMBERS = 480,      /* system calls below */
-    RUNTIME_CALLS = 128,        /* described ones */
-    RUNTIME_OUTPUTS = 3,        /* of one call, at most */
-    RUNTIME_FDS = 1024,         /* file descriptors with a class of their own */
+    RUNTIME_NUMBERS = 480, /* system calls below */
+    RUNTIME_CALLS = 128,   /* described ones */
+    RUNTIME_OUTPUTS = 3,   /* of one call, at most */
+    RUNTIME_FDS = 1024,    /* file descriptors with a class of their own */
     RUNTIME_STACK_BYTES = 4096,
     RUNTIME_RING_BYTES = 512 << 10,
     RUNTIME_OUTPUT_BYTES = 136 << 10, /* a call that may write more is traced */
-    RUNTIME_PIPE_BYTES = 4096,  /* a pipe that poll calls writable takes so much (man 7 pipe) */
+    RUNTIME_PIPE_BYTES = 4096, /* a pipe that poll calls writable takes so much (man 7 pipe) */
 };
 
 /** What must be looked at before the call is made. */
 enum runtime_kind {
-    RUNTIME_TRACED,  /* the recorder must see it */
-    RUNTIME_PLAIN,   /* nothing */
-    RUNTIME_READS,   /* argument 1 is read from */
-    RUNTIME_WRITES,  /* argument 1 is written to: argument 3 bytes from argument 2 */
-    RUNTIME_OPENS,   /* O_TRUNC in argument `flags_arg` is the recorder's */
+    RUNTIME_TRACED, /* the recorder must see it */
+    RUNTIME_PLAIN,  /* nothing */
+    RUNTIME_READS,  /* argument 1 is read from */
+    RUNTIME_WRITES, /* argument 1 is written to: argument 3 bytes from argument 2 */
+    RUNTIME_OPENS,  /* O_TRUNC in argument `flags_arg` is the recorder's */
     RUNTIME_CLOSES,
     RUNTIME_FCNTL,
-    RUNTIME_WAITS,   /* argument `flags_arg` is a timeout: it is made with 0 first */
+    RUNTIME_WAITS,    /* argument `flags_arg` is a timeout: it is made with 0 first */
     RUNTIME_RECEIVES, /* recvfrom, no address wanted */
-    RUNTIME_WAKES,   /* futex */
+    RUNTIME_WAKES,    /* futex */
     RUNTIME_TERMINAL, /* ioctl, TCGETS only: isatty */
-    RUNTIME_ANSWERS, /* it is refused: the result is `answer` */
-    RUNTIME_MAPS,    /* anonymous memory comes */
+    RUNTIME_ANSWERS,  /* it is refused: the result is `answer` */
+    RUNTIME_MAPS,     /* anonymous memory comes */
     RUNTIME_UNMAPS,
     RUNTIME_PROTECTS,
-    RUNTIME_TOLD,    /* nothing, but the recorder must hear of it */
+    RUNTIME_TOLD, /* nothing, but the recorder must hear of it */
     RUNTIME_ADVISES,
 };
 
@@ -52,8 +52,8 @@ enum runtime_kind {
 enum runtime_fd {
     RUNTIME_FD_STDOUT = 1, /* writes to it are output of the recording ... */
     RUNTIME_FD_STDERR = 2,
-    RUNTIME_FD_WRITE = 4,  /* the recorder has looked: writes need nothing but what these bits say */
-    RUNTIME_FD_FILE = 8,   /* a regular file or directory: never blocks */
+    RUNTIME_FD_WRITE = 4, /* the recorder has looked: writes need nothing but what these bits say */
+    RUNTIME_FD_FILE = 8,  /* a regular file or directory: never blocks */
 };
 
 struct runtime_output {
@@ -89,24 +89,27 @@ struct runtime_record {
 struct runtime_item {
     uint64_t address;
     uint32_t size;
-    uint32_t output; /* 0: the kernel wrote it; 1, 2: the call wrote it to the recording's stdout, stderr */
+    uint32_t
+        output; /* 0: the kernel wrote it; 1, 2: the call wrote it to the recording's stdout, stderr */
 };
 
 struct runtime_data {
-    uint64_t rsp;     /* the caller's */
-    uint64_t target;  /* where the caller goes on */
-    uint64_t rcx;     /* the caller's; in its register the trampoline brings the call's site */
-    uint32_t enabled; /* 0: every call is traced. The recorder's */
-    uint32_t alone;   /* no other task is in the recording: a call may block. The recorder's */
+    uint64_t rsp;      /* the caller's */
+    uint64_t target;   /* where the caller goes on */
+    uint64_t rcx;      /* the caller's; in its register the trampoline brings the call's site */
+    uint32_t enabled;  /* 0: every call is traced. The recorder's */
+    uint32_t alone;    /* no other task is in the recording: a call may block. The recorder's */
     uint32_t fsgsbase; /* the processor's RDFSBASE may be used */
     uint32_t unused[3];
-    uint64_t patched_start, patched_end; /* no patched site or trampoline is outside. The recorder's */
+    uint64_t patched_start,
+        patched_end; /* no patched site or trampoline is outside. The recorder's */
     uint64_t stack[RUNTIME_STACK_BYTES / 8];
-    struct runtime_frame frame; /* the end of the stack */
-    uint8_t fds[RUNTIME_FDS];   /* enum runtime_fd */
+    struct runtime_frame frame;     /* the end of the stack */
+    uint8_t fds[RUNTIME_FDS];       /* enum runtime_fd */
     uint8_t index[RUNTIME_NUMBERS]; /* of a call in `calls`; 0: traced */
     struct runtime_call calls[RUNTIME_CALLS];
-    uint64_t head __attribute__((aligned(4096))); /* bytes of the ring that are used; read with them */
+    uint64_t head
+        __attribute__((aligned(4096))); /* bytes of the ring that are used; read with them */
     uint8_t ring[RUNTIME_RING_BYTES];
 };
 
@@ -116,7 +119,8 @@ struct runtime_data {
 extern const uint8_t runtime_begin[], runtime_end[];
 extern const uint8_t runtime_entry[];   /* rcx: the call's site; all else as at the call */
 extern const uint8_t runtime_syscall[]; /* the instruction that is not traced */
-extern const uint8_t runtime_leave[];   /* the last instruction: a jump to data.target, all registers are the caller's */
+extern const uint8_t runtime_leave
+    []; /* the last instruction: a jump to data.target, all registers are the caller's */
 
 /** The address that a place of the recorder's image has in the subject. */
 static inline uint64_t runtime_address(const uint8_t *place)
