@@ -15,6 +15,10 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#ifndef SYS_SECCOMP
+#define SYS_SECCOMP 1 /* asm-generic/siginfo.h */
+#endif
+
 static bool is_raised_by_code(const siginfo_t *si)
 {
     switch (si->si_signo) {
@@ -229,7 +233,8 @@ urd_err *signals_stop(struct recorder *r, struct task *t, int signal, int *ret_s
         t->injecting = false;
         t->deferred_ns = urd_now_ns();
     }
-    bool ran = preempt_has_run(t, &now);
+    /* a filter's SIGSYS comes at the exit of the call that it forbids, however long the recorder was kept from looking */
+    bool ran = !(signal == SIGSYS && si.si_code == SYS_SECCOMP) && preempt_has_run(t, &now);
     enum disposition what = disposition_of(t, signal);
     if (!by_code && ran && what == CAUGHT && !waited && t->n_deferred < 32) {
         defer(t, &si);
