@@ -539,6 +539,7 @@ urd_err *urd_record_run(const char *directory, char **argv, const struct urd_rec
     urd_err *err = urd_trace_create(directory, &info, &r->writer);
     urd_trace_info_deinit(&info);
     if (err) {
+        fast_deinit(r);
         free(r);
         return urd_err_hop(err, __func__, __FILE__, __LINE__);
     }
