@@ -36,6 +36,10 @@ struct urd_engine {
     struct urd_index *index;     /* NULL: not indexed */
     struct urd_module **modules; /* by stored file */
     bool *module_failed;
+    struct {
+        int32_t tid, pid_tid, pid; /* 0: none yet */
+        char name[256];
+    } last_task; /* whose name, and whose process, was asked for last: rows come in runs of one task */
     struct image_entry images[16];
     unsigned n_images;
     struct live live;           /* where the last question looked */

@@ -14,12 +14,19 @@ struct flow_step {
     uint16_t insns;
 };
 
+/** One row of flow, decoded. */
+struct flow_row {
+    struct urd_index_segment *segment;
+    uint32_t chunk, n, space;
+    int32_t tid;
+    int64_t first;
+    const struct flow_step *steps;
+};
+
 struct flow_cache {
     struct {
-        uint32_t segment, chunk, n;
-        bool used;
+        struct flow_row row; /* segment NULL: nothing is there */
         uint64_t stamp;
-        struct flow_step *steps;
     } rows[FLOW_CACHE];
     uint64_t stamp;
 };
@@ -179,7 +186,7 @@ void urd_index_close(struct urd_index *x)
     for (uint32_t i = 0; x->spaces && i <= x->n_spaces; i++)
         free(x->spaces[i].path);
     for (unsigned i = 0; x->flow_cache && i < FLOW_CACHE; i++)
-        free(x->flow_cache->rows[i].steps);
+        free((void *)x->flow_cache->rows[i].row.steps);
     for (unsigned i = 0; x->writes_cache && i < URD_WRITES_CACHE; i++)
         urd_writes_decoded_deinit(&x->writes_cache->rows[i].d);
     free(x->flow_cache);
@@ -295,14 +302,18 @@ urd_err *urd_index_blocks(struct urd_index *x, uint32_t i, const struct urd_flow
     return NULL;
 }
 
-/** One row of flow, decoded. */
-struct flow_row {
-    struct urd_index_segment *segment;
-    uint32_t chunk, n, space;
-    int32_t tid;
-    int64_t first;
-    const struct flow_step *steps;
-};
+static bool flow_cached(struct urd_index *x, const struct urd_index_segment *s, uint32_t chunk,
+                        struct flow_row *ret)
+{
+    struct flow_cache *c = x->flow_cache;
+    for (unsigned i = 0; i < FLOW_CACHE; i++)
+        if (c->rows[i].row.segment == s && c->rows[i].row.chunk == chunk) {
+            c->rows[i].stamp = ++c->stamp;
+            *ret = c->rows[i].row;
+            return true;
+        }
+    return false;
+}
 
 static urd_err *decode_flow(struct urd_index *x, struct urd_index_segment *s, const void *data,
                             size_t size, uint32_t n_blocks, int64_t first, struct flow_step **ret,
@@ -338,36 +349,27 @@ static urd_err *flow_from(struct urd_index *x, struct urd_index_segment *s, sqli
                              .tid = sqlite3_column_int(q, 1),
                              .space = (uint32_t)sqlite3_column_int(q, 2),
                              .first = sqlite3_column_int64(q, 3) + s->start};
+    if (flow_cached(x, s, row->chunk, row))
+        return NULL;
     struct flow_cache *c = x->flow_cache;
     unsigned victim = 0;
-    for (unsigned i = 0; i < FLOW_CACHE; i++) {
-        if (c->rows[i].used && c->rows[i].segment == s->id && c->rows[i].chunk == row->chunk) {
-            c->rows[i].stamp = ++c->stamp;
-            row->steps = c->rows[i].steps;
-            row->n = c->rows[i].n;
-            return NULL;
-        }
+    for (unsigned i = 1; i < FLOW_CACHE; i++)
         if (c->rows[i].stamp < c->rows[victim].stamp)
             victim = i;
-    }
     struct flow_step *steps = NULL;
     URD_TRY(decode_flow(x, s, sqlite3_column_blob(q, 5), (size_t)sqlite3_column_bytes(q, 5),
                         (uint32_t)sqlite3_column_int(q, 4), row->first, &steps, &row->n));
     URD_TRY(load_blocks(x, s));
-    free(c->rows[victim].steps);
-    c->rows[victim].steps = steps;
-    c->rows[victim].segment = s->id;
-    c->rows[victim].chunk = row->chunk;
-    c->rows[victim].n = row->n;
-    c->rows[victim].used = true;
-    c->rows[victim].stamp = ++c->stamp;
+    free((void *)c->rows[victim].row.steps);
     row->steps = steps;
+    c->rows[victim].row = *row;
+    c->rows[victim].stamp = ++c->stamp;
     return NULL;
 }
 
 #define FLOW_COLUMNS "chunk, tid, space, first, blocks, data, stack"
 
-/** The row that covers a clock; row->n is 0 when there is none. Gives the statement for further columns. */
+/** The row that covers a clock; row->n is 0 when there is none. stack: gets the row's stack blob, or NULL. */
 static urd_err *flow_row_at(struct urd_index *x, int64_t clock, struct flow_row *row,
                             struct urd_buf *stack)
 {
@@ -375,31 +377,19 @@ static urd_err *flow_row_at(struct urd_index *x, int64_t clock, struct flow_row 
     struct urd_index_segment *s = segment_at(x, clock);
     if (!s)
         return NULL;
-    sqlite3_stmt *q;
-    /* rows are in order of chunk, and so of first: the last chunk that begins at or before the clock */
-    int64_t low = 0, high;
-    URD_TRY(prepare(x, "SELECT max(chunk) FROM flow WHERE segment = ?", &q));
-    sqlite3_bind_int64(q, 1, s->id);
-    high = sqlite3_step(q) == SQLITE_ROW && sqlite3_column_type(q, 0) != SQLITE_NULL
-               ? sqlite3_column_int64(q, 0) + 1
-               : 0;
-    sqlite3_finalize(q);
-    URD_TRY(prepare(x, "SELECT first FROM flow WHERE segment = ? AND chunk = ?", &q));
-    sqlite3_bind_int64(q, 1, s->id);
-    while (low < high) {
-        int64_t middle = (low + high) / 2;
-        sqlite3_bind_int64(q, 2, middle);
-        bool before =
-            sqlite3_step(q) == SQLITE_ROW && sqlite3_column_int64(q, 0) + s->start <= clock;
-        sqlite3_reset(q);
-        if (before)
+    const int64_t *firsts;
+    uint32_t low = 0, high;
+    URD_TRY(urd_index_rows(x, (uint32_t)(s - x->segments), &firsts, &high));
+    while (low < high) { /* the last one that begins at or before the clock */
+        uint32_t middle = (low + high) / 2;
+        if (firsts[middle] <= clock)
             low = middle + 1;
         else
             high = middle;
     }
-    sqlite3_finalize(q);
-    if (!low)
+    if (!low || (!stack && flow_cached(x, s, low - 1, row)))
         return NULL;
+    sqlite3_stmt *q;
     URD_TRY(prepare(x, "SELECT " FLOW_COLUMNS " FROM flow WHERE segment = ? AND chunk = ?", &q));
     sqlite3_bind_int64(q, 1, s->id);
     sqlite3_bind_int64(q, 2, low - 1);

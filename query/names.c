@@ -182,12 +182,18 @@ void json_set_place(json_t *row, const struct place_name *n)
                         n->module[0] ? json_text(n->module, strlen(n->module)) : json_null());
 }
 
-static int32_t pid_of(const struct urd_engine *e, int32_t tid)
+static int32_t pid_of(struct urd_engine *e, int32_t tid)
 {
+    if (tid && e->last_task.pid_tid == tid)
+        return e->last_task.pid;
+    int32_t pid = tid;
     for (uint64_t i = 1; i <= e->index->n_events; i++)
-        if (e->index->events[i].tid == tid)
-            return e->index->events[i].pid;
-    return tid;
+        if (e->index->events[i].tid == tid) {
+            pid = e->index->events[i].pid;
+            break;
+        }
+    e->last_task.pid_tid = tid;
+    return e->last_task.pid = pid;
 }
 
 urd_err *json_set_clock_place(struct urd_engine *e, json_t *row, int64_t clock)
@@ -385,7 +391,10 @@ void location_deinit(struct location *l)
 
 const char *engine_process_name(struct urd_engine *e, int32_t tid)
 {
-    static __thread char name[256];
+    char *name = e->last_task.name;
+    if (tid && e->last_task.tid == tid)
+        return name;
+    e->last_task.tid = tid;
     name[0] = 0;
     sqlite3_stmt *q;
     if (sqlite3_prepare_v2(e->index->db, "SELECT name, parent FROM tasks WHERE tid = ?", -1, &q,
@@ -396,7 +405,7 @@ const char *engine_process_name(struct urd_engine *e, int32_t tid)
         sqlite3_bind_int64(q, 1, tid);
         if (sqlite3_step(q) != SQLITE_ROW)
             break;
-        snprintf(name, sizeof name, "%s", (const char *)sqlite3_column_text(q, 0));
+        snprintf(name, sizeof e->last_task.name, "%s", (const char *)sqlite3_column_text(q, 0));
         tid = sqlite3_column_int(q, 1);
         sqlite3_reset(q);
     }

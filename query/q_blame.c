@@ -16,8 +16,9 @@ struct blaming {
     struct answer *a;
     struct target *t;
     uint8_t *now; /* ascending order only: the target's bytes after the last write */
-    bool all;
-    bool have_now;
+    bool all, have_now, done;
+    struct urd_index_write *writes; /* descending order only: collected, their values are theirs */
+    uint32_t n, capacity, batch;
     urd_err *err;
 };
 
@@ -122,47 +123,77 @@ static void overlay(const struct target *t, uint8_t *bytes, const struct urd_ind
             bytes[w->address + i - t->address] = w->value[i];
 }
 
-static bool memory_before(struct blaming *b, int64_t clock, uint8_t *bytes)
+static urd_err *memory_before(struct blaming *b, int64_t clock, uint8_t *bytes)
 {
-    bool *known = urd_xcalloc(b->t->size, sizeof *known);
+    URD_AUTO_FREE bool *known = urd_xcalloc(b->t->size, sizeof *known);
     struct urd_engine *e = b->a->engine;
-    b->err = urd_index_memory(e->index, e->trace, b->t->space, b->t->address, b->t->size, clock,
-                              bytes, known);
-    free(known);
-    return !b->err;
+    return urd_index_memory(e->index, e->trace, b->t->space, b->t->address, b->t->size, clock,
+                            bytes, known);
+}
+
+/** bytes: the target's before the write, and after it when this returns. */
+static urd_err *give_write(struct blaming *b, const struct urd_index_write *w, uint8_t *bytes)
+{
+    json_t *row = json_object();
+    urd_err *err = write_row(b->a->engine, w, row);
+    if (err) {
+        json_decref(row);
+        return err;
+    }
+    show_value(b->t, bytes, row, "old");
+    overlay(b->t, bytes, w);
+    show_value(b->t, bytes, row, "new");
+    bool full;
+    URD_TRY(answer_row(b->a, row, &full));
+    b->done = !b->all || full;
+    b->a->truncated = b->all && full;
+    return NULL;
+}
+
+/** What was collected, newest first. Each needs the bytes before it, which only the older ones tell: those before the oldest are looked
+ * up, and from there on the others follow. */
+static urd_err *give_collected(struct blaming *b)
+{
+    uint64_t size = b->t->size;
+    if (!b->n)
+        return NULL;
+    URD_AUTO_FREE uint8_t *before = urd_xrealloc(NULL, b->n * size); /* of the i-th at i * size */
+    URD_TRY(memory_before(b, b->writes[b->n - 1].clock, before + (b->n - 1) * size));
+    for (uint32_t i = b->n - 1; i > 0; i--) {
+        memcpy(before + (i - 1) * size, before + i * size, size);
+        overlay(b->t, before + (i - 1) * size, &b->writes[i]);
+    }
+    urd_err *err = NULL;
+    for (uint32_t i = 0; i < b->n && !b->done && !err; i++)
+        err = give_write(b, &b->writes[i], before + i * size);
+    for (uint32_t i = 0; i < b->n; i++)
+        free((void *)b->writes[i].value);
+    b->n = 0;
+    b->batch = b->batch < 1024 ? b->batch * 4 : b->batch; /* the first answers come at once */
+    return err;
 }
 
 static bool on_write(void *data, const struct urd_index_write *w)
 {
     struct blaming *b = data;
-    struct target *t = b->t;
     if (w->event == URD_WRITE_INITIAL)
         return true;
-    URD_AUTO_FREE uint8_t *old = urd_xrealloc(NULL, t->size), *new = urd_xrealloc(NULL, t->size);
-    /* in ascending order the value before is the one after the last write */
-    if (b->have_now)
-        memcpy(old, b->now, t->size);
-    else if (!memory_before(b, w->clock, old))
-        return false;
-    memcpy(new, old, t->size);
-    overlay(t, new, w);
-    if (b->now) {
-        memcpy(b->now, new, t->size);
+    if (b->now) { /* in ascending order the bytes before are those after the last write */
+        if (!b->have_now)
+            b->err = memory_before(b, w->clock, b->now);
         b->have_now = true;
+        if (!b->err)
+            b->err = give_write(b, w, b->now);
+        return !b->err && !b->done;
     }
-    json_t *row = json_object();
-    b->err = write_row(b->a->engine, w, row);
-    if (b->err) {
-        json_decref(row);
-        return false;
-    }
-    show_value(t, old, row, "old");
-    show_value(t, new, row, "new");
-    bool full;
-    b->err = answer_row(b->a, row, &full);
-    if (!b->all || full)
-        b->a->truncated = b->all && full;
-    return !b->err && b->all && !full;
+    struct urd_index_write copy = *w;
+    uint8_t *value = urd_xrealloc(NULL, w->size);
+    memcpy(value, w->value, w->size);
+    copy.value = value;
+    URD_PUSH(b->writes, b->n, b->capacity) = copy;
+    if (b->n >= (b->all ? b->batch : 1))
+        b->err = give_collected(b);
+    return !b->err && !b->done;
 }
 
 /** The memory that an expression names at a moment. */
@@ -247,7 +278,7 @@ urd_err *q_blame(struct answer *a)
     struct target t = {0};
     URD_TRY(resolve(a, text, at, &t));
     struct urd_index *x = a->engine->index;
-    struct blaming b = {.a = a, .t = &t, .all = question_flag(a, "all")};
+    struct blaming b = {.a = a, .t = &t, .all = question_flag(a, "all"), .batch = 16};
     const char *order = question_text(a, "order");
     bool ascending = b.all && order && strcmp(order, "asc") == 0;
     int64_t until = x->end + 1, clock = x->end;
@@ -264,6 +295,9 @@ urd_err *q_blame(struct answer *a)
                                on_write, &b);
     if (!err)
         err = b.err;
+    if (!err && !b.done)
+        err = give_collected(&b);
+    free(b.writes);
     free(b.now);
     json_object_set_new(a->summary, "address", json_hex(t.address));
     json_object_set_new(a->summary, "size", json_integer((json_int_t)t.size));
