@@ -1,6 +1,7 @@
 #include "record/calls.h"
 #include "base/log.h"
 #include "base/tracee.h"
+#include "record/futexes.h"
 #include "record/others.h"
 #include "record/record.h"
 #include <errno.h>
@@ -100,6 +101,7 @@ static void begin_enter(struct recorder *r, struct task *t)
     e->before = e->after = t->entry;
     e->has_checksum = t->has_checksum && ran;
     e->checksum = t->checksum;
+    futexes_add_entered(&r->builder, t);
 }
 
 urd_err *calls_emit_enter(struct recorder *r, struct task *t)

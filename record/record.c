@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/tracee.h"
 #include "record/calls.h"
+#include "record/futexes.h"
 #include "record/launch.h"
 #include "record/schedule.h"
 #include "record/signals.h"
@@ -149,7 +150,8 @@ urd_err *recorder_resume(struct task *t, int signal)
 
 static bool may_block(const struct task *t)
 {
-    return !t->cancelled && urd_syscall_has_flag(t->call, 'b');
+    return !t->cancelled && urd_syscall_has_flag(t->call, 'b') &&
+           (t->call->number != SYS_futex || futexes_may_wait(t));
 }
 
 /** At a call's entry: emit what must be written before it runs, and let it run. */
@@ -161,9 +163,16 @@ static urd_err *let_call_run(struct recorder *r, struct task *t)
     if (exits || execs) /* exec waits for the other threads to end, and their ends are events */
         URD_TRY(calls_emit_enter(r, t));
     URD_TRY(recorder_resume(t, 0));
-    if (!exits && (may_block(t) || t->entered))
+    if (may_block(t) || execs)
         t->state = TASK_BLOCKED;
     return NULL;
+}
+
+/** A child's memory is its parent's at that moment: nobody runs meanwhile. (A parent that waits for its vfork child has told.) */
+static bool makes_child(const struct task *t)
+{
+    int n = t->call ? t->call->number : -1;
+    return n == SYS_fork || n == SYS_vfork || n == SYS_clone || n == SYS_clone3;
 }
 
 static urd_err *handle_event_stop(struct recorder *r, struct task *t, int event, int signal)
@@ -193,7 +202,7 @@ static urd_err *handle_event_stop(struct recorder *r, struct task *t, int event,
         if (interrupted && !was_in_call)
             return preempt_stopped(r, t);
         URD_TRY(recorder_resume(t, 0));
-        if (was_in_call)
+        if (was_in_call && !makes_child(t))
             t->state = TASK_BLOCKED;
         return NULL;
     }
@@ -228,7 +237,7 @@ static urd_err *handle_stop(struct recorder *r, struct task *t, int status)
         return NULL;
     if (pass || (in_call && t->in_call)) {
         URD_TRY(recorder_resume(t, pass));
-        if (in_call)
+        if (in_call && !makes_child(t))
             t->state = TASK_BLOCKED;
     }
     return NULL;
@@ -266,7 +275,8 @@ static void leave_dead_leader(struct recorder *r)
 static void leave_waiting_call(struct recorder *r)
 {
     struct task *c = r->current;
-    if (!c || c->state != TASK_RUNNING || !c->in_call || !schedule_others_can_run(r, c))
+    if (!c || c->state != TASK_RUNNING || !c->in_call || makes_child(c) ||
+        !schedule_others_can_run(r, c))
         return;
     char state = recorder_run_state(c->tid);
     if (state == 'S' || state == 'D')
@@ -299,8 +309,12 @@ urd_err *recorder_note_status(struct recorder *r, pid_t tid, int status)
     bool call_returned = WIFSTOPPED(status) && WSTOPSIG(status) == (SIGTRAP | 0x80) && t->in_call;
     bool ends =
         WIFSTOPPED(status) && status >> 16 == PTRACE_EVENT_EXIT; /* an exec may wait for it */
-    if (ends || (t->state == TASK_BLOCKED && call_returned))     /* no user code runs for that */
+    if (ends || (t->state == TASK_BLOCKED && call_returned)) {   /* no user code runs for that */
+        if (r->current &&
+            r->current != t) /* what it ran before its call came before what this one writes */
+            URD_TRY(calls_emit_enter(r, r->current));
         return handle_stop(r, t, status);
+    }
     if (t->state == TASK_BLOCKED || t->state == TASK_LISTENING) {
         if (WIFEXITED(status) || WIFSIGNALED(status))
             return lives_gone(r, t, status);

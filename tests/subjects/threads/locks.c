@@ -64,7 +64,7 @@ BEHAVIOUR(adaptive_mutex)
     mutex_of(PTHREAD_MUTEX_ADAPTIVE_NP, PTHREAD_PRIO_NONE);
 }
 
-BEHAVIOUR(inheriting_mutex) //$ hole futexes with priority inheritance are answered ENOSYS
+BEHAVIOUR(inheriting_mutex)
 {
     mutex_of(PTHREAD_MUTEX_NORMAL, PTHREAD_PRIO_INHERIT);
 }
