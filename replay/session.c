@@ -356,8 +356,7 @@ static urd_err *apply_start(struct urd_session *s, const struct urd_event *e)
 
 static urd_err *apply_exit(struct urd_session *s, struct urd_task *t, const struct urd_event *e)
 {
-    if (t->process->refs > 1)
-        URD_TRY(write_memory(s, t, e));
+    URD_TRY(write_memory(s, t, e)); /* others may share it */
     end_task(s, t);
     return NULL;
 }
