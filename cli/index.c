@@ -3,6 +3,7 @@
 #include "indexer/index.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static void show_progress(void *data, uint64_t done, uint64_t total, uint64_t steps)
@@ -19,13 +20,14 @@ static void close_trace(struct urd_trace **t)
 urd_err *cli_index(int argc, char **argv, int *ret_status)
 {
     const char *usage = "urd index [-t TRACE] [-j N] [--json]";
-    const char *name = NULL, *jobs = NULL, *segment_ms = NULL;
+    const char *name = NULL, *jobs = NULL, *segment_ms = NULL, *processor = NULL;
     bool json = false, no_cuts = false;
     int left;
     URD_TRY(cli_options(argc, argv,
                         (struct cli_option[]){{"-t", "--trace", &name, NULL},
                                               {"-j", "--jobs", &jobs, NULL},
                                               {"--segment-ms", NULL, &segment_ms, NULL},
+                                              {"--processor", NULL, &processor, NULL},
                                               {"--no-cuts", NULL, NULL, &no_cuts},
                                               {"--json", NULL, NULL, &json},
                                               {0}},
@@ -35,6 +37,9 @@ urd_err *cli_index(int argc, char **argv, int *ret_status)
     if (jobs && (atoi(jobs) < 1 || atoi(jobs) > 64))
         return urd_err_hint(URD_ERROR(URD_ERR_QUESTION, "-j wants a number from 1 to 64"), "%s",
                             usage);
+    if (processor && strcmp(processor, "plain") != 0 && strcmp(processor, "v3") != 0)
+        return urd_err_hint(URD_ERROR(URD_ERR_QUESTION, "--processor wants plain or v3"), "%s",
+                            usage);
     URD_AUTO_FREE char *directory = NULL;
     URD_TRY(urd_trace_find(name, &directory));
     URD_CLEANUP(close_trace) struct urd_trace *trace = NULL;
@@ -42,6 +47,7 @@ urd_err *cli_index(int argc, char **argv, int *ret_status)
     bool terminal = isatty(2);
     struct urd_index_options o = {.workers = jobs ? (unsigned)atoi(jobs) : 0,
                                   .no_cuts = no_cuts,
+                                  .processor = processor,
                                   .segment_ms = segment_ms ? (unsigned)atoi(segment_ms) : 0,
                                   .progress = terminal ? show_progress : NULL};
     struct urd_index_summary s;

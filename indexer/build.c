@@ -59,13 +59,14 @@ static void fail(struct build *b, urd_err *err)
 
 /* ---- workers ---- */
 
-static urd_err *run_segment(struct build *b, struct job *j, struct urd_store_segment *g,
-                            struct urd_builder *builder)
+static urd_err *run_segment(struct build *b, struct job *j, struct urd_kept_code *code,
+                            struct urd_store_segment *g, struct urd_builder *builder)
 {
     struct urd_session *s = j->session;
     struct urd_sink sink = urd_builder_sink(builder);
     struct urd_runner *r;
     URD_TRY(urd_runner_create(s, URD_PROBE_LOG, &sink, &r));
+    urd_runner_keep_code(r, code);
     urd_err *err = NULL;
     uint64_t interval_start = 0;
     bool at_cut = false;
@@ -117,13 +118,13 @@ static void share_core(struct urd_session *s)
             sched_setaffinity(s->tasks[i].process->pid, sizeof here, &here);
 }
 
-static urd_err *do_job(struct build *b, struct job *j)
+static urd_err *do_job(struct build *b, struct job *j, struct urd_kept_code *code)
 {
     URD_TRY(urd_session_adopt(j->session));
     share_core(j->session);
     struct urd_store_segment g = {.id = j->id};
-    struct urd_builder *builder = urd_builder_create(b->trace, &g);
-    urd_err *err = run_segment(b, j, &g, builder);
+    struct urd_builder *builder = urd_builder_create(b->trace, b->options->processor, &g);
+    urd_err *err = run_segment(b, j, code, &g, builder);
     urd_builder_destroy(builder);
     if (!err && !b->err)
         err = urd_store_put_segment(b->store, &g);
@@ -170,12 +171,14 @@ static void *worker(void *data)
     CPU_ZERO(&core);
     CPU_SET(number % (unsigned)sysconf(_SC_NPROCESSORS_ONLN), &core);
     sched_setaffinity(0, sizeof core, &core);
+    struct urd_kept_code *code = urd_kept_code_create();
     for (struct job *j; (j = take_job(b));) {
-        urd_err *err = do_job(b, j);
+        urd_err *err = do_job(b, j, code);
         free_job(j);
         if (err)
             fail(b, err);
     }
+    urd_kept_code_destroy(code);
     return NULL;
 }
 

@@ -1,78 +1,8 @@
-/* The consumer: what one segment's log becomes.
+/* What one segment's log becomes: everything but the hot loop (consume.c).
  *
- * Per block executed: one flow symbol; per store: a tag and what its place and value need (stores.h); per call and
- * return: the task's stack. Blocks are known to the translator by (code space, id) and to the segment by a dense id, which
- * indexes flow.nodes. The hot path is on_records: everything rare (new blocks, new pages, row ends) is out of line.
+ * Blocks are known to the translator by (code space, id) and to the segment by a dense id, which indexes flow.nodes.
  */
-#include "indexer/builder.h"
-#include "debuginfo/image.h"
-
-struct unmatched {
-    uint64_t sp; /* ~0: the whole stack ended */
-    int64_t clock;
-};
-
-struct task_state {
-    int32_t tid, inherits; /* inherits: the parent whose stack it began with, 0: none */
-    uint32_t inherited_unmatched;
-    struct urd_call_stack stack;
-    struct unmatched *unmatched;
-    uint32_t n_unmatched, cap_unmatched;
-    uint8_t pending;                 /* end kind of the last block: what the next one's pc means */
-    uint32_t last;                   /* dense id of the last block */
-    uint64_t return_slot, return_pc; /* of the pending call */
-    uint64_t first_pc;               /* of its first block in this segment, 0: none yet */
-};
-
-struct code_ids { /* dense ids of one code space's blocks */
-    uint32_t *dense;
-    uint32_t n;
-};
-
-struct space_image {
-    uint32_t space;
-    struct urd_image *image;
-};
-
-struct callee {
-    uint32_t space, n;
-    uint64_t entry;
-    struct urd_call last; /* what differences are taken to */
-    struct urd_buf raw;
-};
-
-#define CALLEES_NEAR 1024
-
-struct urd_builder {
-    struct urd_trace *trace;
-    struct urd_store_segment *out;
-    struct urd_writes *writes;
-    struct urd_flow_encoder flow;
-    struct urd_stores stores;
-    int64_t clock;                     /* steps since the segment's start */
-    struct urd_flow_block *dictionary; /* by dense id, as flow.nodes */
-    uint32_t n_dictionary, cap_dictionary;
-    struct code_ids *codes; /* by serial */
-    uint32_t n_codes;
-    struct task_state *tasks;
-    uint32_t n_tasks, cap_tasks;
-    struct task_state *current; /* whose flow row is open, or NULL */
-    uint32_t current_space;
-    uint64_t row_first;
-    struct urd_buf stack, irregular, event_steps, data,
-        cover; /* stack, irregular: of the open row */
-    uint32_t row_unmatched;
-    int64_t last_event_clock;
-    struct callee **callees;
-    uint32_t n_callees, cap_callees;
-    struct callee *near_callees[CALLEES_NEAR]; /* by low bits of the entry, or NULL */
-    struct urd_map callee_index;
-    struct space_image *images;
-    uint32_t n_images, cap_images;
-    struct urd_module **modules; /* by stored file */
-    int32_t done_tid;
-    uint32_t done_space;
-};
+#include "indexer/builder_state.h"
 
 static urd_err *keep_page_row(void *data, const struct urd_page_row *row)
 {
@@ -85,7 +15,18 @@ static urd_err *keep_page_row(void *data, const struct urd_page_row *row)
     return NULL;
 }
 
-struct urd_builder *urd_builder_create(struct urd_trace *trace, struct urd_store_segment *out)
+static const struct urd_consumer *consumer_for(const char *processor)
+{
+    if ((processor && !strcmp(processor, "plain")) || !__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("bmi2") ||
+        !__builtin_cpu_supports("lzcnt"))
+        return &urd_consumer_plain;
+    bool wide = !processor && __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("avx512bw") &&
+                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    return wide ? &urd_consumer_wide : &urd_consumer_v3;
+}
+
+struct urd_builder *urd_builder_create(struct urd_trace *trace, const char *processor,
+                                       struct urd_store_segment *out)
 {
     struct urd_builder *b = urd_xcalloc(1, sizeof *b);
     b->trace = trace;
@@ -94,6 +35,7 @@ struct urd_builder *urd_builder_create(struct urd_trace *trace, struct urd_store
     b->modules = urd_xcalloc(urd_trace_file_count(trace) + 1, sizeof *b->modules);
     urd_flow_begin(&b->flow);
     urd_stores_init(&b->stores);
+    b->consumer = consumer_for(processor);
     return b;
 }
 
@@ -114,7 +56,7 @@ void urd_builder_destroy(struct urd_builder *b)
     }
     free(b->tasks);
     for (uint32_t i = 0; i < b->n_callees; i++) {
-        urd_buf_deinit(&b->callees[i]->raw);
+        urd_words_deinit(&b->callees[i]->columns);
         free(b->callees[i]);
     }
     free(b->callees);
@@ -165,8 +107,12 @@ static void close_row(struct urd_builder *b)
         b->current = NULL;
         return;
     }
-    for (uint32_t i = 0; i < b->flow.n_used; i++)
-        b->dictionary[b->flow.used[i]].count += b->flow.nodes[b->flow.used[i]].times;
+    for (uint32_t i = 0; i < b->flow.n_used; i++) {
+        struct urd_flow_block *d = &b->dictionary[b->flow.used[i]];
+        uint32_t times = b->flow.nodes[b->flow.used[i]].times;
+        d->count += times;
+        b->n_stores += (int64_t)d->n_stores * times;
+    }
     struct urd_store_flow f = {.tid = b->current->tid,
                                .space = b->current_space,
                                .blocks = b->flow.n_blocks,
@@ -267,9 +213,7 @@ static enum urd_flow_slot_how how_of(const struct urd_slot *slot)
     bool power = slot->size && (slot->size & (slot->size - 1)) == 0;
     switch (slot->kind) {
     case URD_SLOT_WRITE:
-        return !power || slot->size > 64 ? URD_HOW_WRITE
-               : slot->size > 8          ? URD_HOW_LARGE
-                                         : URD_HOW_SMALL;
+        return power && slot->size <= 64 ? URD_HOW_STORE : URD_HOW_WRITE;
     case URD_SLOT_COND:
         return URD_HOW_COND;
     case URD_SLOT_REP:
@@ -279,59 +223,77 @@ static enum urd_flow_slot_how how_of(const struct urd_slot *slot)
     }
 }
 
-/** The block's slots for the hot loop, its stores for the dictionary. The translator's own go with its code space. */
+/** What the hot loop, or urd_builder_any_record, makes of the block's record; its stores for the dictionary. The translator's
+ * slots go with its code space. */
 static void take_slots(struct urd_flow_encoder *f, const struct urd_block *block,
                        struct urd_flow_node *node, struct urd_flow_block *d)
 {
+    node->flags |= URD_NODE_PLAIN;
     node->slots = f->n_slots;
-    node->n_slots = (uint8_t)block->n_slots;
     for (unsigned i = 0; i < block->n_slots; i++) {
         const struct urd_slot *from = &block->slots[i];
         enum urd_flow_slot_how how = how_of(from);
-        struct urd_flow_slot slot = {.how = how, .insn = from->insn, .size = from->size};
-        if (how <= URD_HOW_LARGE) {
-            slot.code = (uint8_t)(__builtin_ctz(from->size) | from->by_sp << 3);
-            slot.stack = from->by_sp ? -1 : 0;
-            d->stores[d->n_stores++] = (struct urd_store_shape){from->insn, slot.code};
-            node->n_memory += urd_store_memory(slot.code);
-        }
-        URD_PUSH(f->slots, f->n_slots, f->cap_slots) = slot;
+        if (how == URD_HOW_STORE)
+            d->stores[d->n_stores++] = (struct urd_store_shape){
+                from->insn, (uint8_t)(__builtin_ctz(from->size) | from->by_sp << 3)};
+        else if (how != URD_HOW_RETURN)
+            node->flags &= (uint8_t)~URD_NODE_PLAIN;
+        URD_PUSH(f->slots, f->n_slots, f->cap_slots) =
+            (struct urd_flow_slot){.how = how, .insn = from->insn, .size = from->size};
     }
+    URD_PUSH(f->slots, f->n_slots, f->cap_slots) = (struct urd_flow_slot){.how = URD_HOW_END};
+    struct urd_stores_layout layout;
+    urd_stores_lay_out(d->stores, d->n_stores, &layout);
+    node->groups = f->n_groups;
+    node->n_groups = (uint8_t)layout.n_groups;
+    node->words = (uint16_t)(layout.n_words + (block->end == URD_END_RET));
+    for (unsigned i = 0; i < layout.n_groups; i++)
+        URD_PUSH(f->groups, f->n_groups, f->cap_groups) = layout.groups[i];
+    if (layout.first_sp < 0)
+        return;
+    node->flags |= URD_NODE_SP;
+    node->first_sp = (uint16_t)layout.first_sp;
+    node->last_sp = (uint16_t)layout.last_sp;
 }
 
 static uint8_t transfer_of(unsigned end)
 {
-    if (end == URD_END_CALL || end == URD_END_CALL_INDIRECT)
+    switch (end) {
+    case URD_END_CALL:
+    case URD_END_CALL_INDIRECT:
         return URD_TRANSFER_CALL;
-    return end == URD_END_JUMP || end == URD_END_JUMP_INDIRECT ? URD_TRANSFER_JUMP
-                                                               : URD_TRANSFER_NONE;
+    case URD_END_JUMP:
+        return URD_TRANSFER_JUMP;
+    case URD_END_JUMP_INDIRECT:
+        return URD_TRANSFER_JUMP_INDIRECT;
+    case URD_END_RET:
+        return URD_TRANSFER_RET;
+    default:
+        return URD_TRANSFER_NONE;
+    }
 }
 
-/** stepped: the tool runs it, and tells its writes itself. */
 static uint32_t new_block(struct urd_builder *b, struct urd_task *t, const struct urd_block *block,
                           bool stepped)
 {
     struct urd_flow_node node = {.pc = block->pc,
                                  .n_insns = block->n_insns,
-                                 .end = block->end,
-                                 .transfer = transfer_of(block->end),
-                                 .last_insn = block->pc};
+                                 .transfer = stepped ? URD_TRANSFER_NONE : transfer_of(block->end)};
     struct urd_flow_block d = {.pc = block->pc, .n_insns = block->n_insns, .end = block->end};
     for (unsigned i = 0; i < block->n_insns; i++) {
         d.lengths[i] = block->insn_lengths[i];
         if (i + 1 < block->n_insns)
-            node.last_insn += block->insn_lengths[i];
+            node.last_insn = (uint16_t)(node.last_insn + block->insn_lengths[i]);
     }
     if (!stepped)
         take_slots(&b->flow, block, &node, &d);
     find_function(b, t, &node);
-    d.flags = node.flags;
+    d.flags = node.flags & URD_BLOCK_ENTRY;
     URD_PUSH(b->dictionary, b->n_dictionary, b->cap_dictionary) = d;
-    return urd_flow_add(&b->flow, node);
+    return urd_flow_add(&b->flow, &node);
 }
 
-static uint32_t dense_of(struct urd_builder *b, struct urd_task *t, const struct urd_code *code,
-                         uint32_t id, const struct urd_block *block, bool stepped)
+const uint32_t *urd_builder_ids(struct urd_builder *b, const struct urd_code *code)
 {
     if (code->serial >= b->n_codes) {
         b->codes = urd_xrealloc(b->codes, (code->serial + 16) * sizeof *b->codes);
@@ -339,21 +301,26 @@ static uint32_t dense_of(struct urd_builder *b, struct urd_task *t, const struct
         b->n_codes = code->serial + 16;
     }
     struct code_ids *c = &b->codes[code->serial];
-    if (id >= c->n) {
-        uint32_t n = c->n ? c->n : 1024;
-        while (n <= id)
-            n *= 2;
+    uint32_t blocks = urd_translate_block_count(code->translator);
+    if (blocks > c->n) {
+        uint32_t n = blocks + blocks / 2 + 1024;
         c->dense = urd_xrealloc(c->dense, n * sizeof *c->dense);
         memset(c->dense + c->n, 0, (n - c->n) * sizeof *c->dense);
         c->n = n;
     }
-    if (!c->dense[id]) {
-        uint32_t dense = new_block(
-            b, t, block ? block : urd_translate_block_by_id(code->translator, id), stepped);
-        b->codes[code->serial].dense[id] = dense + 1;
-        return dense;
-    }
-    return c->dense[id] - 1;
+    return c->dense;
+}
+
+uint32_t urd_builder_dense(struct urd_builder *b, struct urd_task *t, const struct urd_code *code,
+                           uint32_t id, const struct urd_block *block, bool stepped)
+{
+    urd_builder_ids(b, code);
+    uint32_t *dense = &b->codes[code->serial].dense[id];
+    if (!*dense)
+        *dense = new_block(b, t, block ? block : urd_translate_block_by_id(code->translator, id),
+                           stepped) +
+                 1;
+    return *dense - 1;
 }
 
 /* ---- calls ---- */
@@ -378,24 +345,37 @@ static void flush_callee(struct urd_builder *b, struct callee *c)
 {
     if (!c->n)
         return;
-    urd_blob_pack(c->raw.data, c->raw.size, &b->data);
+    b->consumer->pack_calls(c);
+    struct urd_buf raw = {0};
+    urd_words_finish(&c->columns, &raw);
+    urd_blob_pack(raw.data, raw.size, &b->data);
+    urd_buf_deinit(&raw);
     URD_PUSH(b->out->calls, b->out->n_calls, b->out->cap_calls) =
         (struct urd_store_calls){.space = c->space,
                                  .n = c->n,
                                  .entry = c->entry,
                                  .data = urd_store_keep(b->out, b->data.data, b->data.size)};
     c->n = 0;
-    c->last = (struct urd_call){0};
-    c->raw.size = 0;
+    memset(c->memory, 0, sizeof c->memory);
+    urd_words_clear(&c->columns);
+}
+
+static void count_call(struct urd_builder *b, struct callee *c)
+{
+    c->n++;
+    if (__builtin_expect(++c->n_raw == CALLEE_RAW, 0)) {
+        b->consumer->pack_calls(c);
+        if (c->n >= CALLEE_ROW)
+            flush_callee(b, c);
+    }
 }
 
 static void call_done(void *data, const struct urd_call *call)
 {
     struct urd_builder *b = data;
     struct callee *c = callee_of(b, b->done_space, call->callee);
-    urd_call_encode(&c->raw, call, &c->last);
-    if (__builtin_expect(++c->n >= 8192, 0))
-        flush_callee(b, c);
+    urd_call_to_words(call, c->raw + c->n_raw * URD_CALL_WORDS);
+    count_call(b, c);
 }
 
 static void add_unmatched(struct task_state *ts, uint64_t sp, int64_t clock)
@@ -403,13 +383,11 @@ static void add_unmatched(struct task_state *ts, uint64_t sp, int64_t clock)
     URD_PUSH(ts->unmatched, ts->n_unmatched, ts->cap_unmatched) = (struct unmatched){sp, clock};
 }
 
-/** The block after one that called or jumped has come: it is the callee, or a tail call. */
-static void after_transfer(struct urd_builder *b, struct task_state *ts, uint8_t pending,
-                           uint32_t dense)
+void urd_builder_after_transfer(struct urd_builder *b, struct task_state *ts, uint32_t dense)
 {
     const struct urd_flow_node *to = &b->flow.nodes[dense], *from = &b->flow.nodes[ts->last];
     struct urd_call_stack *s = &ts->stack;
-    if (pending == URD_END_CALL || pending == URD_END_CALL_INDIRECT) {
+    if (ts->pending == URD_TRANSFER_CALL) {
         uint32_t dropped = 0;
         if (__builtin_expect(s->n && s->frames[s->n - 1].sp <= ts->return_slot, 0))
             dropped = urd_calls_drop_dead(s, ts->return_slot, b->clock, ts->tid, call_done, b);
@@ -417,18 +395,20 @@ static void after_transfer(struct urd_builder *b, struct task_state *ts, uint8_t
             urd_buf_varint(&b->irregular, b->flow.n_blocks);
             urd_buf_varint(&b->irregular, dropped);
         }
-        urd_calls_push(s, (struct urd_call_frame){.callee = to->pc,
-                                                  .return_pc = ts->return_pc,
-                                                  .sp = ts->return_slot,
-                                                  .site = from->last_insn,
-                                                  .entry = b->clock});
+        struct urd_call_frame *f = urd_calls_new(s);
+        f->callee = to->pc;
+        f->return_pc = ts->return_pc;
+        f->sp = ts->return_slot;
+        f->site = urd_builder_site(from);
+        f->entry = b->clock;
+        f->inherited = f->signal = false;
         return;
     }
     if (!s->n || to->function == from->function)
         return;
     struct urd_call_frame *top = &s->frames[s->n - 1];
     /* through a PLT stub or the dynamic linker's resolver: the call was meant for this function */
-    bool stub = pending == URD_END_JUMP_INDIRECT && top->callee != to->pc &&
+    bool stub = ts->pending == URD_TRANSFER_JUMP_INDIRECT && top->callee != to->pc &&
                 (b->clock - top->entry <= 3 || from->function == 0);
     if (!(to->flags & URD_BLOCK_ENTRY) && !stub)
         return;
@@ -440,28 +420,33 @@ static void after_transfer(struct urd_builder *b, struct task_state *ts, uint8_t
     urd_calls_push(s, (struct urd_call_frame){.callee = to->pc,
                                               .return_pc = top->return_pc,
                                               .sp = top->sp,
-                                              .site = from->last_insn,
+                                              .site = urd_builder_site(from),
                                               .entry = b->clock,
                                               .inherited = top->inherited});
 }
 
-static void on_return(struct urd_builder *b, struct task_state *ts, uint64_t sp, int64_t clock)
+void urd_builder_return(struct urd_builder *b, struct task_state *ts, uint64_t sp, int64_t clock)
 {
     struct urd_call_stack *s = &ts->stack;
     const struct urd_call_frame *top = s->n ? &s->frames[s->n - 1] : NULL;
     if (__builtin_expect(top && top->sp == sp && !top->inherited && (s->n < 2 || top[-1].sp != sp),
                          1)) {
         /* the usual one: what urd_calls_return does with a single frame */
-        s->n--;
-        call_done(b,
-                  &(struct urd_call){top->callee, top->site, top->entry, clock, s->n, ts->tid, 0});
+        struct callee *c = callee_of(b, b->done_space, top->callee);
+        uint64_t *words = c->raw + c->n_raw * URD_CALL_WORDS;
+        words[0] = (uint64_t)top->entry;
+        words[1] = (uint64_t)(clock - top->entry);
+        words[2] = top->site;
+        words[3] = (uint64_t)((int64_t)ts->tid * 2);
+        words[4] = --s->n;
+        count_call(b, c);
         return;
     }
     if (!urd_calls_return(s, sp, clock, ts->tid, call_done, b))
         add_unmatched(ts, sp, clock);
 }
 
-/* ---- the log ---- */
+/* ---- the log: what the hot loop leaves ---- */
 
 static uint64_t padded(uint64_t size)
 {
@@ -514,7 +499,7 @@ static const uint8_t *cond_slot(struct urd_builder *b, struct urd_task *t, const
     return p + padded(size);
 }
 
-/** A slot that is no store of the hot loop's. */
+/** A slot that is no store. */
 static const uint8_t *rare_slot(struct urd_builder *b, struct urd_task *t, struct task_state *ts,
                                 const uint8_t *p, const struct urd_flow_slot *slot, int64_t clock)
 {
@@ -526,7 +511,7 @@ static const uint8_t *rare_slot(struct urd_builder *b, struct urd_task *t, struc
     case URD_HOW_REP:
         return rep_slot(b, t, p, clock);
     case URD_HOW_RETURN:
-        on_return(b, ts, address, clock + 1);
+        urd_builder_return(b, ts, address, clock + 1);
         return p + 8;
     default:
         urd_writes_add(b->writes, t->space, (uint64_t)clock, address, slot->size, p + 8, 0);
@@ -534,35 +519,34 @@ static const uint8_t *rare_slot(struct urd_builder *b, struct urd_task *t, struc
     }
 }
 
-/** By a store's code. */
-static const uint64_t value_masks[16] = {0xff, 0xffff, 0xffffffff, UINT64_MAX, 0,         0, 0,
-                                         0,    0xff,   0xffff,     0xffffffff, UINT64_MAX};
-
-__attribute__((always_inline)) static inline const uint8_t *
-do_slot(struct urd_builder *b, struct urd_task *t, struct task_state *ts, const uint8_t *p,
-        const struct urd_flow_slot *slot, int64_t clock, struct urd_stores_columns *out,
-        uint64_t **memory)
+const uint8_t *urd_builder_any_record(struct urd_builder *b, struct urd_task *t,
+                                      struct task_state *ts, uint32_t dense, const uint8_t *p,
+                                      int64_t clock, unsigned n_insns)
 {
-    uint64_t address, value;
-    if (__builtin_expect(slot->how == URD_HOW_SMALL, 1)) {
-        memcpy(&address, p, 8);
-        memcpy(&value, p + 8, 8);
-        urd_stores_put(&b->stores, out, slot->stack, slot->size, value_masks[slot->code], *memory,
-                       address, value);
-        *memory += 2;
-        return p + 16;
+    static __thread uint8_t words[URD_STORES_MAX_GROUPS * 64];
+    struct urd_flow_node *node = &b->flow.nodes[dense];
+    const struct urd_flow_slot *slot = b->flow.slots + node->slots;
+    unsigned n = 0, n_stores = 0;
+    for (; slot->how != URD_HOW_END && slot->insn < n_insns; slot++) {
+        if (slot->how != URD_HOW_STORE) {
+            p = rare_slot(b, t, ts, p, slot, clock + slot->insn);
+            continue;
+        }
+        uint64_t bytes = 8 + padded(slot->size);
+        memcpy(words + n, p, bytes);
+        n += (unsigned)bytes;
+        n_stores++;
+        p += bytes;
     }
-    if (slot->how != URD_HOW_LARGE)
-        return rare_slot(b, t, ts, p, slot, clock);
-    memcpy(&address, p, 8);
-    struct urd_stores_columns copy = *out; /* so that *out may stay in registers */
-    urd_stores_put_large(&b->stores, &copy, slot->code, *memory, address, p + 8);
-    *out = copy;
-    *memory += urd_store_memory(slot->code);
-    return p + 8 + slot->size;
+    struct urd_stores_layout layout;
+    urd_stores_lay_out(b->dictionary[dense].stores, n_stores, &layout);
+    urd_stores_put(&b->stores, &layout, b->flow.memory + node->memory, words);
+    node->sp = 0; /* the hot loop cannot know what was marked */
+    b->n_stores -= b->dictionary[dense].n_stores - n_stores; /* close_row counts whole blocks */
+    return p;
 }
 
-static struct task_state *begin_records(struct urd_builder *b, struct urd_task *t)
+struct task_state *urd_builder_begin_records(struct urd_builder *b, struct urd_task *t)
 {
     struct task_state *ts = b->current;
     if (!ts || ts->tid != t->tid || b->current_space != t->space) {
@@ -575,133 +559,49 @@ static struct task_state *begin_records(struct urd_builder *b, struct urd_task *
     return ts;
 }
 
-static inline bool is_transfer(unsigned end)
-{
-    return transfer_of(end) != URD_TRANSFER_NONE;
-}
-
-/** The dense ids of a code space's blocks, as far as they are known. */
-static struct code_ids known_ids(const struct urd_builder *b, const struct urd_code *code)
-{
-    return code->serial < b->n_codes ? b->codes[code->serial] : (struct code_ids){0};
-}
-
-static void next_row(struct urd_builder *b, struct task_state *ts, uint32_t space, size_t log_bytes)
+void urd_builder_next_row(struct urd_builder *b, struct task_state *ts, uint32_t space)
 {
     close_row(b);
     open_row(b, ts, space);
-    urd_stores_reserve(&b->stores, log_bytes);
 }
 
-/* All that changes with each block lies in locals: what is stored through pointers makes the compiler reload what
- * is in b. Whatever looks at b->clock, ts or the columns is called with them brought up to date. */
-__attribute__((target_clones("default", "arch=x86-64-v3"))) static void
-on_records(void *data, struct urd_task *t, const struct urd_code *code, const uint8_t *log,
-           size_t bytes)
+void urd_builder_reserve(struct urd_builder *b, size_t log_bytes)
 {
-    struct urd_builder *b = data;
-    struct task_state *ts = begin_records(b, t);
-    urd_stores_reserve(&b->stores, bytes);
-    struct urd_stores_columns out = b->stores.at;
-    const uint8_t *p = log, *end = log + bytes;
-    struct code_ids ids = known_ids(b, code);
-    struct urd_flow_node *nodes = b->flow.nodes;
-    int64_t clock = b->clock;
-    uint32_t last = b->flow.last, n_blocks = b->flow.n_blocks;
-    if (!ts->first_pc && bytes) {
-        uint64_t id;
-        memcpy(&id, p, 8);
-        uint32_t first = dense_of(b, t, code, (uint32_t)id, NULL, false);
-        ts->first_pc = b->flow.nodes[first].pc;
-        ids = known_ids(b, code);
-        nodes = b->flow.nodes;
-    }
-    uint8_t transfer = ts->last == URD_FLOW_NONE ? URD_TRANSFER_NONE : transfer_of(ts->pending);
-    while (p < end) {
-        uint64_t id;
-        memcpy(&id, p, 8);
-        uint32_t dense = id < ids.n ? ids.dense[id] : 0;
-        if (__builtin_expect(!dense, 0)) {
-            dense = dense_of(b, t, code, (uint32_t)id, NULL, false) + 1;
-            ids = known_ids(b, code);
-            nodes = b->flow.nodes;
-        }
-        dense--;
-        const struct urd_flow_node *node = &nodes[dense];
-        __builtin_prefetch(&nodes[node->a]); /* what came next the last time */
-        if (transfer) {
-            if (transfer == URD_TRANSFER_CALL || node->function != nodes[ts->last].function) {
-                b->clock = clock;
-                b->flow.n_blocks = n_blocks;
-                after_transfer(b, ts, ts->pending, dense);
-            } else if (ts->pending == URD_END_JUMP) { /* it always goes there: not asked again */
-                nodes[ts->last].transfer = URD_TRANSFER_NONE;
-            }
-        }
-        p += 8;
-        urd_flow_next_is(&b->flow, nodes, last, n_blocks++, dense);
-        uint64_t *memory = b->flow.memory + node->memory;
-        const struct urd_flow_slot *slot = b->flow.slots + node->slots;
-        const struct urd_flow_slot *slots_end = slot + node->n_slots;
-        for (; slot < slots_end; slot++)
-            p = do_slot(b, t, ts, p, slot, clock + slot->insn, &out, &memory);
-        clock += node->n_insns;
-        last = dense;
-        transfer = node->transfer;
-        if (transfer) {
-            ts->pending = node->end;
-            ts->last = dense;
-            if (transfer == URD_TRANSFER_CALL) { /* its last slot: the return address */
-                memcpy(&ts->return_slot, p - 16, 8);
-                memcpy(&ts->return_pc, p - 8, 8);
-            }
-        }
-        if (__builtin_expect(n_blocks % URD_FLOW_CHUNK_MIN == 0, 0) &&
-            urd_flow_is_full(&b->flow, n_blocks)) {
-            b->clock = clock;
-            b->flow.n_blocks = n_blocks;
-            b->stores.at = out;
-            next_row(b, ts, t->space, (size_t)(end - p));
-            out = b->stores.at;
-            last = b->flow.last;
-            n_blocks = 0;
-        }
-    }
-    b->clock = clock;
-    b->flow.last = last;
-    b->flow.n_blocks = n_blocks;
-    b->stores.at = out;
-    if (bytes && !transfer)
-        ts->pending = URD_END_FALL;
-    urd_check(p == end, "the log of task %d does not end with a record", t->tid);
+    /* a block with stores has an id, an address and a value at least; beyond that a group takes up eight words */
+    urd_words_reserve(&b->stores.columns, log_bytes / 24 + 1);
 }
 
 static void end_row_if_full(struct urd_builder *b)
 {
     if (b->flow.n_blocks >= URD_FLOW_CHUNK || b->flow.n_blocks % URD_FLOW_CHUNK_MIN == 0)
-        close_row(b); /* at such a number, too, as on_records does not look in between */
+        close_row(b); /* at such a number, too, as the hot loop does not look in between */
+}
+
+/** One block that is not in the log's usual order came. */
+static struct task_state *on_block(struct urd_builder *b, struct urd_task *t,
+                                   const struct urd_code *code, const struct urd_block *block,
+                                   bool stepped, uint32_t *ret_dense)
+{
+    struct task_state *ts = urd_builder_begin_records(b, t);
+    *ret_dense = urd_builder_dense(b, t, code, block->id, block, stepped);
+    if (ts->pending >= URD_TRANSFER_CALL && ts->last != URD_FLOW_NONE)
+        urd_builder_after_transfer(b, ts, *ret_dense);
+    ts->first_pc = ts->first_pc ? ts->first_pc : b->flow.nodes[*ret_dense].pc;
+    ts->pending = URD_TRANSFER_NONE;
+    ts->last = *ret_dense;
+    return ts;
 }
 
 static void on_partial(void *data, struct urd_task *t, const struct urd_code *code,
                        const struct urd_block *block, const uint8_t *record, unsigned n_insns)
 {
     struct urd_builder *b = data;
-    struct task_state *ts = begin_records(b, t);
-    uint32_t dense = dense_of(b, t, code, block->id, block, false);
-    if (is_transfer(ts->pending) && ts->last != URD_FLOW_NONE)
-        after_transfer(b, ts, ts->pending, dense);
-    ts->first_pc = ts->first_pc ? ts->first_pc : b->flow.nodes[dense].pc;
+    uint32_t dense;
+    struct task_state *ts = on_block(b, t, code, block, false, &dense);
     urd_flow_put_partial(&b->flow, dense, n_insns);
-    const struct urd_flow_node *node = &b->flow.nodes[dense];
-    const uint8_t *p = record + 8;
-    uint64_t *memory = b->flow.memory + node->memory;
-    urd_stores_reserve(&b->stores, URD_LOG_SLACK);
-    const struct urd_flow_slot *slot = b->flow.slots + node->slots;
-    for (unsigned i = 0; i < node->n_slots && slot->insn < n_insns; i++, slot++)
-        p = do_slot(b, t, ts, p, slot, b->clock + slot->insn, &b->stores.at, &memory);
+    urd_builder_reserve(b, URD_LOG_SLACK);
+    urd_builder_any_record(b, t, ts, dense, record + 8, b->clock, n_insns);
     b->clock += n_insns;
-    ts->pending = URD_END_FALL;
-    ts->last = dense;
     end_row_if_full(b);
 }
 
@@ -709,15 +609,10 @@ static void on_single(void *data, struct urd_task *t, const struct urd_code *cod
                       const struct urd_block *block)
 {
     struct urd_builder *b = data;
-    struct task_state *ts = begin_records(b, t);
-    uint32_t dense = dense_of(b, t, code, block->id, block, true);
-    if (is_transfer(ts->pending) && ts->last != URD_FLOW_NONE)
-        after_transfer(b, ts, ts->pending, dense);
-    ts->first_pc = ts->first_pc ? ts->first_pc : b->flow.nodes[dense].pc;
+    uint32_t dense;
+    on_block(b, t, code, block, true, &dense);
     urd_flow_put(&b->flow, dense);
     b->clock++;
-    ts->pending = URD_END_FALL;
-    ts->last = dense;
     end_row_if_full(b);
 }
 
@@ -730,7 +625,7 @@ static void on_stepped_write(void *data, struct urd_task *t, uint64_t address, u
 
 struct urd_sink urd_builder_sink(struct urd_builder *b)
 {
-    return (struct urd_sink){b, on_records, on_partial, on_single, on_stepped_write};
+    return (struct urd_sink){b, b->consumer->records, on_partial, on_single, on_stepped_write};
 }
 
 /* ---- events ---- */
@@ -740,7 +635,7 @@ static void end_stack(struct urd_builder *b, struct task_state *ts, uint32_t spa
     b->done_space = space;
     urd_calls_abandon(&ts->stack, b->clock, ts->tid, call_done, b);
     add_unmatched(ts, ~0ull, b->clock);
-    ts->pending = URD_END_FALL;
+    ts->pending = URD_TRANSFER_NONE;
     ts->last = URD_FLOW_NONE;
 }
 
@@ -748,7 +643,7 @@ static void start_child(struct urd_builder *b, const struct urd_event *e, uint64
 {
     task_state(b, e->other_tid);
     struct task_state *child = task_state(b, e->tid), *parent = task_state(b, e->other_tid);
-    child->pending = URD_END_FALL;
+    child->pending = URD_TRANSFER_NONE;
     child->last = URD_FLOW_NONE;
     child->stack.n = 0;
     if (e->after.rsp != parent_sp) /* a thread: it has a stack of its own */
@@ -802,7 +697,7 @@ void urd_builder_event(struct urd_builder *b, const struct urd_session *s,
                                                            .site = e->before.rip,
                                                            .signal = true,
                                                            .entry = b->clock});
-        ts->pending = URD_END_FALL;
+        ts->pending = URD_TRANSFER_NONE;
         close_row(b); /* the next row begins with the handler's frame: readers see no call for it */
     } else if (e->kind == URD_EVENT_START) {
         start_child(b, e, urd_session_task((struct urd_session *)s, e->other_tid)->regs.rsp);
@@ -819,7 +714,7 @@ void urd_builder_event(struct urd_builder *b, const struct urd_session *s,
         add_kernel_write(b, e, space, &e->writes[i]);
     struct task_state *ts = b->current;
     if (ts && ts->tid == e->tid)
-        ts->pending = e->kind == URD_EVENT_SIGNAL ? URD_END_FALL : ts->pending;
+        ts->pending = e->kind == URD_EVENT_SIGNAL ? URD_TRANSFER_NONE : ts->pending;
 }
 
 static void encode_joins(struct urd_builder *b, struct urd_buf *raw)
@@ -831,10 +726,9 @@ static void encode_joins(struct urd_builder *b, struct urd_buf *raw)
         urd_buf_varint(raw, (uint32_t)ts->inherits);
         urd_buf_varint(raw, ts->inherited_unmatched);
         /* the segment may end between a call and its callee's first instruction */
-        bool calls = (ts->pending == URD_END_CALL || ts->pending == URD_END_CALL_INDIRECT) &&
-                     ts->last != URD_FLOW_NONE;
+        bool calls = ts->pending == URD_TRANSFER_CALL && ts->last != URD_FLOW_NONE;
         urd_buf_varint(raw, ts->first_pc);
-        urd_buf_varint(raw, calls ? b->flow.nodes[ts->last].last_insn : 0);
+        urd_buf_varint(raw, calls ? urd_builder_site(&b->flow.nodes[ts->last]) : 0);
         urd_buf_varint(raw, ts->return_slot);
         urd_buf_varint(raw, ts->return_pc);
         urd_buf_varint(raw, ts->n_unmatched);
@@ -867,7 +761,7 @@ urd_err *urd_builder_finish(struct urd_builder *b)
     keep_touched(b);
     struct urd_store_segment *g = b->out;
     g->steps = (uint64_t)b->clock;
-    g->n_writes = urd_writes_count(b->writes) + b->stores.count;
+    g->n_writes = urd_writes_count(b->writes) + (uint64_t)b->n_stores;
     urd_blob_pack(b->event_steps.data, b->event_steps.size, &b->data);
     g->event_steps = urd_store_keep(g, b->data.data, b->data.size);
     urd_flow_dictionary_encode(b->dictionary, b->n_dictionary, &b->data);

@@ -1,14 +1,37 @@
 #include "indexer/calls.h"
 
-void urd_call_decode(struct urd_cursor *in, struct urd_call *last)
+void urd_calls_encode_one(const struct urd_call *c, struct urd_buf *out)
 {
-    last->entry += urd_unzigzag(urd_cursor_varint(in));
-    last->end = last->entry + (int64_t)urd_cursor_varint(in);
-    last->site += (uint64_t)urd_unzigzag(urd_cursor_varint(in));
-    int64_t both = urd_call_task_and_end(last) + urd_unzigzag(urd_cursor_varint(in));
-    last->tid = (int32_t)(both >> 1);
-    last->abandoned = both & 1;
-    last->depth += (uint32_t)urd_unzigzag(urd_cursor_varint(in));
+    struct urd_words_columns columns = {0};
+    uint64_t words[8] = {0}, memory[8] = {0};
+    urd_call_to_words(c, words);
+    urd_words_reserve(&columns, 1);
+    urd_words_put(&columns.at, memory, words, &urd_call_group, 0, 0);
+    urd_words_finish(&columns, out);
+    urd_words_deinit(&columns);
+}
+
+bool urd_calls_open(struct urd_calls_reader *r, const void *raw, size_t size)
+{
+    struct urd_cursor in = urd_cursor(raw, size);
+    *r = (struct urd_calls_reader){0};
+    return urd_words_open(&r->in, &in);
+}
+
+bool urd_calls_next(struct urd_calls_reader *r, struct urd_call *ret)
+{
+    if (!urd_cursor_left(&r->in.groups))
+        return false;
+    uint64_t w[URD_CALL_WORDS];
+    for (unsigned i = 0; i < URD_CALL_WORDS; i++)
+        w[i] = urd_words_get(&r->in, i, &r->memory[i]);
+    *ret = (struct urd_call){.entry = (int64_t)w[0],
+                             .end = (int64_t)(w[0] + w[1]),
+                             .site = w[2],
+                             .tid = (int32_t)((int64_t)w[3] >> 1),
+                             .abandoned = w[3] & 1,
+                             .depth = (uint32_t)w[4]};
+    return r->in.groups.ok && r->in.bytes.ok && r->in.data.ok;
 }
 
 static void end_frame(struct urd_call_stack *s, int64_t clock, int32_t tid, bool abandoned,

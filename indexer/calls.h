@@ -3,11 +3,10 @@
  *
  * PURPOSE  Each call as (entry, return) clocks and caller, the frames at any point, across segments.
  * NOT      Arguments and return values: those are evaluated on a replay at the moments found here.
- * FORMAT   A row of `calls`: zstd of, for each call in order of return: zigzag difference of entry clock to the call
- *          before in the row (the first: to 0; so all differences), varint steps until it returned, zigzag difference of call site,
- *          zigzag difference of tid * 2 + how it ended (0 returned, 1 left by a longjmp or exec or the end of the trace),
- *          zigzag difference of depth; all varints. Clocks are absolute in rows of segment -1 (calls that cross
- *          segments, made when segments are joined), else relative to the segment.
+ * FORMAT   A row of `calls`: a blob (flow.h) of groups as in words.h, one for each call in order of return, of the words: entry clock,
+ *          steps until it returned, call site, tid * 2 + how it ended (0 returned, 1 left by a longjmp or exec or the end of
+ *          the trace), depth. Clocks are absolute in rows of segment -1 (calls that cross segments, made when segments are
+ *          joined), else relative to the segment.
  *          A stack: varint number of frames, then outermost first: varint callee, varint return address, varint
  *          sp (where the return address lies), varint zigzag entry clock, varint call site, u8 flags (1 inherited, 2 signal).
  *
@@ -19,7 +18,7 @@
  */
 #ifndef URD_INDEXER_CALLS_H
 #define URD_INDEXER_CALLS_H
-#include "base/buf.h"
+#include "indexer/words.h"
 
 struct urd_call_frame {
     uint64_t callee, return_pc, sp, site;
@@ -41,49 +40,49 @@ struct urd_call {
     uint8_t abandoned;
 };
 
-static inline uint8_t *urd_call_put(uint8_t *p, uint64_t v)
+enum { URD_CALL_WORDS = 5 };
+
+static const struct urd_words_group urd_call_group = {.bytes = (1ull << 8 * URD_CALL_WORDS) - 1};
+
+static inline void urd_call_to_words(const struct urd_call *c, uint64_t *words)
 {
-    while (v >= 0x80) {
-        *p++ = (uint8_t)v | 0x80;
-        v >>= 7;
-    }
-    *p++ = (uint8_t)v;
-    return p;
+    words[0] = (uint64_t)c->entry;
+    words[1] = (uint64_t)(c->end - c->entry);
+    words[2] = c->site;
+    words[3] = (uint64_t)((int64_t)c->tid * 2 + c->abandoned);
+    words[4] = c->depth;
 }
 
-static inline int64_t urd_call_task_and_end(const struct urd_call *c)
-{
-    return (int64_t)c->tid * 2 + c->abandoned;
-}
+/** The raw blob of a row with one call. */
+void urd_calls_encode_one(const struct urd_call *c, struct urd_buf *out);
 
-/** last: the call before in the row, all 0 at first; becomes this one. */
-static inline void urd_call_encode(struct urd_buf *out, const struct urd_call *call,
-                                   struct urd_call *last)
-{
-    urd_buf_reserve(out, 50);
-    uint8_t *p = out->data + out->size;
-    p = urd_call_put(p, urd_zigzag(call->entry - last->entry));
-    p = urd_call_put(p, (uint64_t)(call->end - call->entry));
-    p = urd_call_put(p, urd_zigzag((int64_t)(call->site - last->site)));
-    p = urd_call_put(p, urd_zigzag(urd_call_task_and_end(call) - urd_call_task_and_end(last)));
-    p = urd_call_put(p, urd_zigzag((int64_t)call->depth - last->depth));
-    out->size = (size_t)(p - out->data);
-    *last = *call;
-}
+/** Reading a row back. */
+struct urd_calls_reader {
+    struct urd_words_reader in;
+    uint64_t memory[URD_CALL_WORDS];
+};
 
-/** Leaves the callee alone. */
-void urd_call_decode(struct urd_cursor *in, struct urd_call *last);
+/** raw: the unpacked blob. False: it is none. */
+bool urd_calls_open(struct urd_calls_reader *r, const void *raw, size_t size);
+/** The next call, without its callee. False when there is none. */
+bool urd_calls_next(struct urd_calls_reader *r, struct urd_call *ret);
 
 typedef void (*urd_call_fn)(void *data, const struct urd_call *call);
 
 #define URD_CALLS_MAX_DEPTH 200000
 #define URD_CALLS_NEAR      (256u << 10)
 
-static inline void urd_calls_push(struct urd_call_stack *s, struct urd_call_frame frame)
+/** A new frame, to be filled in whole; field by field in hot code, as a copy waits for all of its parts to be stored. */
+static inline struct urd_call_frame *urd_calls_new(struct urd_call_stack *s)
 {
     if (__builtin_expect(s->n >= URD_CALLS_MAX_DEPTH, 0))
         s->n--;
-    URD_PUSH(s->frames, s->n, s->capacity) = frame;
+    return &URD_PUSH(s->frames, s->n, s->capacity);
+}
+
+static inline void urd_calls_push(struct urd_call_stack *s, struct urd_call_frame frame)
+{
+    *urd_calls_new(s) = frame;
 }
 /** Take frames off that a ret at sp ends; false when none is at sp (the stack is then unchanged). */
 bool urd_calls_return(struct urd_call_stack *s, uint64_t sp, int64_t clock, int32_t tid,

@@ -39,30 +39,39 @@ urd_err *urd_blob_unpack(const void *data, size_t size, uint8_t **ret, size_t *r
     return NULL;
 }
 
-uint32_t urd_flow_add(struct urd_flow_encoder *f, struct urd_flow_node node)
+/* By hand: realloc does not keep the alignment. */
+static void *grow_aligned(void *old, size_t used, size_t size)
 {
-    if (f->n_nodes == f->cap_nodes) { /* by hand: realloc does not keep the alignment */
+    void *p = aligned_alloc(64, (size + 63) & ~63ull);
+    urd_check(p, "out of memory");
+    if (used)
+        memcpy(p, old, used);
+    free(old);
+    return p;
+}
+
+uint32_t urd_flow_add(struct urd_flow_encoder *f, const struct urd_flow_node *node)
+{
+    if (f->n_nodes == f->cap_nodes) {
         f->cap_nodes = f->cap_nodes ? f->cap_nodes * 2 : 1024;
-        struct urd_flow_node *nodes = aligned_alloc(64, f->cap_nodes * sizeof *nodes);
-        urd_check(nodes, "out of memory");
-        if (f->n_nodes)
-            memcpy(nodes, f->nodes, f->n_nodes * sizeof *nodes);
-        free(f->nodes);
-        f->nodes = nodes;
+        f->nodes = grow_aligned(f->nodes, f->n_nodes * sizeof *f->nodes,
+                                f->cap_nodes * sizeof *f->nodes);
         uint64_t *bits = urd_xcalloc(f->cap_nodes / 64, sizeof *bits);
         if (f->used_bits)
             memcpy(bits, f->used_bits, f->cap_nodes / 128 * sizeof *bits);
         free(f->used_bits);
         f->used_bits = bits;
     }
-    if (f->n_memory + node.n_memory > f->cap_memory) {
-        f->cap_memory = (f->n_memory + node.n_memory) * 2;
-        f->memory = urd_xrealloc(f->memory, f->cap_memory * sizeof *f->memory);
+    uint32_t n_memory = 8u * node->n_groups;
+    if (f->n_memory + n_memory > f->cap_memory) {
+        f->cap_memory = (f->n_memory + n_memory) * 2;
+        f->memory = grow_aligned(f->memory, f->n_memory * sizeof *f->memory,
+                                 f->cap_memory * sizeof *f->memory);
     }
-    node.memory = f->n_memory;
-    f->n_memory += node.n_memory;
-    node.epoch = 0;
-    f->nodes[f->n_nodes] = node;
+    f->nodes[f->n_nodes] = *node;
+    f->nodes[f->n_nodes].memory = f->n_memory;
+    f->nodes[f->n_nodes].epoch = 0;
+    f->n_memory += n_memory;
     return f->n_nodes++;
 }
 
@@ -72,8 +81,9 @@ void urd_flow_first_time(struct urd_flow_encoder *f, uint32_t dense)
     n->a = n->b = URD_FLOW_NONE;
     n->epoch = f->epoch;
     n->times = 0;
-    if (n->n_memory)
-        memset(f->memory + n->memory, 0, n->n_memory * sizeof *f->memory);
+    n->sp = 0;
+    if (n->n_groups)
+        memset(f->memory + n->memory, 0, 64u * n->n_groups);
     URD_PUSH(f->used, f->n_used, f->cap_used) = dense;
     f->used_bits[dense / 64] |= 1ull << dense % 64;
 }
@@ -81,8 +91,8 @@ void urd_flow_first_time(struct urd_flow_encoder *f, uint32_t dense)
 void urd_flow_begin(struct urd_flow_encoder *f)
 {
     if (!f->symbols)
-        f->symbols = urd_xcalloc(1, URD_FLOW_CHUNK / 4);
-    memset(f->symbols, 0, (f->n_blocks + 3) / 4);
+        f->symbols = urd_xcalloc(1, URD_FLOW_CHUNK);
+    f->none.a = f->none.b = URD_FLOW_NONE;
     f->epoch++;
     f->last = URD_FLOW_NONE;
     f->n_blocks = f->n_used = 0;
@@ -92,6 +102,7 @@ void urd_flow_begin(struct urd_flow_encoder *f)
 void urd_flow_deinit(struct urd_flow_encoder *f)
 {
     free(f->slots);
+    free(f->groups);
     free(f->nodes);
     free(f->memory);
     free(f->used);
@@ -107,8 +118,7 @@ void urd_flow_put_partial(struct urd_flow_encoder *f, uint32_t dense, unsigned n
         urd_flow_first_time(f, dense);
     urd_buf_varint(&f->escapes, dense);
     urd_buf_varint(&f->escapes, n_insns);
-    f->symbols[f->n_blocks >> 2] |= (uint8_t)(3 << (f->n_blocks & 3) * 2);
-    f->n_blocks++;
+    f->symbols[f->n_blocks++] = 3;
     f->nodes[dense].times++;
     f->last = dense;
 }
@@ -123,13 +133,26 @@ static void sort_used(struct urd_flow_encoder *f)
     }
 }
 
+/* Four a byte, low first. */
+static void pack_symbols(uint8_t *symbols, uint32_t n, struct urd_buf *out)
+{
+    while (n % 4)
+        symbols[n++] = 0;
+    urd_buf_reserve(out, n / 4);
+    for (uint32_t i = 0; i < n; i += 4) {
+        uint32_t x;
+        memcpy(&x, symbols + i, 4);
+        out->data[out->size++] = (uint8_t)(x | x >> 6 | x >> 12 | x >> 18);
+    }
+}
+
 void urd_flow_finish(struct urd_flow_encoder *f, struct urd_buf *ret_data,
                      struct urd_buf *ret_cover)
 {
     size_t symbols = (f->n_blocks + 3) / 4;
     struct urd_buf raw = {0};
     urd_buf_varint(&raw, symbols);
-    urd_buf_put(&raw, f->symbols, symbols);
+    pack_symbols(f->symbols, f->n_blocks, &raw);
     urd_buf_put(&raw, f->escapes.data, f->escapes.size);
     urd_blob_pack(raw.data, raw.size, ret_data);
     raw.size = 0;

@@ -46,83 +46,97 @@ struct urd_flow_block {
 struct urd_flow_node {
     uint32_t a, b, epoch, times; /* successors and executions; of the row whose number epoch is */
     uint64_t function;           /* start of the symbol that holds it, 0 when unknown */
-    uint64_t pc, last_insn;      /* of its first and last instruction */
-    uint32_t slots;              /* index into urd_flow_encoder.slots */
-    uint32_t memory,
-        n_memory; /* what its stores remember: index into urd_flow_encoder.memory, u64s */
-    uint8_t n_insns, end, flags;
-    uint8_t n_slots;
-    uint8_t transfer; /* enum urd_flow_transfer: what its end means for the next block */
+    uint64_t pc;
+    uint64_t sp; /* address of its first store by the stack pointer when it ran last in this row */
+    uint32_t memory; /* index of what its stores remember in urd_flow_encoder.memory */
+    uint32_t groups; /* of its stores' words, index into urd_flow_encoder.groups */
+    uint32_t slots;  /* of a block that is not plain: index into urd_flow_encoder.slots */
+    uint16_t words;  /* u64s of a plain block's record behind the id */
+    uint16_t first_sp, last_sp; /* with URD_NODE_SP: as in urd_stores_layout */
+    uint16_t last_insn;         /* bytes from pc to its last instruction */
+    uint8_t n_insns, n_groups;
+    uint8_t transfer; /* enum urd_flow_transfer */
+    uint8_t flags;    /* enum urd_flow_block_flag, and: */
 } __attribute__((aligned(64)));
 
-enum urd_flow_transfer { URD_TRANSFER_NONE, URD_TRANSFER_CALL, URD_TRANSFER_JUMP };
+enum urd_flow_node_flag {
+    URD_NODE_PLAIN = 0x40, /* its record is the words of its stores, and a return's stack pointer */
+    URD_NODE_SP = 0x80,    /* some store is by the stack pointer */
+};
 
-/** What a slot of the log becomes. */
+/** What a block's end means for the next block, or for the call stack. */
+enum urd_flow_transfer {
+    URD_TRANSFER_NONE,
+    URD_TRANSFER_RET,
+    URD_TRANSFER_CALL, /* from here on: the next block says where to */
+    URD_TRANSFER_JUMP,
+    URD_TRANSFER_JUMP_INDIRECT,
+};
+
+/** What a slot of the log becomes, of a block that is not plain. */
 struct urd_flow_slot {
     uint16_t size;
-    int8_t stack; /* -1: the store is by the stack pointer, else 0 */
     uint8_t how;  /* enum urd_flow_slot_how */
     uint8_t insn; /* index within the block */
-    uint8_t code; /* of a store: urd_store_shape.code */
-    uint16_t unused;
 };
 
 enum urd_flow_slot_how {
-    URD_HOW_SMALL, /* a store of 1 to 8 bytes */
-    URD_HOW_LARGE, /* of 16, 32 or 64 */
+    URD_HOW_STORE, /* 1 to 64 bytes, a power of 2 */
     URD_HOW_RETURN,
     URD_HOW_WRITE, /* of another size */
     URD_HOW_COND,
     URD_HOW_REP,
+    URD_HOW_END, /* no slot: the list ends */
 };
 
 struct urd_flow_encoder {
     struct urd_flow_node *nodes; /* by dense id */
     uint32_t n_nodes, cap_nodes;
-    uint64_t *memory; /* of all stores */
+    uint64_t *memory; /* of all stores, eight for each group; aligned like nodes */
     uint32_t n_memory, cap_memory;
-    struct urd_flow_slot
-        *slots; /* of all blocks side by side: those of one function share cache lines */
+    struct urd_words_group *groups; /* of all blocks side by side: those of one function share cache lines */
+    uint32_t n_groups, cap_groups;
+    struct urd_flow_slot *slots;
     uint32_t n_slots, cap_slots;
-    uint32_t epoch, last, n_blocks;
+    uint32_t epoch, last, n_blocks; /* last: URD_FLOW_NONE at first */
+    struct urd_flow_node none;      /* stands for the block before the first */
     uint32_t *used; /* dense ids in this row; by number once the row is finished */
     uint32_t n_used, cap_used;
     uint64_t *used_bits; /* the same, a bit for each node */
-    /** URD_FLOW_CHUNK / 4 bytes, zero where nothing is yet: symbol i belongs to block i */
-    uint8_t *symbols;
+    uint8_t *symbols; /* one for each block, URD_FLOW_CHUNK of them */
     struct urd_buf escapes;
 };
 
 void urd_flow_begin(struct urd_flow_encoder *f);
 void urd_flow_deinit(struct urd_flow_encoder *f);
-/** A block that was never seen, its slots already at the end of f->slots: its dense id. Nodes may move. */
-uint32_t urd_flow_add(struct urd_flow_encoder *f, struct urd_flow_node node);
+/** A block that was never seen, its groups and slots already at the end of theirs: its dense id. Nodes may move. */
+uint32_t urd_flow_add(struct urd_flow_encoder *f, const struct urd_flow_node *node);
 /** A block that did not run in this row yet. */
 void urd_flow_first_time(struct urd_flow_encoder *f, uint32_t dense);
 /** Blobs for the row; the encoder begins anew with urd_flow_begin. */
 void urd_flow_finish(struct urd_flow_encoder *f, struct urd_buf *ret_data,
                      struct urd_buf *ret_cover);
 
-/** The n-th block of the row comes after `last`. At most URD_FLOW_CHUNK of them go into a row. */
-URD_STORES_HOT void urd_flow_next_is(struct urd_flow_encoder *f, struct urd_flow_node *nodes,
-                                     uint32_t last, uint32_t n, uint32_t dense)
+/** nodes[dense], or what stands for none. */
+static inline struct urd_flow_node *urd_flow_node(struct urd_flow_encoder *f, uint32_t dense)
 {
-    unsigned symbol = 2;
-    if (__builtin_expect(nodes[dense].epoch != f->epoch, 0))
+    return dense == URD_FLOW_NONE ? &f->none : &f->nodes[dense];
+}
+
+/** The n-th block of the row comes after `last`. At most URD_FLOW_CHUNK of them go into a row. */
+__attribute__((always_inline)) static inline void urd_flow_next_is(struct urd_flow_encoder *f, struct urd_flow_node *last, uint32_t n, uint32_t dense,
+                 struct urd_flow_node *node)
+{
+    if (__builtin_expect(node->epoch != f->epoch, 0))
         urd_flow_first_time(f, dense);
-    if (__builtin_expect(last != URD_FLOW_NONE, 1)) {
-        struct urd_flow_node *s = &nodes[last];
-        symbol = s->a != dense; /* no branch: which of the two comes is what cannot be predicted */
-        if (__builtin_expect(symbol & (s->b != dense), 0)) {
-            symbol = 2;
-            s->b = s->a;
-            s->a = dense;
-        }
-    }
-    if (__builtin_expect(symbol == 2, 0))
+    node->times++;
+    f->symbols[n] = last->a != dense; /* no branch: which of the two comes is what cannot be predicted */
+    if (__builtin_expect(last->a != dense && last->b != dense, 0)) {
+        f->symbols[n] = 2;
+        last->b = last->a;
+        last->a = dense;
         urd_buf_varint(&f->escapes, dense);
-    f->symbols[n >> 2] |= (uint8_t)(symbol << (n & 3) * 2);
-    nodes[dense].times++;
+    }
 }
 
 /** Is this enough for a row? */
@@ -135,7 +149,7 @@ static inline bool urd_flow_is_full(const struct urd_flow_encoder *f, uint32_t n
 /** The block that came after f->last. */
 static inline void urd_flow_put(struct urd_flow_encoder *f, uint32_t dense)
 {
-    urd_flow_next_is(f, f->nodes, f->last, f->n_blocks++, dense);
+    urd_flow_next_is(f, urd_flow_node(f, f->last), f->n_blocks++, dense, &f->nodes[dense]);
     f->last = dense;
 }
 

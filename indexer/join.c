@@ -196,7 +196,7 @@ struct rows {
     uint32_t n_spaces;
     struct live_mapping *maps;
     uint32_t n_maps, cap_maps;
-    sqlite3_stmt *event, *output, *mapping, *space, *task, *task_end;
+    sqlite3_stmt *event, *output, *mapping, *space, *remap, *task, *task_end;
 };
 
 static int64_t event_clock(const struct join *j, uint64_t event)
@@ -330,6 +330,22 @@ static urd_err *map_op(struct rows *r, uint32_t space, const struct urd_map_op *
     return NULL;
 }
 
+static urd_err *put_remap(struct rows *r, uint32_t space, const struct urd_map_op *op,
+                          uint64_t event)
+{
+    if (op->kind == URD_MAP_PROTECT || op->kind == URD_MAP_RESIZE)
+        return NULL;
+    const int64_t numbers[] = {space,
+                               (int64_t)op->start,
+                               (int64_t)op->size,
+                               (int64_t)event,
+                               op->kind,
+                               op->kind == URD_MAP_MOVE ? (int64_t)op->offset : 0,
+                               op->kind == URD_MAP_MOVE ? (int64_t)op->old_size : 0};
+    bind_all(r->remap, numbers, 7);
+    return run(r, r->remap);
+}
+
 static urd_err *new_space(struct rows *r, const struct urd_event *e, uint32_t parent,
                           const char *path)
 {
@@ -440,8 +456,10 @@ static urd_err *one_event(struct rows *r, const struct urd_event *e)
     URD_TRY(space_event(r, e));
     uint64_t *slot = urd_map_get(&r->space_of, (uint32_t)e->tid);
     uint32_t space = slot ? (uint32_t)*slot : 0;
-    for (uint32_t i = 0; i < e->n_map_ops; i++)
+    for (uint32_t i = 0; i < e->n_map_ops; i++) {
         URD_TRY(map_op(r, space, &e->map_ops[i], e->number));
+        URD_TRY(put_remap(r, space, &e->map_ops[i], e->number));
+    }
     if (e->kind == URD_EVENT_EXIT)
         URD_TRY(end_task(r, e));
     return put_event(r, e, space);
@@ -472,14 +490,15 @@ static urd_err *make_rows(struct join *j)
         "INSERT INTO outputs VALUES(?,?,?,?,?,?)",
         "INSERT INTO mappings VALUES(?,?,?,?,?,?,?,?,?,?,?)",
         "INSERT INTO spaces VALUES(?,?,?,?,?,?)",
+        "INSERT INTO remaps VALUES(?,?,?,?,?,?,?)",
         "INSERT OR IGNORE INTO tasks(tid,pid,parent,name,start_event) VALUES(?,?,?,?,?)",
         "UPDATE tasks SET end_event = ?, status = ? WHERE tid = ?"};
-    sqlite3_stmt **statements[] = {&r.event, &r.output, &r.mapping, &r.space, &r.task, &r.task_end};
-    for (unsigned i = 0; i < 6; i++)
+    sqlite3_stmt **statements[] = {&r.event, &r.output, &r.mapping, &r.space, &r.remap, &r.task, &r.task_end};
+    for (unsigned i = 0; i < 7; i++)
         if (sqlite3_prepare_v2(j->db, sql[i], -1, statements[i], NULL) != SQLITE_OK)
             return urd_store_failed(j->db, "cannot prepare a statement of the index");
     urd_err *err = fill_rows(&r);
-    for (unsigned i = 0; i < 6; i++)
+    for (unsigned i = 0; i < 7; i++)
         sqlite3_finalize(*statements[i]);
     for (uint32_t i = 0; i < r.n_maps; i++)
         free(r.maps[i].name);
@@ -501,7 +520,7 @@ static urd_err *put_cross_calls(struct join *j)
     for (uint32_t i = 0; i < j->n_cross && !err; i++) {
         const struct urd_call *c = &j->cross[i].call;
         raw.size = 0;
-        urd_call_encode(&raw, c, &(struct urd_call){0});
+        urd_calls_encode_one(c, &raw);
         urd_blob_pack(raw.data, raw.size, &packed);
         sqlite3_bind_int64(put, 1, j->cross[i].space);
         sqlite3_bind_int64(put, 2, (int64_t)c->callee);
@@ -556,7 +575,7 @@ static urd_err *join_all(struct join *j)
     URD_TRY(urd_store_exec(j->store, "BEGIN"));
     URD_TRY(urd_store_exec(
         j->store, "DELETE FROM events; DELETE FROM outputs; DELETE FROM mappings;"
-                  "DELETE FROM spaces; DELETE FROM tasks; DELETE FROM calls WHERE segment = -1;"));
+                  "DELETE FROM spaces; DELETE FROM tasks; DELETE FROM remaps; DELETE FROM calls WHERE segment = -1;"));
     URD_TRY(join_segments(j));
     URD_TRY(make_rows(j));
     URD_TRY(urd_store_exec(j->store, URD_INDEX_INDEXES));

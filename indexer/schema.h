@@ -21,13 +21,15 @@
  *   calls                    calls that returned (or were left by a longjmp), by address of the callee; see calls.h
  *   spaces                   address spaces, in order of exec and fork. A fork's history before its event is that of
  *                            its parent
+ *   remaps                   what the memory at an address was replaced by: each mapping, unmapping, move and discarding of
+ *                            pages in a space, in order of event; kind: enum urd_map_op_kind
  *   events, outputs, mappings, tasks    the trace's events as rows. mappings.object: shared memory's number, and file_offset
  *                            the place in it; 0: none
  */
 #ifndef URD_INDEXER_SCHEMA_H
 #define URD_INDEXER_SCHEMA_H
 
-#define URD_INDEX_VERSION "5"
+#define URD_INDEX_VERSION "6"
 
 #define URD_INDEX_SCHEMA                                                                           \
     "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value);"                                \
@@ -55,6 +57,8 @@
     "INTEGER,"                                                                                     \
     " shared INTEGER, file INTEGER, file_offset INTEGER, name TEXT, from_event INTEGER, to_event " \
     "INTEGER, object INTEGER);"                                                                    \
+    "CREATE TABLE IF NOT EXISTS remaps(space INTEGER, start INTEGER, size INTEGER, event "          \
+    "INTEGER, kind INTEGER, old_start INTEGER, old_size INTEGER);"                                 \
     "CREATE TABLE IF NOT EXISTS tasks(tid INTEGER PRIMARY KEY, pid INTEGER, parent INTEGER,"       \
     " name TEXT, start_event INTEGER, end_event INTEGER, status INTEGER);"
 

@@ -4,6 +4,8 @@
 void urd_stores_init(struct urd_stores *s)
 {
     memset(s, 0, sizeof *s);
+    /* beyond the limit: what one record may add, and a vector is stored whole */
+    s->marks = urd_xrealloc(NULL, (URD_STORES_MARKS + 8 * URD_STORES_MAX_GROUPS + 8) * sizeof *s->marks);
     urd_stores_begin(s, 0, 0);
 }
 
@@ -14,11 +16,10 @@ void urd_stores_deinit(struct urd_stores *s)
         free(s->pages[i]);
     }
     free(s->pages);
+    free(s->marks);
     free(s->touched);
     urd_map_deinit(&s->index);
-    urd_buf_deinit(&s->tags);
-    urd_buf_deinit(&s->places);
-    urd_buf_deinit(&s->values);
+    urd_words_deinit(&s->columns);
 }
 
 void urd_stores_begin(struct urd_stores *s, uint32_t space, uint32_t row)
@@ -28,21 +29,35 @@ void urd_stores_begin(struct urd_stores *s, uint32_t space, uint32_t row)
     s->n_touched = 0;
     s->space = (uint64_t)space << 36;
     s->row = row + 1;
-    s->at = (struct urd_stores_columns){s->tags.data, s->places.data, s->values.data, 0};
+    urd_words_clear(&s->columns);
+    s->sp = 0;
 }
 
-static void make_room(struct urd_buf *b, uint8_t **at, size_t extra)
+void urd_stores_lay_out(const struct urd_store_shape *shapes, unsigned n,
+                        struct urd_stores_layout *ret)
 {
-    b->size = *at ? (size_t)(*at - b->data) : 0;
-    urd_buf_reserve(b, extra + 64);
-    *at = b->data + b->size;
-}
-
-void urd_stores_reserve(struct urd_stores *s, size_t log_bytes)
-{
-    make_room(&s->tags, &s->at.tag, log_bytes / 8);
-    make_room(&s->places, &s->at.place, log_bytes);
-    make_room(&s->values, &s->at.value, log_bytes);
+    unsigned at = 0;
+    ret->first_sp = ret->last_sp = -1;
+    for (unsigned i = 0; i < n; i++) {
+        unsigned bytes = urd_store_bytes(shapes[i].code), words = urd_store_words(shapes[i].code);
+        for (unsigned k = 0; k < words; k++, at++) {
+            struct urd_words_group *g = &ret->groups[at / 8];
+            if (at % 8 == 0)
+                *g = (struct urd_words_group){0};
+            g->bytes |= (k == 0 || bytes >= 8 ? 0xffull : (1ull << bytes) - 1) << at % 8 * 8;
+            if (k)
+                continue;
+            g->addresses |= (uint8_t)(1 << at % 8);
+            g->sizes |= (uint32_t)(shapes[i].code & 7) << at % 8 * 4;
+            if (!(shapes[i].code >> 3 & 1))
+                continue;
+            *(ret->first_sp < 0 ? &g->first : &g->rest) |= (uint8_t)(1 << at % 8);
+            ret->first_sp = ret->first_sp < 0 ? (int)at : ret->first_sp;
+            ret->last_sp = (int)at;
+        }
+    }
+    ret->n_words = at;
+    ret->n_groups = (at + 7) / 8;
 }
 
 static uint64_t *groups_of(struct urd_stores *s, uint64_t page)
@@ -67,25 +82,44 @@ static uint64_t *groups_of(struct urd_stores *s, uint64_t page)
     return p->groups;
 }
 
-void urd_stores_mark_slowly(struct urd_stores *s, uint64_t address, unsigned bytes)
+/* The first store to a page in a row, words beside one another. */
+static void mark_slowly(struct urd_stores *s, uint64_t address, unsigned bytes)
 {
     for (uint64_t word = address >> 3; word <= (address + bytes - 1) >> 3; word++)
         groups_of(s, word >> 9)[word >> 6 & 7] |= 1ull << (word & 63);
 }
 
-void urd_stores_put_large(struct urd_stores *s, struct urd_stores_columns *c, unsigned code,
-                          uint64_t *memory, uint64_t address, const uint8_t *value)
+void urd_stores_mark_all(struct urd_stores *s)
 {
-    unsigned bytes = urd_store_bytes((uint8_t)code);
-    unsigned low = urd_stores_put_place(c, -(int64_t)(code >> 3 & 1), memory, address);
-    for (unsigned i = 0; i < bytes / 8; i++) {
-        uint64_t x;
-        memcpy(&x, value + i * 8, 8);
-        *c->tag++ = (uint8_t)(low | urd_stores_put_value(c, memory + 1 + i, x) << 4);
-        low = 0;
+    for (uint32_t i = 0; i < s->n_marks; i++) {
+        unsigned bytes = 1u << (s->marks[i] >> 60);
+        uint64_t address = (uint64_t)((int64_t)(s->marks[i] << 4) >> 4), page = address >> 12;
+        const struct urd_stores_near *n = &s->near[page & (URD_STORES_NEAR - 1)];
+        /* what is aligned lies within one word, if it is no vector; for the rest it is not worth the time to look */
+        if (__builtin_expect(n->page != page || (address & (bytes - 1)) || bytes > 8, 0))
+            mark_slowly(s, address, bytes);
+        else
+            n->groups[address >> 9 & 7] |= 1ull << (address >> 3 & 63);
     }
-    s->count -= bytes / 8 - 1; /* rows are counted by their tags */
-    urd_stores_mark_slowly(s, address, bytes);
+    s->n_marks = 0;
+}
+
+void urd_stores_put(struct urd_stores *s, const struct urd_stores_layout *layout, uint64_t *memory,
+                    const uint8_t *words)
+{
+    uint64_t first = 0, last = 0;
+    if (layout->first_sp >= 0) {
+        memcpy(&first, words + 8 * layout->first_sp, 8);
+        memcpy(&last, words + 8 * layout->last_sp, 8);
+    }
+    for (unsigned i = 0; i < layout->n_groups; i++) {
+        const struct urd_words_group *g = &layout->groups[i];
+        urd_words_put(&s->columns.at, memory + 8 * i, words + 64 * i, g, s->sp, first);
+        urd_stores_mark_later(s, words + 64 * i, g->addresses, g->sizes);
+    }
+    urd_stores_mark_all(s);
+    if (layout->first_sp >= 0)
+        s->sp = last;
 }
 
 static void end_page(struct urd_stores *s, struct urd_stores_page *p)
@@ -108,23 +142,15 @@ static void end_page(struct urd_stores *s, struct urd_stores_page *p)
 
 void urd_stores_finish(struct urd_stores *s, struct urd_buf *ret)
 {
-    size_t tags = (size_t)(s->at.tag - s->tags.data),
-           places = (size_t)(s->at.place - s->places.data);
-    size_t values = (size_t)(s->at.value - s->values.data);
     ret->size = 0;
-    if (!tags)
+    if (s->columns.at.group == s->columns.groups.data)
         return;
-    s->count += tags;
+    urd_stores_mark_all(s);
     for (uint32_t i = 0; i < s->n_touched; i++)
         end_page(s, s->pages[s->touched[i]]);
     s->n_touched = 0;
     struct urd_buf raw = {0};
-    urd_buf_reserve(&raw, tags + places + values + 16);
-    urd_buf_u32(&raw, (uint32_t)tags);
-    urd_buf_u32(&raw, (uint32_t)places);
-    urd_buf_put(&raw, s->tags.data, tags);
-    urd_buf_put(&raw, s->places.data, places);
-    urd_buf_put(&raw, s->values.data, values);
+    urd_words_finish(&s->columns, &raw);
     urd_blob_pack_level(raw.data, raw.size, URD_STORES_LEVEL, ret);
     urd_buf_deinit(&raw);
 }
@@ -139,24 +165,16 @@ void urd_stores_pack_page(struct urd_stores_page *p, struct urd_buf *ret)
 urd_err *urd_stores_decoder_init(struct urd_stores_decoder *d, const void *data, size_t size,
                                  const uint32_t *starts, uint32_t n_dense)
 {
-    struct urd_cursor none = urd_cursor((const uint8_t *)"", 0);
-    *d = (struct urd_stores_decoder){
-        .starts = starts, .ok = true, .tags = none, .places = none, .values = none};
+    *d = (struct urd_stores_decoder){.starts = starts};
+    struct urd_cursor in = urd_cursor("\0\0\0\0\0\0\0", 8); /* no groups at all */
     size_t raw = 0;
-    if (size)
-        URD_TRY(urd_blob_unpack(data, size, &d->memory, &raw));
-    struct urd_cursor in = urd_cursor(d->memory, raw);
     if (size) {
-        uint32_t tags = urd_cursor_u32(&in), places = urd_cursor_u32(&in);
-        const uint8_t *t = urd_cursor_bytes(&in, tags), *p = urd_cursor_bytes(&in, places);
-        if (!t || !p) {
-            free(d->memory);
-            URD_FAIL("a row of stores in the index is damaged");
-        }
-        d->tags = urd_cursor(t, tags);
-        d->places = urd_cursor(p, places);
-        d->values = in;
-        d->capacity = tags + 1;
+        URD_TRY(urd_blob_unpack(data, size, &d->blob, &raw));
+        in = urd_cursor(d->blob, raw);
+    }
+    if (!urd_words_open(&d->in, &in)) {
+        free(d->blob);
+        URD_FAIL("a row of stores in the index is damaged");
     }
     d->remembered = urd_xcalloc(starts[n_dense] + 1, sizeof *d->remembered);
     return NULL;
@@ -165,63 +183,56 @@ urd_err *urd_stores_decoder_init(struct urd_stores_decoder *d, const void *data,
 void urd_stores_decoder_deinit(struct urd_stores_decoder *d)
 {
     urd_stores_decoded_deinit(&d->out);
-    free(d->memory);
+    free(d->blob);
     free(d->remembered);
     *d = (struct urd_stores_decoder){0};
 }
 
-static uint64_t get_bytes(struct urd_cursor *c, unsigned n)
+static void make_room(struct urd_stores_decoder *d, unsigned n_shapes)
 {
-    uint64_t x = 0;
-    const uint8_t *p = urd_cursor_bytes(c, n);
-    if (p && n <= 8)
-        memcpy(&x, p, n);
-    return x;
-}
-
-static void next_store(struct urd_stores_decoder *d, struct urd_store_shape shape, uint64_t *memory,
-                       int64_t clock)
-{
-    uint64_t stack = -(uint64_t)(shape.code >> 3 & 1);
-    unsigned bytes = urd_store_bytes(shape.code), tag = urd_cursor_u8(&d->tags);
-    if (!d->tags.ok || d->out.n == d->capacity) {
-        d->ok = false;
-        return;
+    if (d->out.n + n_shapes > d->capacity) {
+        d->capacity = d->capacity ? d->capacity * 2 : 16384;
+        d->out.stores = urd_xrealloc(d->out.stores, d->capacity * sizeof *d->out.stores);
     }
-    if (d->n_values + bytes + 8 > d->cap_values) {
-        d->cap_values = d->cap_values ? d->cap_values * 2 : 65536;
+    if (d->n_values + URD_STORES_MAX * 64 > d->cap_values) {
+        d->cap_values = d->cap_values ? d->cap_values * 2 : 1 << 18;
         d->out.values = urd_xrealloc(d->out.values, d->cap_values);
     }
-    memory[0] += (uint64_t)urd_unzigzag(get_bytes(&d->places, tag & 15));
-    uint64_t address = memory[0] + (d->sp & stack);
-    d->sp ^= (d->sp ^ address) & stack;
-    if (!d->out.stores)
-        d->out.stores = urd_xrealloc(NULL, d->capacity * sizeof *d->out.stores);
-    d->out.stores[d->out.n++] = (struct urd_store){clock, address, (uint32_t)d->n_values, bytes};
-    for (unsigned at = 0; at < bytes; at += 8) {
-        if (at)
-            tag = urd_cursor_u8(&d->tags);
-        memory[1 + at / 8] ^= get_bytes(&d->values, tag >> 4);
-        memcpy(d->out.values + d->n_values + at, &memory[1 + at / 8], 8);
-    }
-    d->n_values += bytes;
 }
 
 void urd_stores_next(struct urd_stores_decoder *d, uint32_t dense,
                      const struct urd_store_shape *shapes, unsigned n_shapes, unsigned n_insns,
                      int64_t clock)
 {
-    uint64_t *memory = d->remembered + d->starts[dense];
-    for (unsigned i = 0; i < n_shapes && shapes[i].insn < n_insns && d->ok; i++) {
-        next_store(d, shapes[i], memory, clock + shapes[i].insn);
-        memory += urd_store_memory(shapes[i].code);
+    uint64_t *memory = d->remembered + d->starts[dense], first = 0;
+    bool any_sp = false;
+    unsigned at = 0;
+    if (!d->in.groups.ok)
+        return;
+    make_room(d, n_shapes);
+    for (unsigned i = 0; i < n_shapes && shapes[i].insn < n_insns; i++) {
+        unsigned bytes = urd_store_bytes(shapes[i].code), words = urd_store_words(shapes[i].code);
+        uint64_t address = urd_words_get(&d->in, at % 8, &memory[at]);
+        at++;
+        if (shapes[i].code >> 3 & 1) {
+            address += any_sp ? first : d->sp;
+            first = any_sp ? first : address;
+            any_sp = true;
+            d->sp = address;
+        }
+        d->out.stores[d->out.n++] =
+            (struct urd_store){clock + shapes[i].insn, address, (uint32_t)d->n_values, bytes};
+        for (unsigned k = 1; k < words; k++, at++) {
+            uint64_t value = urd_words_get(&d->in, at % 8, &memory[at]);
+            memcpy(d->out.values + d->n_values + 8 * (k - 1), &value, 8);
+        }
+        d->n_values += bytes;
     }
 }
 
 urd_err *urd_stores_take(struct urd_stores_decoder *d, struct urd_stores_decoded *ret)
 {
-    if (!d->ok || !d->tags.ok || !d->places.ok || !d->values.ok || urd_cursor_left(&d->tags) ||
-        urd_cursor_left(&d->places) || urd_cursor_left(&d->values))
+    if (!urd_words_done(&d->in))
         URD_FAIL("a row of stores in the index is damaged");
     *ret = d->out;
     d->out = (struct urd_stores_decoded){0};

@@ -6,17 +6,14 @@
  * NOT      Writes of the kernel, of REP and of conditional stores, and those of odd sizes: writes.h has them.
  * OWNS     A urd_stores owns its columns and pages. One thread.
  * FORMAT   Flow says which blocks ran, the dictionary which stores a block has (urd_flow_block.stores); so neither clock,
- *          size nor instruction is kept. Each store of a block remembers, within the row, the place and the value it
- *          wrote last (0 at first). flow.stores is a blob (flow.h) of: u32 bytes of tags, u32 bytes of places, then
- *            tags    for each store u8: bytes of its place (low 4 bits), bytes of its value (high 4 bits); and one
- *                    more for each further 8 bytes of a value, with the low 4 bits 0
- *            places  zigzag of (place - place this store wrote last), its low bytes
- *            values  value XOR the value this store wrote last, its low bytes
- *          A place is an address; of a store whose address is formed from the stack pointer it is the difference to
- *          the row's last such store before (0 at first). Addresses beside one another, and frames that move with the stack,
- *          so take no bytes at all.
- *          Example: `push %rbx` behind `push %rbp` lies 8 below it, in whatever frame: from the second time on its tag is
- *          0x?0. A loop that stores 4-byte elements in a row: each tag 0x?1, each place byte 08 (zigzag of 4).
+ *          size nor instruction is kept. A block's *words* are, for each of its stores in order, its address and its value
+ *          (one word up to 8 bytes, more for 16 to 64), in groups of eight as in words.h; each block remembers the words that it
+ *          wrote last in the row (0 at first). flow.stores is a blob (flow.h) of these groups, for the blocks of the row in
+ *          order; of a block of which only a part ran, the words of that part.
+ *          Where an address is formed from the stack pointer, the first such one of a block is taken relative to the row's last one
+ *          before (0 at first), the others relative to that first. So frames that move with the stack take no bytes at all.
+ *          Example: `push %rbp; push %rbx` at 0x7ff8 and 0x7ff0 when the row's last such store was at 0x8000: the words are -8, rbp, -8,
+ *          rbx. The second time, from another frame with the same registers, the group is one byte: 0.
  *
  *          touched.data is a blob of, for each row of flow of the segment that stores to the page, in order: varint
  *          difference of chunk to the one before (the first: chunk), u8 which of 8 groups of 64 words follow, those groups as u64:
@@ -24,11 +21,8 @@
  */
 #ifndef URD_INDEXER_STORES_H
 #define URD_INDEXER_STORES_H
-#include "base/buf.h"
 #include "base/map.h"
-
-/* Inlined into each clone of the hot loop, so that all of it is compiled for the clone's processor. */
-#define URD_STORES_HOT __attribute__((always_inline)) static inline
+#include "indexer/words.h"
 
 /** One store of a block, as the dictionary has it. */
 struct urd_store_shape {
@@ -41,11 +35,25 @@ static inline unsigned urd_store_bytes(uint8_t code)
     return 1u << (code & 7);
 }
 
-/** u64s that a store remembers: its place, its value. */
-static inline unsigned urd_store_memory(uint8_t code)
+/** Words of a store: its address, its value. */
+static inline unsigned urd_store_words(uint8_t code)
 {
     return (code & 7) <= 3 ? 2 : 1 + (1u << ((code & 7) - 3));
 }
+
+#define URD_STORES_MAX        64 /* of a block */
+#define URD_STORES_MAX_GROUPS (URD_STORES_MAX * 9 / 8)
+
+/** How a block's words lie in groups. Of first_sp and last_sp: words before the first and last address formed from the stack
+ * pointer; -1: there is none. */
+struct urd_stores_layout {
+    unsigned n_groups, n_words;
+    int first_sp, last_sp;
+    struct urd_words_group groups[URD_STORES_MAX_GROUPS];
+};
+
+void urd_stores_lay_out(const struct urd_store_shape *shapes, unsigned n,
+                        struct urd_stores_layout *ret);
 
 struct urd_stores_page {
     uint64_t key; /* space << 36 | page number */
@@ -55,23 +63,21 @@ struct urd_stores_page {
     struct urd_buf out;
 };
 
-#define URD_STORES_NEAR  2048
+#define URD_STORES_NEAR  512
+#define URD_STORES_MARKS 2048
 #define URD_STORES_LEVEL 1 /* zstd */
-
-/** Columns being written: kept in registers by the hot loop, which makes room first (urd_stores_reserve). */
-struct urd_stores_columns {
-    uint8_t *tag, *place, *value;
-    uint64_t sp; /* address of the last store by the stack pointer */
-};
 
 struct urd_stores {
     struct urd_stores_near {
         uint64_t page;
         uint64_t *groups;
     } near[URD_STORES_NEAR]; /* by low bits of the page: the pages of this row */
-    struct urd_stores_columns at;
-    struct urd_buf tags, places, values;
-    uint64_t count;
+    /* Addresses to be marked, log2 of the bytes stored there in the upper 4 bits: marking them one after the other is much
+     * faster than in between. */
+    uint64_t *marks;
+    uint32_t n_marks;
+    struct urd_words_columns columns;
+    uint64_t sp;          /* address of the row's last store by the stack pointer */
     uint64_t space;       /* << 36 */
     struct urd_map index; /* key -> index into pages + 1 */
     struct urd_stores_page **pages;
@@ -85,72 +91,39 @@ void urd_stores_init(struct urd_stores *s);
 void urd_stores_deinit(struct urd_stores *s);
 /** A row of flow begins: its number in the segment. */
 void urd_stores_begin(struct urd_stores *s, uint32_t space, uint32_t row);
-/** Room for the stores of that many bytes of log. */
-void urd_stores_reserve(struct urd_stores *s, size_t log_bytes);
 /** The row ends: its blob. */
 void urd_stores_finish(struct urd_stores *s, struct urd_buf *ret);
 /** A page's blob for the table `touched`. */
 void urd_stores_pack_page(struct urd_stores_page *p, struct urd_buf *ret);
-/** What urd_stores_mark does not do at once: the first store to a page in a row, words beside one another. */
-void urd_stores_mark_slowly(struct urd_stores *s, uint64_t address, unsigned bytes);
+/** Mark what is in marks: at the end of a row, and when there are URD_STORES_MARKS of them. */
+void urd_stores_mark_all(struct urd_stores *s);
 
-URD_STORES_HOT void urd_stores_mark(struct urd_stores *s, uint64_t address, unsigned bytes)
+/** The addresses among eight words are to be marked. */
+__attribute__((always_inline)) static inline void
+urd_stores_mark_later(struct urd_stores *s, const uint8_t *words, unsigned which, uint32_t sizes)
 {
-    uint64_t page = address >> 12;
-    const struct urd_stores_near *n = &s->near[page & (URD_STORES_NEAR - 1)];
-    /* what is aligned lies within one word; for the rest it is not worth the time to look */
-    if (__builtin_expect(n->page != page || (address & (bytes - 1)), 0)) {
-        urd_stores_mark_slowly(s, address, bytes);
-        return;
+    uint64_t *to = s->marks + s->n_marks;
+    s->n_marks += (unsigned)__builtin_popcount(which);
+#ifdef URD_WORDS_WIDE
+    const __m512i shifts = _mm512_set_epi64(32, 36, 40, 44, 48, 52, 56, 60);
+    __m512i tags = _mm512_sllv_epi64(_mm512_set1_epi64(sizes), shifts);
+    tags = _mm512_and_si512(tags, _mm512_set1_epi64((long long)(15ull << 60)));
+    __m512i marks = _mm512_maskz_loadu_epi64((__mmask8)which, words); /* behind the log is nothing */
+    marks = _mm512_ternarylogic_epi64(tags, marks, _mm512_set1_epi64((1ll << 60) - 1), 0xf8);
+    _mm512_storeu_si512(to, _mm512_maskz_compress_epi64((__mmask8)which, marks));
+#else
+    for (; which; which &= which - 1) {
+        unsigned i = (unsigned)__builtin_ctz(which);
+        uint64_t address;
+        memcpy(&address, words + 8 * i, 8);
+        *to++ = (address & ((1ull << 60) - 1)) | (uint64_t)(sizes >> 4 * i & 15) << 60;
     }
-    n->groups[address >> 9 & 7] |= 1ull << (address >> 3 & 63);
+#endif
 }
 
-/** Bytes up to the highest that is not 0. */
-URD_STORES_HOT unsigned urd_stores_length(uint64_t x)
-{
-    return (71u - (x ? (unsigned)__builtin_clzll(x) : 64)) / 8; /* one lzcnt, where there is one */
-}
-
-URD_STORES_HOT unsigned urd_stores_put_place(struct urd_stores_columns *c, int64_t by_stack,
-                                             uint64_t *memory, uint64_t address)
-{
-    uint64_t stack = (uint64_t)by_stack; /* all ones or 0 */
-    uint64_t place = address - (c->sp & stack);
-    c->sp ^= (c->sp ^ address) & stack;
-    uint64_t x = urd_zigzag((int64_t)(place - *memory));
-    *memory = place;
-    unsigned n = urd_stores_length(x);
-    memcpy(c->place, &x, 8);
-    c->place += n;
-    return n;
-}
-
-URD_STORES_HOT unsigned urd_stores_put_value(struct urd_stores_columns *c, uint64_t *memory,
-                                             uint64_t value)
-{
-    uint64_t x = value ^ *memory;
-    *memory = value;
-    unsigned n = urd_stores_length(x);
-    memcpy(c->value, &x, 8);
-    c->value += n;
-    return n;
-}
-
-/** One store of at most 8 bytes. stack: -1 when it is by the stack pointer, else 0; mask: of the value's bytes. */
-URD_STORES_HOT void urd_stores_put(struct urd_stores *s, struct urd_stores_columns *c,
-                                   int64_t stack, unsigned bytes, uint64_t mask, uint64_t *memory,
-                                   uint64_t address, uint64_t value)
-{
-    unsigned n = urd_stores_put_place(c, stack, memory, address);
-    n |= urd_stores_put_value(c, memory + 1, value & mask) << 4;
-    *c->tag++ = (uint8_t)n;
-    urd_stores_mark(s, address, bytes);
-}
-
-/** One of 16 to 64 bytes. */
-void urd_stores_put_large(struct urd_stores *s, struct urd_stores_columns *c, unsigned code,
-                          uint64_t *memory, uint64_t address, const uint8_t *value);
+/** The words of a block's stores, or of the first of them. memory: what the block wrote last, groups * 8 words. There is room. */
+void urd_stores_put(struct urd_stores *s, const struct urd_stores_layout *layout, uint64_t *memory,
+                    const uint8_t *words);
 
 /** A decoded store; its value lies in the decoder's memory. */
 struct urd_store {
@@ -169,17 +142,16 @@ struct urd_stores_decoded {
 /** Reading a row back: give it the row's blocks one by one. */
 struct urd_stores_decoder {
     struct urd_stores_decoded out;
-    uint8_t *memory;
-    struct urd_cursor tags, places, values;
+    uint8_t *blob;
+    struct urd_words_reader in;
     uint64_t sp;
     uint64_t *remembered;   /* of all stores of all blocks */
     const uint32_t *starts; /* of each block in it; borrowed */
     uint32_t capacity;
     size_t n_values, cap_values;
-    bool ok;
 };
 
-/** starts: for each block of the dictionary where its stores' memory begins, and at the end the sum. */
+/** starts: for each block of the dictionary where its stores' words begin, and at the end the sum. */
 urd_err *urd_stores_decoder_init(struct urd_stores_decoder *d, const void *data, size_t size,
                                  const uint32_t *starts, uint32_t n_dense) URD_MUST_USE;
 void urd_stores_decoder_deinit(struct urd_stores_decoder *d);

@@ -144,6 +144,7 @@ urd_err *urd_index_open(const char *directory, struct urd_index **ret)
     URD_TRY(load_segments(x));
     URD_TRY(load_spaces(x));
     URD_TRY(urd_index_load_shown(x));
+    URD_TRY(urd_index_load_remaps(x));
     URD_TRY(prepare(x,
                     "SELECT rowid, segment, first, n, words FROM writes INDEXED BY writes_by_page "
                     "WHERE space = ? AND page = ? ORDER BY segment, first",
@@ -184,6 +185,8 @@ void urd_index_close(struct urd_index *x)
     free(x->flow_cache);
     free(x->writes_cache);
     free(x->shown);
+    free(x->remaps);
+    free(x->first_remap);
     free(x->spaces);
     free(x->segments);
     free(x->events);
@@ -278,7 +281,7 @@ static urd_err *load_blocks(struct urd_index *x, struct urd_index_segment *s)
     for (uint32_t i = 0; i < s->n_blocks; i++) {
         s->memory[i + 1] = s->memory[i];
         for (unsigned k = 0; k < s->blocks[i].n_stores; k++)
-            s->memory[i + 1] += urd_store_memory(s->blocks[i].stores[k].code);
+            s->memory[i + 1] += urd_store_words(s->blocks[i].stores[k].code);
     }
     return NULL;
 }
@@ -636,7 +639,7 @@ static urd_err *segment_executions(struct urd_index *x, struct urd_index_segment
             list_space = space;
             have = true;
         }
-        bool has;
+        bool has = false;
         if (!n_list)
             continue;
         err = row_has(s, q, 7, list, n_list, counts, &has);
@@ -894,18 +897,20 @@ urd_err *urd_index_call_row(struct urd_index *x, sqlite3_stmt *q, urd_index_call
     size_t size;
     URD_TRY(urd_blob_unpack(sqlite3_column_blob(q, 4), (size_t)sqlite3_column_bytes(q, 4), &raw,
                             &size));
-    struct urd_cursor in = urd_cursor(raw, size);
-    struct urd_call last = {0};
-    for (int64_t n = sqlite3_column_int64(q, 3); n > 0 && in.ok && *ret_more; n--) {
-        urd_call_decode(&in, &last);
-        struct urd_call c = last;
+    struct urd_calls_reader in;
+    struct urd_call c;
+    bool ok = urd_calls_open(&in, raw, size);
+    for (int64_t n = sqlite3_column_int64(q, 3); n > 0 && ok && *ret_more; n--) {
+        ok = urd_calls_next(&in, &c);
         c.callee = (uint64_t)sqlite3_column_int64(q, 1);
         c.entry += base;
         c.end += base;
-        if (in.ok)
+        if (ok)
             *ret_more = fn(data, (uint32_t)sqlite3_column_int(q, 0), &c);
     }
     free(raw);
+    if (!ok)
+        URD_FAIL("a row of calls in the index is damaged");
     return NULL;
 }
 

@@ -50,6 +50,29 @@ struct urd_index_shown {
     uint64_t from, to; /* events */
 };
 
+/** Where and while memory was: in a space at (its page's address - shift), from one event to before another. */
+struct urd_index_span {
+    uint32_t space;
+    uint64_t shift;
+    uint64_t from, to; /* from: the event that put it there, 0 when the space began with it */
+};
+
+/** Where memory came from: event is that which mapped it, 0 when it was there from the space's beginning. */
+struct urd_index_origin {
+    uint32_t space;
+    uint64_t address, event;
+};
+
+#define URD_INDEX_SPANS 256
+/** The life of a page's memory, see lifetime.c. */
+struct urd_index_life {
+    uint32_t space, n;
+    uint64_t page;
+    int64_t at;
+    struct urd_index_span spans[URD_INDEX_SPANS]; /* the newest first */
+    struct urd_index_origin origin;               /* address: of the page */
+};
+
 struct urd_index {
     sqlite3 *db;
     struct urd_index_event *events; /* by number; [0] is unused */
@@ -67,6 +90,9 @@ struct urd_index {
     int64_t end;                   /* clock at the end */
     struct urd_index_shown *shown; /* mappings of shared memory; objects.c */
     uint32_t n_shown;
+    struct urd_index_remap *remaps; /* by space and event */
+    uint32_t *first_remap;          /* by space; one more behind the last */
+    struct urd_index_life life;     /* that was asked for last */
     sqlite3_stmt *by_page, *page_data, *touched;
     struct flow_cache *flow_cache;
     struct stores_cache *stores_cache;
@@ -125,13 +151,19 @@ struct urd_index_write {
 };
 typedef bool (*urd_index_write_fn)(void *data, const struct urd_index_write *w);
 /**
- * Writes that touch [address, address + size) of a space with from <= clock < to, in order (or descending), through
- * the spaces it was forked from. Where the space shows shared memory just before `to`, these are the writes to that memory, whoever made
- * them: w->space is the writer's, w->address the asking space's. A kernel write whose parts lie in two pages comes as two.
+ * Writes to the memory that [address, address + size) of a space names at the clock `at`, whoever made them, with from <= clock < to,
+ * in order (or descending): not those to other memory that was at the address before or after; but through mremap, other mappings of
+ * shared memory, and the spaces it was forked from. Addresses are those of `at`. A kernel write whose parts lie in two pages comes as
+ * two.
  */
 urd_err *urd_index_writes(struct urd_index *x, uint32_t space, uint64_t address, uint64_t size,
-                          int64_t from, int64_t to, bool descending, urd_index_write_fn fn,
-                          void *data) URD_MUST_USE;
+                          int64_t at, int64_t from, int64_t to, bool descending,
+                          urd_index_write_fn fn, void *data) URD_MUST_USE;
+
+/** The life of the memory that the address's page names at the clock `at`. Borrowed until the next question. */
+const struct urd_index_life *urd_index_life(struct urd_index *x, uint32_t space, uint64_t address,
+                                            int64_t at);
+urd_err *urd_index_load_remaps(struct urd_index *x) URD_MUST_USE;
 
 /** Bytes of memory as they were before the instruction at `clock`; known[i] false: never mapped as far as is known. */
 urd_err *urd_index_memory(struct urd_index *x, struct urd_trace *trace, uint32_t space,
@@ -170,8 +202,8 @@ urd_err *urd_index_writes_shared(struct urd_index *x, uint32_t space, uint64_t a
                                  bool descending, urd_index_write_fn fn, void *data) URD_MUST_USE;
 /** As urd_index_writes, of private memory: as if nothing were shared. */
 urd_err *urd_index_writes_private(struct urd_index *x, uint32_t space, uint64_t address,
-                                  uint64_t size, int64_t from, int64_t to, bool descending,
-                                  urd_index_write_fn fn, void *data) URD_MUST_USE;
+                                  uint64_t size, int64_t at, int64_t from, int64_t to,
+                                  bool descending, urd_index_write_fn fn, void *data) URD_MUST_USE;
 
 /** The space a task lived in at an event. */
 uint32_t urd_index_space_at(const struct urd_index *x, uint64_t event, int32_t tid);

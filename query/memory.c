@@ -91,7 +91,7 @@ static int64_t segment_end(const struct urd_index *x, uint32_t id)
 struct page_query {
     uint32_t space;
     uint64_t address, size; /* within one page */
-    int64_t from, to;
+    int64_t at, from, to; /* at: page_life only */
     bool descending;
     urd_index_write_fn fn;
     void *data;
@@ -310,7 +310,8 @@ static int by_clock(const void *a, const void *b)
 }
 
 /** A range over several pages: their writes are merged. */
-static urd_err *many_pages(struct urd_index *x, struct page_query *q)
+static urd_err *many_pages(struct urd_index *x, struct page_query *q,
+                           urd_err *(*page)(struct urd_index *x, struct page_query *q))
 {
     struct collected c = {0};
     struct page_query one = *q;
@@ -322,7 +323,7 @@ static urd_err *many_pages(struct urd_index *x, struct page_query *q)
     for (uint64_t at = q->address; at < end && !err; at = (at & ~4095ull) + 4096) {
         one.address = at;
         one.size = ((at & ~4095ull) + 4096 < end ? (at & ~4095ull) + 4096 : end) - at;
-        err = one_page(x, &one);
+        err = page(x, &one);
     }
     qsort(c.writes, c.n, sizeof *c.writes, by_clock);
     for (uint32_t i = 0; i < c.n && q->more && !err; i++)
@@ -333,51 +334,90 @@ static urd_err *many_pages(struct urd_index *x, struct page_query *q)
     return err;
 }
 
-static urd_err *in_space(struct urd_index *x, struct page_query *q)
+/** page: answers for one page. */
+static urd_err *all_pages(struct urd_index *x, struct page_query *q,
+                          urd_err *(*page)(struct urd_index *x, struct page_query *q))
 {
     if (!q->size)
         return NULL;
     bool one = (q->address >> 12) == ((q->address + q->size - 1) >> 12);
-    return one ? one_page(x, q) : many_pages(x, q);
+    return one ? page(x, q) : many_pages(x, q, page);
 }
 
-urd_err *urd_index_writes_private(struct urd_index *x, uint32_t space, uint64_t address,
-                                  uint64_t size, int64_t from, int64_t to, bool descending,
-                                  urd_index_write_fn fn, void *data)
+/* ---- through the life of memory ---- */
+
+static int64_t event_clock(const struct urd_index *x, uint64_t event)
 {
-    uint32_t chain[256], n = 0;
-    int64_t until[256], end = to;
-    for (uint32_t s = space; s && s <= x->n_spaces && n < 256; s = x->spaces[s].parent) {
-        chain[n] = s;
-        until[n++] = end;
-        if (x->spaces[s].clock < end)
-            end = x->spaces[s].clock;
-    }
-    struct page_query q = {.address = address,
-                           .size = size,
-                           .from = from,
-                           .descending = descending,
-                           .fn = fn,
-                           .data = data,
-                           .more = true};
-    for (uint32_t k = 0; k < n && q.more; k++) {
-        uint32_t i = descending ? k : n - 1 - k;
-        q.space = chain[i];
-        q.to = until[i];
-        URD_TRY(in_space(x, &q));
+    return event > x->n_events ? x->end + 1 : event ? x->events[event].clock : INT64_MIN;
+}
+
+struct in_span {
+    const struct urd_index *x;
+    struct urd_index_span span;
+    struct page_query *q;
+};
+
+/** The kernel's writes of an event carry the clock before: they are told by its number. */
+static bool give_in_span(void *data, const struct urd_index_write *w)
+{
+    struct in_span *s = data;
+    bool kernel = w->event && w->event != URD_WRITE_INITIAL;
+    bool in = kernel ? w->event >= s->span.from && w->event < s->span.to
+                     : w->clock >= event_clock(s->x, s->span.from) - (w->event != 0) &&
+                           w->clock < event_clock(s->x, s->span.to);
+    if (!in)
+        return true;
+    struct urd_index_write moved = *w;
+    moved.address += s->span.shift;
+    s->q->more = s->q->fn(s->q->data, &moved);
+    return s->q->more;
+}
+
+static urd_err *page_life(struct urd_index *x, struct page_query *q)
+{
+    const struct urd_index_life life = *urd_index_life(x, q->space, q->address, q->at);
+    for (uint32_t i = 0; i < life.n && q->more; i++) {
+        struct in_span in = {x, life.spans[q->descending ? i : life.n - 1 - i], q};
+        int64_t from = event_clock(x, in.span.from), to = event_clock(x, in.span.to);
+        struct page_query one = *q;
+        one.space = in.span.space;
+        one.address = q->address - in.span.shift;
+        one.from = from != INT64_MIN && from - 1 > q->from ? from - 1 : q->from;
+        one.to = to < q->to ? to : q->to;
+        one.fn = give_in_span;
+        one.data = &in;
+        URD_TRY(one_page(x, &one));
     }
     return NULL;
 }
 
-urd_err *urd_index_writes(struct urd_index *x, uint32_t space, uint64_t address, uint64_t size,
-                          int64_t from, int64_t to, bool descending, urd_index_write_fn fn,
-                          void *data)
+urd_err *urd_index_writes_private(struct urd_index *x, uint32_t space, uint64_t address,
+                                  uint64_t size, int64_t at, int64_t from, int64_t to,
+                                  bool descending, urd_index_write_fn fn, void *data)
 {
-    uint64_t event = urd_index_moment(x, to > x->end ? x->end : to).event;
+    struct page_query q = {.space = space,
+                           .address = address,
+                           .size = size,
+                           .at = at,
+                           .from = from,
+                           .to = to,
+                           .descending = descending,
+                           .fn = fn,
+                           .data = data,
+                           .more = true};
+    return all_pages(x, &q, page_life);
+}
+
+urd_err *urd_index_writes(struct urd_index *x, uint32_t space, uint64_t address, uint64_t size,
+                          int64_t at, int64_t from, int64_t to, bool descending,
+                          urd_index_write_fn fn, void *data)
+{
+    uint64_t event = urd_index_moment(x, at > x->end ? x->end : at).event;
     return urd_index_shows(x, space, address, size, event)
                ? urd_index_writes_shared(x, space, address, size, from, to, event, descending, fn,
                                          data)
-               : urd_index_writes_private(x, space, address, size, from, to, descending, fn, data);
+               : urd_index_writes_private(x, space, address, size, at, from, to, descending, fn,
+                                          data);
 }
 
 urd_err *urd_index_writes_own(struct urd_index *x, uint32_t space, uint64_t address, uint64_t size,
@@ -393,7 +433,7 @@ urd_err *urd_index_writes_own(struct urd_index *x, uint32_t space, uint64_t addr
                            .fn = fn,
                            .data = data,
                            .more = true};
-    return in_space(x, &q);
+    return all_pages(x, &q, one_page);
 }
 
 /* ---- what memory held ---- */
@@ -499,13 +539,20 @@ urd_err *urd_index_memory(struct urd_index *x, struct urd_trace *trace, uint32_t
         next = next < size ? next : size;
         struct filling f = {address + at, next - at, next - at, ret + at, ret_known + at};
         URD_TRY(
-            urd_index_writes(x, space, address + at, next - at, INT64_MIN, clock, true, fill, &f));
+            urd_index_writes(x, space, address + at, next - at, clock, INT64_MIN, clock, true, fill,
+                                 &f));
         left += f.left;
     }
     struct urd_moment m = urd_index_moment(x, clock);
     for (uint64_t i = 0; i < size && left; i++) {
-        if (!ret_known[i])
-            URD_TRY(initial_bytes(x, trace, space, address + i, m.event, &ret[i], &ret_known[i]));
+        if (ret_known[i])
+            continue;
+        const struct urd_index_origin o = urd_index_life(x, space, address + i, clock)->origin;
+        bool as_it_is = !o.event || urd_index_shown_at(x, space, address + i, m.event);
+        URD_TRY(as_it_is ? initial_bytes(x, trace, space, address + i, m.event, &ret[i],
+                                         &ret_known[i])
+                         : initial_bytes(x, trace, o.space, o.address + (address + i) % 4096,
+                                         o.event, &ret[i], &ret_known[i]));
     }
     return NULL;
 }

@@ -218,6 +218,25 @@ static urd_err *resolve(struct answer *a, const char *text, struct urd_moment at
     return NULL;
 }
 
+/** Which event mapped the memory is then the answer. */
+static void say_nothing_wrote(struct answer *a, const struct target *t, int64_t clock)
+{
+    struct urd_index *x = a->engine->index;
+    uint64_t event = urd_index_life(x, t->space, t->address, clock)->origin.event;
+    json_object_set_new(a->summary, "nothing",
+                        json_string("nothing wrote it before this moment: it is as its mapping "
+                                    "began (the program's file, or zeros)"));
+    if (!event || event > x->n_events)
+        return;
+    const struct urd_index_event *e = &x->events[event];
+    const char *call = e->kind == URD_EVENT_EXEC ? "execve"
+                       : e->syscall >= 0         ? urd_record_syscall_name(e->syscall)
+                                                 : urd_event_kind_name(e->kind);
+    json_object_set_new(a->summary, "mapped",
+                        json_pack("{s:o, s:s}", "moment",
+                                  json_moment((struct urd_moment){event, 0}), "syscall", call));
+}
+
 urd_err *q_blame(struct answer *a)
 {
     const char *text;
@@ -231,28 +250,25 @@ urd_err *q_blame(struct answer *a)
     struct blaming b = {.a = a, .t = &t, .all = question_flag(a, "all")};
     const char *order = question_text(a, "order");
     bool ascending = b.all && order && strcmp(order, "asc") == 0;
-    int64_t until = x->end + 1;
-    urd_err *err = NULL;
+    int64_t until = x->end + 1, clock = x->end;
+    urd_err *err = urd_index_clock(x, at, &clock);
     bool whole =
         b.all &&
         question_flag(a, "after"); /* the name is that of `at`, the history that of the run */
     if (!whole && question_text(a, "at") && strcmp(question_text(a, "at"), "end") != 0)
-        err = urd_index_clock(x, at, &until);
+        until = clock;
     if (ascending)
         b.now = urd_xrealloc(NULL, t.size);
     if (!err)
-        err = urd_index_writes(x, t.space, t.address, t.size, INT64_MIN, until, !ascending,
+        err = urd_index_writes(x, t.space, t.address, t.size, clock, INT64_MIN, until, !ascending,
                                on_write, &b);
     if (!err)
         err = b.err;
     free(b.now);
     json_object_set_new(a->summary, "address", json_hex(t.address));
     json_object_set_new(a->summary, "size", json_integer((json_int_t)t.size));
-    if (!err && !a->rows) {
-        json_object_set_new(a->summary, "nothing",
-                            json_string("nothing wrote it before this moment: it is as its mapping "
-                                        "began (the program's file, or zeros)"));
-    }
+    if (!err && !a->rows)
+        say_nothing_wrote(a, &t, clock);
     frame_close(&t.frame);
     return err;
 }

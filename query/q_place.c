@@ -237,7 +237,7 @@ static urd_err *add_last_write(struct urd_engine *e, json_t *row, uint32_t space
         return NULL;
     struct last_write last = {INT64_MIN};
     URD_TRY(urd_index_writes(e->index, space, strtoull(address, NULL, 16), (uint64_t)size,
-                             INT64_MIN, clock, true, on_last_write, &last));
+                             clock, INT64_MIN, clock, true, on_last_write, &last));
     if (last.clock == INT64_MIN)
         return NULL;
     json_t *where = json_object();

@@ -78,6 +78,7 @@ struct merging {
     struct urd_index *x;
     struct source *sources;
     uint32_t n_sources, cap_sources;
+    int64_t at;                  /* the clock of the question */
     const struct source *source; /* that is being read */
     struct urd_index_write *writes;
     uint32_t n, capacity;
@@ -201,8 +202,8 @@ static urd_err *read_window(struct merging *m, int64_t from, int64_t to)
     for (uint32_t i = 0; i < m->n_sources; i++) {
         const struct source *s = m->source = &m->sources[i];
         if (s->is_private) {
-            URD_TRY(urd_index_writes_private(m->x, s->space, s->address, s->size, from, to, false,
-                                             collect, m));
+            URD_TRY(urd_index_writes_private(m->x, s->space, s->address, s->size, m->at, from, to,
+                                             false, collect, m));
             continue;
         }
         int64_t first = event_clock(m->x, s->from) - 1, last = event_clock(m->x, s->to);
@@ -245,7 +246,7 @@ urd_err *urd_index_writes_shared(struct urd_index *x, uint32_t space, uint64_t a
                                  uint64_t size, int64_t from, int64_t to, uint64_t event,
                                  bool descending, urd_index_write_fn fn, void *data)
 {
-    struct merging m = {.x = x};
+    struct merging m = {.x = x, .at = event_clock(x, event)};
     find_sources(&m, space, address, size, event);
     urd_err *err = merge(&m, from, to, descending, fn, data);
     forget_writes(&m);

@@ -26,6 +26,50 @@
 #define TRAP_FLAG     0x100ull /* of eflags */
 #define RESUME_FLAG   0x10000ull
 
+enum { KEPT_SPACES = 4 }; /* each has a cache of URD_CACHE_BYTES, of which it uses a part */
+
+struct urd_kept_code {
+    struct code_space *spaces[KEPT_SPACES]; /* the newest first */
+};
+
+static void destroy_space(struct code_space *space)
+{
+    if (!space)
+        return;
+    urd_translate_destroy(space->id.translator);
+    free(space);
+}
+
+static void keep(struct urd_kept_code *k, struct code_space *space)
+{
+    destroy_space(k->spaces[KEPT_SPACES - 1]);
+    memmove(k->spaces + 1, k->spaces, (KEPT_SPACES - 1) * sizeof *k->spaces);
+    k->spaces[0] = space;
+}
+
+static struct code_space *take_kept(struct urd_kept_code *k, uint32_t address_space)
+{
+    for (unsigned i = 0; i < KEPT_SPACES; i++)
+        if (k->spaces[i] && k->spaces[i]->address_space == address_space) {
+            struct code_space *space = k->spaces[i];
+            k->spaces[i] = NULL;
+            return space;
+        }
+    return NULL;
+}
+
+struct urd_kept_code *urd_kept_code_create(void)
+{
+    return urd_xcalloc(1, sizeof(struct urd_kept_code));
+}
+
+void urd_kept_code_destroy(struct urd_kept_code *k)
+{
+    for (unsigned i = 0; i < KEPT_SPACES; i++)
+        destroy_space(k->spaces[i]);
+    free(k);
+}
+
 static void space_release(struct urd_runner *r, struct code_space *space)
 {
     if (!space || --space->refs)
@@ -36,11 +80,55 @@ static void space_release(struct urd_runner *r, struct code_space *space)
     r->stats.translate.cache_bytes += s.cache_bytes;
     r->stats.translate.flushes += s.flushes;
     r->stats.translate.unknown_insns += s.unknown_insns;
-    urd_translate_destroy(space->id.translator);
-    free(space);
+    if (r->kept && r->ending)
+        keep(r->kept, space);
+    else
+        destroy_space(space);
 }
 
-static urd_err *space_create(struct urd_runner *r, struct code_space **ret)
+static void read_memory(void *data, uint64_t address, void *buffer, size_t size, size_t *ret_got)
+{
+    *ret_got = urd_tracee_read(((struct urd_process *)data)->mem, address, buffer, size);
+}
+
+static bool find_range(void *data, uint64_t page)
+{
+    const struct urd_buf *ranges = data;
+    for (size_t at = 0; at < ranges->size; at += 16) {
+        uint64_t range[2];
+        memcpy(range, ranges->data + at, 16);
+        if (page >= range[0] && page < range[1])
+            return true;
+    }
+    return false;
+}
+
+/** The kept code space of t's address space, when there is one; without what is not true of t's memory. */
+static struct code_space *adopt_kept(struct urd_runner *r, struct urd_task *t)
+{
+    struct code_space *space = r->kept ? take_kept(r->kept, t->space) : NULL;
+    FILE *maps = space ? urd_tracee_open_maps(t->process->pid) : NULL;
+    struct urd_buf ranges = {0}; /* that may be run, and written by nobody: start, end */
+    struct urd_map_line m;
+    while (maps && urd_tracee_next_map(maps, &m))
+        if ((m.prot & (PROT_EXEC | PROT_WRITE)) == PROT_EXEC && !m.shared) {
+            urd_buf_u64(&ranges, m.start);
+            urd_buf_u64(&ranges, m.end);
+        }
+    if (maps)
+        fclose(maps);
+    if (space) {
+        struct urd_code_reader reader = {read_memory, t->process};
+        urd_translate_adopt(space->id.translator, &reader, find_range, &ranges);
+        space->refs = 1;
+        space->id.serial = r->n_spaces++;
+        urd_translate_set_stops(space->id.translator, r->stops, r->n_stops);
+    }
+    urd_buf_deinit(&ranges);
+    return space;
+}
+
+static urd_err *space_create(struct urd_runner *r, uint32_t address_space, struct code_space **ret)
 {
     struct code_space *space = urd_xcalloc(1, sizeof *space);
     urd_err *err = urd_translate_create(r->probes, &space->id.translator);
@@ -49,6 +137,7 @@ static urd_err *space_create(struct urd_runner *r, struct code_space **ret)
         return err;
     }
     space->refs = 1;
+    space->address_space = address_space;
     space->id.serial = r->n_spaces++;
     if (r->n_stops)
         urd_translate_set_stops(space->id.translator, r->stops, r->n_stops);
@@ -118,7 +207,9 @@ static urd_err *prepare(struct urd_runner *r, struct urd_task *t, struct task_ru
     struct task_run *tr = urd_xcalloc(1, sizeof *tr);
     tr->context_fd = -1;
     t->process->user = tr;
-    URD_TRY(space_create(r, &tr->space));
+    tr->space = adopt_kept(r, t);
+    if (!tr->space)
+        URD_TRY(space_create(r, t->space, &tr->space));
     URD_TRY(make_context(tr, t));
     URD_TRY(map_cache(tr, t->process));
     URD_TRY(urd_written_guard_known(r, t->process));
@@ -289,9 +380,13 @@ urd_err *urd_runner_own_space(struct urd_runner *r, struct urd_process *p)
 {
     struct task_run *tr = p->user;
     const struct urd_cut *c = active_cut(r);
+    uint32_t address_space = tr->space->address_space;
+    for (uint32_t i = 0; i < r->session->n_tasks; i++)
+        if (urd_runner_process(r->session, i) == p)
+            address_space = r->session->tasks[i].space;
     space_release(r, tr->space);
     tr->space = NULL;
-    URD_TRY(space_create(r, &tr->space));
+    URD_TRY(space_create(r, address_space, &tr->space));
     urd_translate_set_cut(tr->space->id.translator, c ? c->regs.rip : 0, c ? c->n_words : 0);
     tr->resume = 0;
     return map_cache(tr, p);
@@ -686,6 +781,7 @@ void urd_runner_destroy(struct urd_runner *r)
         return;
     struct urd_session *s = r->session;
     urd_err_free(urd_runner_park(r)); /* fails only where a process is gone */
+    r->ending = true;
     for (uint32_t i = 0; i < s->n_tasks; i++)
         if (s->tasks[i].exists)
             free_task_run(r, s->tasks[i].process);
@@ -694,6 +790,11 @@ void urd_runner_destroy(struct urd_runner *r)
     free(r->stops);
     free(r->shared_code);
     free(r);
+}
+
+void urd_runner_keep_code(struct urd_runner *r, struct urd_kept_code *k)
+{
+    r->kept = k;
 }
 
 static void for_each_space(struct urd_runner *r,

@@ -56,6 +56,15 @@ urd_err *urd_runner_create(struct urd_session *s, unsigned probes, const struct 
 /** Before the session is closed. The processes can run natively again. */
 void urd_runner_destroy(struct urd_runner *r);
 
+/**
+ * Translations that outlive a runner: those of the next one of the same thread start from them, where its processes still have the
+ * same code. Worth it where one run is cut into many (the index).
+ */
+struct urd_kept_code *urd_kept_code_create(void);
+void urd_kept_code_destroy(struct urd_kept_code *k);
+/** Right after r was created; k outlives r. All runners that share k have the same probes. */
+void urd_runner_keep_code(struct urd_runner *r, struct urd_kept_code *k);
+
 /** For session.c: a runner without probes that stays with a session which else runs natively; parked meanwhile. */
 urd_err *urd_runner_create_cutter(struct urd_session *s, struct urd_runner **ret) URD_MUST_USE;
 /** Give the processes back the write rights that were taken from pages with translated code. */

@@ -12,7 +12,8 @@
 
 struct code_space {
     struct urd_code id;
-    unsigned refs; /* processes */
+    unsigned refs;          /* processes */
+    uint32_t address_space; /* which began it */
 };
 
 /** A process's share of the runner: its context area and code space. */
@@ -50,6 +51,8 @@ struct urd_runner {
     uint32_t n_spaces;
     struct shared_page *shared_code; /* from which code was translated */
     unsigned n_shared_code, cap_shared_code;
+    struct urd_kept_code *kept; /* or NULL */
+    bool ending;                /* what goes now goes with the runner, not with its process */
     struct urd_runner_stats stats;
 };
 

@@ -234,16 +234,17 @@ static urd_err *read_calls(struct run *r, sqlite3 *db, int64_t segment, uint64_t
         err = urd_blob_unpack(sqlite3_column_blob(q, 1), (size_t)sqlite3_column_bytes(q, 1), &raw, &size);
         if (err)
             break;
-        struct urd_cursor in = urd_cursor(raw, size);
-        struct urd_call c = {0};
-        for (uint64_t n = number(q, 0); n && in.ok; n--) {
-            urd_call_decode(&in, &c);
-            if (!c.abandoned)
+        struct urd_calls_reader in;
+        struct urd_call c;
+        bool ok = urd_calls_open(&in, raw, size);
+        for (uint64_t n = number(q, 0); n && ok; n--) {
+            ok = urd_calls_next(&in, &c);
+            if (ok && !c.abandoned)
                 URD_PUSH(r->calls, r->n_calls, r->cap_calls) =
                     (struct run_call){c.site, (uint64_t)c.end + start_clock, c.tid};
         }
         free(raw);
-        if (!in.ok)
+        if (!ok || !urd_words_done(&in.in))
             err = URD_ERROR(URD_ERR_FAILED, "a row of calls is damaged");
     }
     sqlite3_finalize(q);
@@ -276,7 +277,7 @@ static urd_err *read_segment(struct run *r, sqlite3 *db, sqlite3_stmt *q)
     for (uint32_t i = 0; i < g.n_blocks; i++) {
         memory[i + 1] = memory[i];
         for (unsigned k = 0; k < blocks[i].n_stores; k++)
-            memory[i + 1] += urd_store_memory(blocks[i].stores[k].code);
+            memory[i + 1] += urd_store_words(blocks[i].stores[k].code);
     }
     URD_TRY(read_flow(r, db, &g));
     URD_TRY(check_touched(db, &g));

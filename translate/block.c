@@ -17,11 +17,17 @@
  *                    mov r10, r15; bswap r10; movsx r10, r10b     its sign, and
  *                    mov r10, gs:[r10*8]          a fault below the context when that is negative
  *                    the instructions, each followed by the stores of its slot
+ *                    jcc side                     a forward branch in the middle; LOG only
  *                    lea r11, [r11+size]
  *                    jcc taken                    rel32s that lie within 8 aligned bytes and are patched
  *                    jmp fall-through             left out when that block's body follows right here
  *     leave (cold):  mov gs:[log_pos], r11; mov r11, gs:[home r11]; mov r10, gs:[home r10]
  *                    jmp entry of another block, or to the tool
+ *     side (cold):   mov qword [r11], id          of the block that ends with this branch
+ *                    lea r11, [r11+size so far];  jmp taken
+ *
+ * So a block runs past forward branches that are not taken, and what ran is told by the id at its end: each branch that is
+ * taken has one of its own, that of a block which is the beginning of this one (struct block.side).
  *
  * Both faults are turned into exits by urd_translate_log_full. Rejected: compares and branches, for they
  * need the flags or rcx; keeping log_pos in memory (four more instructions and three more stores a
@@ -278,6 +284,53 @@ static void emit_end(struct gen *g, const struct insn *in, uint64_t next)
     }
 }
 
+/* A branch that the block runs past. */
+static void emit_side(struct gen *g, const struct insn *in)
+{
+    g->sides[g->n_sides++] = (struct side){.pc = in->target,
+                                           .branch = urd_gen_branch(g, &g->hot, in->z.opcode & 15),
+                                           .n_insns = (unsigned)(in - g->insns) + 1,
+                                           .log_at = g->log_at,
+                                           .spilled = g->spilled};
+}
+
+static uint32_t add_side_block(struct gen *g, unsigned n_insns)
+{
+    struct urd_translator *t = g->t;
+    struct block *b = urd_xcalloc(1, sizeof *b);
+    b->pub = g->b->pub;
+    b->side = true;
+    b->pub.id = t->n_blocks;
+    b->pub.n_insns = (uint8_t)n_insns;
+    b->pub.end = URD_END_BRANCH;
+    b->pub.bytes = 0;
+    for (unsigned i = 0; i < n_insns; i++)
+        b->pub.bytes += b->pub.insn_lengths[i];
+    while (b->pub.n_slots && b->pub.slots[b->pub.n_slots - 1].insn >= n_insns)
+        b->pub.n_slots--;
+    URD_PUSH(t->blocks, t->n_blocks, t->blocks_capacity) = b;
+    return b->pub.id;
+}
+
+/* Where the branches in the middle go when they are taken. g->carries may be another by now: behind REP. */
+static void emit_sides(struct gen *g)
+{
+    struct emit *e = &g->cold;
+    struct carried carries = g->b->carries;
+    for (unsigned i = 0; i < g->n_sides; i++) {
+        const struct side *s = &g->sides[i];
+        urd_gen_branch_to(g->t, s->branch, urd_gen_offset(g, e->at));
+        emit_store_imm(e, (int32_t)add_side_block(g, s->n_insns), EMIT_AT(g->reg_log, 0));
+        emit_lea(e, g->reg_log, EMIT_AT(g->reg_log, s->log_at));
+        uint16_t homes = s->spilled & (uint16_t)~urd_carried_mask(carries);
+        for (int r = 0; r < 16; r++)
+            if (homes >> r & 1)
+                emit_ctx_load(e, r, urd_ctx_scratch(r));
+        uint32_t branch = urd_gen_branch(g, e, -1);
+        urd_cache_edge(g->t, e, s->pc, branch, carries);
+    }
+}
+
 static void emit_body(struct gen *g)
 {
     struct block *b = g->b;
@@ -294,6 +347,8 @@ static void emit_body(struct gen *g)
             g->log_at += urd_slot_bytes(&slot);
         } else if (in->kind == INSN_COPY) {
             urd_gen_copy(g, in);
+        } else if (in->kind == INSN_BRANCH && i + 1 < g->n_insns) {
+            emit_side(g, in);
         }
         if (!b->done_offsets[i])
             b->done_offsets[i] = urd_gen_offset(g, g->hot.at);
@@ -387,6 +442,7 @@ static void emit_block(struct gen *g)
         b->counted = b->body;
     emit_body(g);
     emit_end(g, last, last->pc + last->length);
+    emit_sides(g);
     b->insn_offsets[g->n_insns] = b->done_offsets[g->n_insns - 1];
 }
 
@@ -397,6 +453,8 @@ static void link_edges(struct gen *g, uint64_t *next, unsigned *n_next)
     *n_next = 0;
     for (unsigned i = g->n_edges; i-- > 0;)
         next[(*n_next)++] = g->edges[i].pc;
+    for (unsigned i = g->n_sides; i-- > 0;)
+        next[(*n_next)++] = g->sides[i].pc;
     for (unsigned i = 0; i < g->n_edges; i++)
         urd_cache_edge(t, &g->cold, g->edges[i].pc, g->edges[i].branch, g->carries);
     t->last_fall.branch = 0;
@@ -409,7 +467,7 @@ static void link_edges(struct gen *g, uint64_t *next, unsigned *n_next)
 
 struct block *urd_block_build(struct urd_translator *t, uint64_t pc,
                               const struct urd_code_reader *reader, struct carried hint,
-                              bool indirect, uint64_t ret_next[3], unsigned *ret_n_next)
+                              bool indirect, uint64_t ret_next[MAX_NEXT], unsigned *ret_n_next)
 {
     static __thread struct insn insns[MAX_INSNS];
     bool unreadable;
@@ -427,6 +485,7 @@ struct block *urd_block_build(struct urd_translator *t, uint64_t pc,
                     .cold = {t->map + t->cold}};
     b->pub.pc = pc;
     b->pub.id = t->n_blocks;
+    URD_PUSH(t->blocks, t->n_blocks, t->blocks_capacity) = b;
     urd_block_describe(b, insns, n);
     start(&g, hint);
     emit_entries(&g, urd_map_get(&t->stops, pc), t->cut && t->cut == pc, indirect);

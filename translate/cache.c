@@ -62,8 +62,10 @@ void urd_translate_destroy(struct urd_translator *t)
     if (!t)
         return;
     for (uint32_t i = 0; i < t->n_blocks; i++) {
-        free((void *)t->blocks[i]->pub.insn_lengths);
-        free((void *)t->blocks[i]->pub.slots);
+        if (!t->blocks[i]->side) {
+            free((void *)t->blocks[i]->pub.insn_lengths);
+            free((void *)t->blocks[i]->pub.slots);
+        }
         free(t->blocks[i]->insn_offsets);
         free(t->blocks[i]->done_offsets);
         free(t->blocks[i]->events);
@@ -181,7 +183,6 @@ static struct page *page_at(const struct urd_translator *t, uint64_t number)
 static void add_block(struct urd_translator *t, struct block *b)
 {
     b->live = true;
-    URD_PUSH(t->blocks, t->n_blocks, t->blocks_capacity) = b;
     URD_PUSH(t->order, t->n_order, t->order_capacity) = b->pub.id;
     *urd_map_put(&t->by_pc, b->pub.pc) = b->pub.id + 1;
     uint64_t last = b->pub.pc + (b->pub.bytes ? b->pub.bytes - 1 : 0);
@@ -192,6 +193,9 @@ static void add_block(struct urd_translator *t, struct block *b)
             *index = t->n_pages;
         }
         struct page *page = &t->pages[*index - 1];
+        const uint64_t hash =
+            t->code[number % CODE_PAGES].number == number + 1 ? t->code[number % CODE_PAGES].hash : 0;
+        page->hash = !page->n_ids || page->hash == hash ? hash : 0;
         URD_PUSH(page->ids, page->n_ids, page->capacity) = b->pub.id;
     }
     t->stats.blocks++;
@@ -298,6 +302,22 @@ void urd_translate_invalidate(struct urd_translator *t, uint64_t start, uint64_t
     for_pages(t, start, size, invalidate_page);
 }
 
+void urd_translate_adopt(struct urd_translator *t, const struct urd_code_reader *reader,
+                         bool (*usable)(void *data, uint64_t page), void *data)
+{
+    for (uint32_t i = 0; i < t->n_pages; i++) {
+        uint8_t bytes[4096];
+        size_t got = 0;
+        uint64_t start = t->pages[i].number << 12;
+        if (!t->pages[i].n_ids)
+            continue;
+        if (t->pages[i].hash && usable(data, start))
+            reader->read(reader->data, start, bytes, sizeof bytes, &got);
+        if (got != sizeof bytes || urd_plan_page_hash(bytes) != t->pages[i].hash)
+            urd_translate_invalidate(t, start, 4096);
+    }
+}
+
 static bool page_is_free(struct urd_translator *t, struct page *page, uint64_t start, uint64_t size)
 {
     for (uint32_t i = 0; i < page->n_ids; i++)
@@ -333,13 +353,13 @@ static void translate_from(struct urd_translator *t, uint64_t pc, bool indirect,
         uint64_t pc;
         struct carried hint;
         bool indirect; /* likely to be reached by an indirect branch */
-    } todo[EAGER_BLOCKS * 3 + 4];
+    } todo[(EAGER_BLOCKS + 1) * MAX_NEXT + 1];
     unsigned n_todo = 0;
     todo[n_todo].hint = CARRIED_NONE;
     todo[n_todo].indirect = indirect;
     todo[n_todo++].pc = pc;
     while (n_todo && batch->n_made <= EAGER_BLOCKS && !(batch->n_made && nearly_full(t))) {
-        uint64_t at = todo[--n_todo].pc, next[3];
+        uint64_t at = todo[--n_todo].pc, next[MAX_NEXT];
         struct carried hint = todo[n_todo].hint;
         bool wanted = todo[n_todo].indirect;
         unsigned n_next = 0;
@@ -380,7 +400,7 @@ urd_err *urd_translate_block(struct urd_translator *t, uint64_t pc,
     }
     if (nearly_full(t))
         flush(t);
-    for (size_t i = 0; i < sizeof t->code / sizeof *t->code; i++)
+    for (size_t i = 0; i < CODE_PAGES; i++)
         t->code[i].number = 0;
     t->last_fall.branch = 0;
     /* A direct branch that comes here waits for it; otherwise an indirect one has asked. */

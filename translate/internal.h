@@ -16,8 +16,11 @@
 
 enum {
     MAX_INSNS = 64,
+    CODE_PAGES = 8,
     MAX_RECORD_BYTES = 6144, /* the fixed part of a log record; the contract says below 8 KB */
     MAX_REP_BYTES = 4096,    /* of a REP's data in the log */
+    MAX_SIDES = 8,           /* branches that a block runs past when they are not taken */
+    MAX_NEXT = MAX_SIDES + 3, /* where a block may lead to, and where its call returns to */
     EAGER_BLOCKS = 16,       /* translated beyond the one that was asked for */
     MAX_EVENTS = 512,        /* spills and unspills in one block */
 };
@@ -139,6 +142,7 @@ struct spill_event {
 struct block {
     struct urd_block pub;
     bool live;
+    bool side; /* the beginning of another block, up to a branch that was taken; shares its lists */
     uint32_t entry;         /* cache offset: all registers are the subject's; pub.cache */
     uint32_t hot, hot_end;  /* cache offsets of its body */
     uint32_t indirect;      /* cache offset where indirect branches come in, see lookup.c */
@@ -164,6 +168,7 @@ struct edge {
 
 struct page {
     uint64_t number;
+    uint64_t hash; /* of what its live blocks were translated from; 0: not known */
     uint32_t *ids;
     uint32_t n_ids, capacity;
 };
@@ -202,8 +207,9 @@ struct urd_translator {
     struct {
         uint64_t number;
         size_t got;
+        uint64_t hash; /* of bytes */
         uint8_t bytes[4096];
-    } code[8]; /* subject pages read during one call */
+    } code[CODE_PAGES]; /* subject pages read during one call */
     struct urd_translate_stats stats;
 };
 
@@ -227,6 +233,14 @@ struct gen {
         uint32_t branch;
     } edges[2];
     unsigned n_edges;
+    struct side {
+        uint64_t pc;
+        uint32_t branch;  /* cache offset of the rel32 in the body */
+        unsigned n_insns; /* up to it, inclusive */
+        unsigned log_at;
+        uint16_t spilled;
+    } sides[MAX_SIDES];
+    unsigned n_sides;
 };
 
 /* gen.c: registers and their homes, common pieces */
@@ -290,6 +304,9 @@ bool urd_plan_needs_temp2(const struct insn *in, bool log);
 /** hint: what the block that leads here carries, which is best kept. False: too few registers. */
 bool urd_plan_allocate(struct demand d, unsigned probes, struct carried hint,
                        struct carried standard, struct allocation *ret);
+uint64_t urd_plan_page_hash(const uint8_t *bytes);
+/** Is it a branch that a block may run past, when it is not taken? */
+bool urd_plan_passes(const struct urd_translator *t, const struct insn *in);
 /** Instructions from pc up to where a block must end. Returns their number. */
 unsigned urd_block_decode(struct urd_translator *t, uint64_t pc,
                           const struct urd_code_reader *reader, struct insn *insns,
@@ -298,5 +315,5 @@ void urd_block_describe(struct block *b, const struct insn *insns, unsigned n);
 /* block.c */
 struct block *urd_block_build(struct urd_translator *t, uint64_t pc,
                               const struct urd_code_reader *reader, struct carried hint,
-                              bool indirect, uint64_t ret_next[3], unsigned *ret_n_next);
+                              bool indirect, uint64_t ret_next[MAX_NEXT], unsigned *ret_n_next);
 #endif

@@ -9,6 +9,7 @@
  * first that are free.
  */
 #include "translate/internal.h"
+#include <xxhash.h>
 
 /* Registers nothing mentions much in compiled code come first. */
 static const int8_t preference[] = {R11, R10, R15, R14, R13, R9,  R12,
@@ -79,17 +80,24 @@ bool urd_plan_allocate(struct demand d, unsigned probes, struct carried hint,
 
 /* ---- decoding ---- */
 
+uint64_t urd_plan_page_hash(const uint8_t *bytes)
+{
+    return XXH3_64bits(bytes, 4096);
+}
+
 static size_t read_code(struct urd_translator *t, uint64_t pc, const struct urd_code_reader *reader,
                         uint8_t *buffer, size_t size)
 {
     size_t done = 0;
     while (done < size) {
         uint64_t number = (pc + done) >> 12, at = (pc + done) & 0xfff;
-        size_t slot = number % (sizeof t->code / sizeof *t->code);
+        size_t slot = number % CODE_PAGES;
         if (t->code[slot].number != number + 1) {
             t->code[slot].got = 0;
             reader->read(reader->data, number << 12, t->code[slot].bytes, 4096, &t->code[slot].got);
             t->code[slot].number = number + 1;
+            t->code[slot].hash =
+                t->code[slot].got == 4096 ? urd_plan_page_hash(t->code[slot].bytes) : 0;
         }
         if (at >= t->code[slot].got)
             break;
@@ -100,6 +108,15 @@ static size_t read_code(struct urd_translator *t, uint64_t pc, const struct urd_
     return done;
 }
 
+/* Not those backwards: a loop's is nearly always taken, and what follows would be translated twice for nothing. Where steps
+ * are counted a block takes all of its steps before it begins. */
+bool urd_plan_passes(const struct urd_translator *t, const struct insn *in)
+{
+    uint8_t opcode = in->z.opcode;
+    return t->probes == URD_PROBE_LOG && in->kind == INSN_BRANCH && in->target > in->pc &&
+           (in->z.opcode_map == ZYDIS_OPCODE_MAP_0F || (opcode & 0xf0) == 0x70);
+}
+
 unsigned urd_block_decode(struct urd_translator *t, uint64_t pc,
                           const struct urd_code_reader *reader, struct insn *insns,
                           bool *ret_unreadable)
@@ -107,7 +124,7 @@ unsigned urd_block_decode(struct urd_translator *t, uint64_t pc,
     bool log = t->probes & URD_PROBE_LOG;
     struct demand demand = {0};
     struct allocation unused;
-    unsigned n = 0, record = 8;
+    unsigned n = 0, record = 8, passed = 0;
     *ret_unreadable = false;
     for (uint64_t at = pc; n < MAX_INSNS; n++) {
         struct insn *in = &insns[n];
@@ -130,7 +147,7 @@ unsigned urd_block_decode(struct urd_translator *t, uint64_t pc,
         demand = next;
         record += more;
         at += in->length;
-        if (in->kind != INSN_COPY)
+        if (in->kind != INSN_COPY && !(urd_plan_passes(t, in) && passed++ < MAX_SIDES))
             return n + 1;
     }
     return n;

@@ -102,6 +102,13 @@ void urd_translate_link(struct urd_translator *t, uint64_t exit_link, uint64_t c
 /** Forget every block that has a byte in [start, start + size), and all branches into them. */
 void urd_translate_invalidate(struct urd_translator *t, uint64_t start, uint64_t size);
 
+/**
+ * The translator is to serve another process, or this one at another time: forget what was translated from pages that hold
+ * something else there, or that may not be run unchanged any more (usable says so).
+ */
+void urd_translate_adopt(struct urd_translator *t, const struct urd_code_reader *reader,
+                         bool (*usable)(void *data, uint64_t page), void *data);
+
 /** Does any live block have a byte in [start, start + size)? */
 bool urd_translate_has(struct urd_translator *t, uint64_t start, uint64_t size);
 
