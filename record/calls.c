@@ -3,6 +3,7 @@
 #include "base/tracee.h"
 #include "record/futexes.h"
 #include "record/others.h"
+#include "record/outside.h"
 #include "record/record.h"
 #include <errno.h>
 #include <sys/syscall.h>
@@ -64,6 +65,7 @@ urd_err *calls_entry(struct recorder *r, struct task *t)
         return NULL;
     }
     t->entry = regs;
+    outside_stopped(r);
     t->in_call = true;
     t->resumed_ns = 0;
     t->entered = false;

@@ -11,6 +11,7 @@
 #include "record/calls.h"
 #include "record/futexes.h"
 #include "record/launch.h"
+#include "record/outside.h"
 #include "record/schedule.h"
 #include "record/signals.h"
 #include "trace/checksum.h"
@@ -70,7 +71,11 @@ urd_err *recorder_emit(struct recorder *r)
     }
     uint64_t now = urd_now_ns();
     e->time_ns = now - r->started_ns;
-    URD_TRY(urd_trace_append(r->writer, event_finish(&r->builder)));
+    if (e->flags & URD_EVENT_RAN && e->syscall < 0)
+        outside_stopped(r);
+    event_finish(&r->builder);
+    outside_emitted(r, e);
+    URD_TRY(urd_trace_append(r->writer, e));
     if (now - r->last_flush_ns > SCHEDULE_FLUSH_NS) {
         r->last_flush_ns = now;
         URD_TRY(urd_trace_flush(r->writer));
@@ -411,6 +416,7 @@ static urd_err *run_task(struct recorder *r, struct task *t)
         int status; /* killed where it was stopped: it must not be resumed out of PTRACE_EVENT_EXIT */
         if (waitpid(t->tid, &status, __WALL | WNOHANG) == t->tid)
             return recorder_note_status(r, t->tid, status);
+        URD_TRY(outside_compare(r));
         uint64_t steps = schedule_steps(r, t);
         if (steps)
             return preempt_after_steps(r, t, steps);
@@ -533,6 +539,7 @@ urd_err *urd_record_run(const char *directory, char **argv, const struct urd_rec
     event_builder_deinit(&r->builder);
     free(r->early);
     free(r->shared);
+    outside_deinit(r);
     random_insns_deinit(r);
     free(r);
     if (!err)

@@ -1,5 +1,4 @@
 #include "record/shared.h"
-#include "base/tracee.h"
 #include "record/others.h"
 #include "record/syscall_numbers.h"
 #include <errno.h>
@@ -16,7 +15,7 @@ static uint64_t map_dev(const struct urd_map_line *m)
     return (uint64_t)m->dev_major << 32 | m->dev_minor;
 }
 
-static bool is_of(const struct shared_object *o, const struct urd_map_line *m)
+bool shared_is_of(const struct shared_object *o, const struct urd_map_line *m)
 {
     return m->shared && m->inode == o->map_ino && map_dev(m) == o->map_dev;
 }
@@ -36,7 +35,7 @@ static unsigned find_covered(struct recorder *r, const struct shared_object *o,
         struct urd_map_line m;
         FILE *maps = urd_tracee_open_maps(k->pid);
         while (maps && urd_tracee_next_map(maps, &m))
-            if (is_of(o, &m) && !(k->mm == t->mm && m.start == except))
+            if (shared_is_of(o, &m) && !(k->mm == t->mm && m.start == except))
                 URD_PUSH(*ret, n, cap) = (struct covered){m.offset, m.offset + (m.end - m.start)};
         if (maps)
             fclose(maps);
@@ -58,7 +57,7 @@ static bool line_at(struct task *t, uint64_t address, struct urd_map_line *ret)
 static struct shared_object *find_by_map(struct recorder *r, const struct urd_map_line *m)
 {
     for (unsigned i = 0; i < r->n_shared; i++)
-        if (is_of(&r->shared[i], m))
+        if (shared_is_of(&r->shared[i], m))
             return &r->shared[i];
     return NULL;
 }
@@ -214,7 +213,7 @@ static uint64_t add_mapped(struct event_builder *b, struct task *t, const struct
     FILE *maps = urd_tracee_open_maps(t->tid);
     while (maps && urd_tracee_next_map(maps, &m)) {
         uint64_t end = m.offset + (m.end - m.start);
-        if (!is_of(o, &m) || end <= from || m.offset >= to)
+        if (!shared_is_of(o, &m) || end <= from || m.offset >= to)
             continue;
         uint64_t first = from > m.offset ? from : m.offset, last = to < end ? to : end;
         event_add_memory(b, t->mem, m.start + (first - m.offset), last - first);
