@@ -663,7 +663,7 @@ static void add_kernel_write(struct urd_builder *b, const struct urd_event *e, u
                              const struct urd_mem_write *w)
 {
     uint64_t skip = 0, event = e->number, sp = e->after.rsp;
-    if (e->kind == URD_EVENT_MEMORY && e->status) /* who wrote it is not known */
+    if (e->kind == URD_EVENT_MEMORY && e->status) /* nobody did now */
         event = URD_WRITE_INITIAL;
     if (e->kind == URD_EVENT_EXEC) {
         bool stack = false;

@@ -447,7 +447,7 @@ urd_err *urd_session_apply_event(struct urd_session *s)
     case URD_EVENT_END:
         break;
     case URD_EVENT_MEMORY:
-        URD_TRY(write_memory(s, t, e));
+        URD_TRY(apply_memory(s, t, e));
         break;
     default:
         URD_TRY(apply_memory(s, t, e));

@@ -37,8 +37,8 @@ enum urd_event_kind {
     URD_EVENT_EXIT, /* the task is gone; status as wait4 gives it; writes are in memory that others share */
     URD_EVENT_END,     /* the recording ended; status is that of the first process */
     URD_EVENT_PREEMPT, /* the task was stopped wherever it was, so that another one could run */
-    URD_EVENT_MEMORY, /* the task's memory was changed by a call of `other_tid`; writes only. With a text it was changed
-                                by a process that is not recorded, of that name; status 1: it was found so at first */
+    URD_EVENT_MEMORY,        /* the task's memory was changed by a call of `other_tid`; writes and map operations. With a
+                                text: by a process that is not recorded, of that name. Status 1: nobody wrote, it is so */
     URD_EVENT_KINDS
 };
 
