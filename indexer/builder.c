@@ -220,7 +220,7 @@ static enum urd_flow_slot_how how_of(const struct urd_slot *slot)
     case URD_SLOT_REP:
         return URD_HOW_REP;
     default:
-        return URD_HOW_RETURN;
+        return URD_HOW_SP;
     }
 }
 
@@ -237,7 +237,7 @@ static void take_slots(struct urd_flow_encoder *f, const struct urd_block *block
         if (how == URD_HOW_STORE)
             d->stores[d->n_stores++] = (struct urd_store_shape){
                 from->insn, (uint8_t)(__builtin_ctz(from->size) | from->by_sp << 3)};
-        else if (how != URD_HOW_RETURN)
+        else if (how != URD_HOW_SP)
             node->flags &= (uint8_t)~URD_NODE_PLAIN;
         URD_PUSH(f->slots, f->n_slots, f->cap_slots) =
             (struct urd_flow_slot){.how = how, .insn = from->insn, .size = from->size};
@@ -247,7 +247,8 @@ static void take_slots(struct urd_flow_encoder *f, const struct urd_block *block
     urd_stores_lay_out(d->stores, d->n_stores, &layout);
     node->groups = f->n_groups;
     node->n_groups = (uint8_t)layout.n_groups;
-    node->words = (uint16_t)(layout.n_words + (block->end == URD_END_RET));
+    bool has_sp = block->end == URD_END_RET || block->end == URD_END_JUMP_INDIRECT;
+    node->words = (uint16_t)(layout.n_words + has_sp);
     for (unsigned i = 0; i < layout.n_groups; i++)
         URD_PUSH(f->groups, f->n_groups, f->cap_groups) = layout.groups[i];
     if (layout.first_sp < 0)
@@ -384,18 +385,22 @@ static void add_unmatched(struct task_state *ts, uint64_t sp, int64_t clock)
     URD_PUSH(ts->unmatched, ts->n_unmatched, ts->cap_unmatched) = (struct unmatched){sp, clock};
 }
 
+/** Frames below sp ended before the row's next block, which its readers cannot tell by themselves. */
+static void note_dropped(struct urd_builder *b, const struct urd_call_stack *s, uint64_t sp)
+{
+    urd_buf_varint(&b->irregular, b->flow.n_blocks);
+    urd_buf_varint(&b->irregular, s->n ? (uint64_t)s->frames[s->n - 1].entry + 1 : 0);
+    urd_buf_varint(&b->irregular, sp);
+}
+
 void urd_builder_after_transfer(struct urd_builder *b, struct task_state *ts, uint32_t dense)
 {
     const struct urd_flow_node *to = &b->flow.nodes[dense], *from = &b->flow.nodes[ts->last];
     struct urd_call_stack *s = &ts->stack;
     if (ts->pending == URD_TRANSFER_CALL) {
-        uint32_t dropped = 0;
-        if (__builtin_expect(s->n && s->frames[s->n - 1].sp <= ts->return_slot, 0))
-            dropped = urd_calls_drop_dead(s, ts->return_slot, b->clock, ts->tid, call_done, b);
-        if (__builtin_expect(dropped, 0)) { /* readers of the row cannot tell by themselves */
-            urd_buf_varint(&b->irregular, b->flow.n_blocks);
-            urd_buf_varint(&b->irregular, dropped);
-        }
+        if (__builtin_expect(s->n && s->frames[s->n - 1].sp <= ts->return_slot, 0) &&
+            urd_calls_drop_dead(s, ts->return_slot, b->clock, ts->tid, call_done, b))
+            note_dropped(b, s, ts->return_slot);
         struct urd_call_frame *f = urd_calls_new(s);
         f->callee = to->pc;
         f->return_pc = ts->return_pc;
@@ -443,8 +448,26 @@ void urd_builder_return(struct urd_builder *b, struct task_state *ts, uint64_t s
         count_call(b, c);
         return;
     }
-    if (!urd_calls_return(s, sp, clock, ts->tid, call_done, b))
-        add_unmatched(ts, sp, clock);
+    uint32_t n = s->n;
+    if (urd_calls_return(s, sp, clock, ts->tid, call_done, b))
+        return;
+    if (n > s->n)
+        note_dropped(b, s, sp);
+    add_unmatched(ts, sp << 1, clock);
+    if (sp > ts->entry_sp)
+        ts->entry_sp = sp;
+}
+
+void urd_builder_jump(struct urd_builder *b, struct task_state *ts, uint64_t sp, int64_t clock)
+{
+    struct urd_call_stack *s = &ts->stack;
+    if (urd_calls_unwind(s, sp, clock, ts->tid, call_done, b))
+        note_dropped(b, s, sp);
+    if (!s->n && sp > ts->entry_sp) { /* frames from before the segment may be left, too */
+        note_dropped(b, s, sp);
+        add_unmatched(ts, sp << 1 | 1, clock);
+        ts->entry_sp = sp;
+    }
 }
 
 /* ---- the log: what the hot loop leaves ---- */
@@ -502,7 +525,8 @@ static const uint8_t *cond_slot(struct urd_builder *b, struct urd_task *t, const
 
 /** A slot that is no store. */
 static const uint8_t *rare_slot(struct urd_builder *b, struct urd_task *t, struct task_state *ts,
-                                const uint8_t *p, const struct urd_flow_slot *slot, int64_t clock)
+                                const uint8_t *p, const struct urd_flow_slot *slot, bool returns,
+                                int64_t clock)
 {
     uint64_t address;
     memcpy(&address, p, 8);
@@ -511,8 +535,11 @@ static const uint8_t *rare_slot(struct urd_builder *b, struct urd_task *t, struc
         return cond_slot(b, t, p, slot->size, clock);
     case URD_HOW_REP:
         return rep_slot(b, t, p, clock);
-    case URD_HOW_RETURN:
-        urd_builder_return(b, ts, address, clock + 1);
+    case URD_HOW_SP:
+        if (returns)
+            urd_builder_return(b, ts, address, clock + 1);
+        else
+            urd_builder_jump(b, ts, address, clock + 1);
         return p + 8;
     default:
         urd_writes_add(b->writes, t->space, (uint64_t)clock, address, slot->size, p + 8, 0);
@@ -530,7 +557,8 @@ const uint8_t *urd_builder_any_record(struct urd_builder *b, struct urd_task *t,
     unsigned n = 0, n_stores = 0;
     for (; slot->how != URD_HOW_END && slot->insn < n_insns; slot++) {
         if (slot->how != URD_HOW_STORE) {
-            p = rare_slot(b, t, ts, p, slot, clock + slot->insn);
+            p = rare_slot(b, t, ts, p, slot, node->transfer == URD_TRANSFER_RET,
+                          clock + slot->insn);
             continue;
         }
         uint64_t bytes = 8 + padded(slot->size);

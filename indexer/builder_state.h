@@ -11,7 +11,7 @@
 #include "indexer/builder.h"
 
 struct unmatched {
-    uint64_t sp; /* ~0: the whole stack ended */
+    uint64_t sp; /* times 2; plus 1: of a jump, not of a return. ~0: the whole stack ended */
     int64_t clock;
 };
 
@@ -24,7 +24,8 @@ struct task_state {
     uint8_t pending;                 /* enum urd_flow_transfer of the last block: what the next one's pc means */
     uint32_t last;                   /* dense id of the last block */
     uint64_t return_slot, return_pc; /* of the pending call */
-    uint64_t first_pc;               /* of its first block in this segment, 0: none yet */
+    uint64_t entry_sp; /* highest stack pointer at which it jumped or returned in frames from before the segment */
+    uint64_t first_pc; /* of its first block in this segment, 0: none yet */
 };
 
 struct code_ids { /* dense ids of one code space's blocks */
@@ -109,7 +110,9 @@ void urd_builder_next_row(struct urd_builder *b, struct task_state *ts, uint32_t
 void urd_builder_reserve(struct urd_builder *b, size_t log_bytes);
 /** The block after one that called or jumped has come: it is the callee, or a tail call. */
 void urd_builder_after_transfer(struct urd_builder *b, struct task_state *ts, uint32_t dense);
+/** It returned, or jumped to somewhere, with this stack pointer. */
 void urd_builder_return(struct urd_builder *b, struct task_state *ts, uint64_t sp, int64_t clock);
+void urd_builder_jump(struct urd_builder *b, struct task_state *ts, uint64_t sp, int64_t clock);
 /** A record, or the first n_insns of one, with all kinds of slots. p: behind the id. Gives where it ends. */
 const uint8_t *urd_builder_any_record(struct urd_builder *b, struct urd_task *t,
                                       struct task_state *ts, uint32_t dense, const uint8_t *p,

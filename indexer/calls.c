@@ -43,14 +43,35 @@ static void end_frame(struct urd_call_stack *s, int64_t clock, int32_t tid, bool
         done(data, &c);
 }
 
-bool urd_calls_return(struct urd_call_stack *s, uint64_t sp, int64_t clock, int32_t tid,
-                      urd_call_fn done, void *data)
+/** How many frames there are up to the newest one that is not below sp. */
+static uint32_t not_below(const struct urd_call_stack *s, uint64_t sp)
 {
     uint32_t i = s->n;
     while (i && s->frames[i - 1].sp < sp)
         i--;
-    if (!i || s->frames[i - 1].sp != sp)
+    return i;
+}
+
+uint32_t urd_calls_unwind(struct urd_call_stack *s, uint64_t sp, int64_t clock, int32_t tid,
+                          urd_call_fn done, void *data)
+{
+    uint32_t i = not_below(s, sp), n = s->n - i;
+    if (!n || sp - s->frames[s->n - 1].sp >= URD_CALLS_STACK ||
+        (i && s->frames[i - 1].sp - sp >= URD_CALLS_NEAR))
+        return 0;
+    while (s->n > i)
+        end_frame(s, clock, tid, true, done, data);
+    return n;
+}
+
+bool urd_calls_return(struct urd_call_stack *s, uint64_t sp, int64_t clock, int32_t tid,
+                      urd_call_fn done, void *data)
+{
+    uint32_t i = not_below(s, sp);
+    if (!i || s->frames[i - 1].sp != sp) {
+        urd_calls_unwind(s, sp, clock, tid, done, data);
         return false;
+    }
     while (s->n > i)
         end_frame(s, clock, tid, true, done, data);
     while (s->n && s->frames[s->n - 1].sp == sp)
@@ -73,6 +94,17 @@ void urd_calls_abandon(struct urd_call_stack *s, int64_t clock, int32_t tid, urd
 {
     while (s->n)
         end_frame(s, clock, tid, true, done, data);
+}
+
+void urd_calls_replay(struct urd_call_stack *s, uint64_t sp, int64_t clock, int32_t tid,
+                      urd_call_fn done, void *data)
+{
+    if (sp == ~0ull)
+        urd_calls_abandon(s, clock, tid, done, data);
+    else if (sp & 1)
+        urd_calls_unwind(s, sp >> 1, clock, tid, done, data);
+    else
+        urd_calls_return(s, sp >> 1, clock, tid, done, data);
 }
 
 void urd_calls_stack_encode(const struct urd_call_stack *s, struct urd_buf *out)

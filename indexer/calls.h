@@ -12,9 +12,11 @@
  *
  * A frame is pushed by a call instruction (sp is where it put the return address), by a jump to a function's first
  * instruction (a tail call: same sp), and by the kernel for a signal handler. A `ret` that takes its target
- * from sp S ends every frame with sp <= S: those below S were left by longjmp or an exception. A coroutine's switch to
- * another stack finds no frame at S and ends nothing. A call that puts its return address at S also ends the frames at
- * most URD_CALLS_NEAR below S: nothing that is still live lies there on the same stack.
+ * from sp S ends every frame with sp <= S: those below S were left by longjmp or an exception. When no frame is at S (the unwinder of
+ * exceptions returns into the middle of a function), and at an indirect jump with the stack pointer S (longjmp), those below S end when
+ * S is on the same stack: the newest frame that is not below S lies at most URD_CALLS_NEAR above, and the newest of all at most
+ * URD_CALLS_STACK below. A coroutine's switch to another stack ends nothing. A call that puts its return address at S also
+ * ends the frames at most URD_CALLS_NEAR below S: nothing that is still live lies there on the same stack.
  */
 #ifndef URD_INDEXER_CALLS_H
 #define URD_INDEXER_CALLS_H
@@ -71,6 +73,7 @@ typedef void (*urd_call_fn)(void *data, const struct urd_call *call);
 
 #define URD_CALLS_MAX_DEPTH 200000
 #define URD_CALLS_NEAR      (256u << 10)
+#define URD_CALLS_STACK     (8u << 20)
 
 /** A new frame, to be filled in whole; field by field in hot code, as a copy waits for all of its parts to be stored. */
 static inline struct urd_call_frame *urd_calls_new(struct urd_call_stack *s)
@@ -84,12 +87,18 @@ static inline void urd_calls_push(struct urd_call_stack *s, struct urd_call_fram
 {
     *urd_calls_new(s) = frame;
 }
-/** Take frames off that a ret at sp ends; false when none is at sp (the stack is then unchanged). */
+/** Take frames off that an indirect jump at sp leaves. Gives how many. */
+uint32_t urd_calls_unwind(struct urd_call_stack *s, uint64_t sp, int64_t clock, int32_t tid,
+                          urd_call_fn done, void *data);
+/** Take frames off that a ret at sp ends; false when none is at sp: then as urd_calls_unwind. */
 bool urd_calls_return(struct urd_call_stack *s, uint64_t sp, int64_t clock, int32_t tid,
                       urd_call_fn done, void *data);
 /** A call puts its return address at sp: frames that longjmp or an exception left end. Gives how many. */
 uint32_t urd_calls_drop_dead(struct urd_call_stack *s, uint64_t sp, int64_t clock, int32_t tid,
                              urd_call_fn done, void *data);
+/** What happened in a segment to frames from before it: sp as the segment's joins have it. */
+void urd_calls_replay(struct urd_call_stack *s, uint64_t sp, int64_t clock, int32_t tid,
+                      urd_call_fn done, void *data);
 /** All frames end here (exec, exit). */
 void urd_calls_abandon(struct urd_call_stack *s, int64_t clock, int32_t tid, urd_call_fn done,
                        void *data);

@@ -42,6 +42,12 @@ put_stores(struct urd_stores *s, const struct urd_flow_encoder *f, struct urd_fl
     return last;
 }
 
+/** May a jump with this stack pointer leave frames? */
+static bool moves_up(const struct task_state *ts, uint64_t sp)
+{
+    return sp > (ts->stack.n ? ts->stack.frames[ts->stack.n - 1].sp : ts->entry_sp);
+}
+
 static void records(void *data, struct urd_task *t, const struct urd_code *code, const uint8_t *log,
                     size_t bytes)
 {
@@ -94,14 +100,19 @@ static void records(void *data, struct urd_task *t, const struct urd_code *code,
             sp = put_stores(&b->stores, &b->flow, node, p, sp, &out);
             p += 8 * node->words;
             clock += node->n_insns;
-            if (transfer == URD_TRANSFER_RET) {
-                uint64_t slot;
-                memcpy(&slot, p - 8, 8);
-                urd_builder_return(b, ts, slot, clock);
+            if (transfer == URD_TRANSFER_RET || transfer == URD_TRANSFER_JUMP_INDIRECT) {
+                uint64_t at;
+                memcpy(&at, p - 8, 8);
+                if (transfer == URD_TRANSFER_RET || moves_up(ts, at)) {
+                    b->flow.n_blocks = n_blocks;
+                    (transfer == URD_TRANSFER_RET ? urd_builder_return
+                                                  : urd_builder_jump)(b, ts, at, clock);
+                }
             }
         } else {
             b->stores.columns.at = out;
             b->stores.sp = sp;
+            b->flow.n_blocks = n_blocks;
             p = urd_builder_any_record(b, t, ts, dense, p, clock, UINT32_MAX);
             out = b->stores.columns.at;
             sp = b->stores.sp;

@@ -16,8 +16,9 @@
  *          Example: a loop of block 7 that runs 1000 times and ends in 9 is: 2, 0 x 998 .. 2, about 251 bytes
  *          of which zstd leaves a dozen.
  *          stack is zstd of: varint unmatched returns of the task in the segment before the row, its frames then
- *          (calls.h), and for calls in the row before which frames were dropped as dead: varint blocks of the row
- *          before the callee's first, varint frames dropped.
+ *          (calls.h), and for each time that frames were found dead: varint blocks of the row before, varint 0 or 1 + entry clock of
+ *          the newest frame of this segment that is alive (all later ones are not), varint the stack pointer below which, when
+ *          there is none, older ones are not either (urd_calls_unwind).
  *          cover is zstd of: for each block that ran, ascending, varint difference of dense id, varint times.
  */
 #ifndef URD_INDEXER_FLOW_H
@@ -60,7 +61,7 @@ struct urd_flow_node {
 } __attribute__((aligned(64)));
 
 enum urd_flow_node_flag {
-    URD_NODE_PLAIN = 0x40, /* its record is the words of its stores, and a return's stack pointer */
+    URD_NODE_PLAIN = 0x40, /* its record is the words of its stores, and a return's or indirect jump's stack pointer */
     URD_NODE_SP = 0x80,    /* some store is by the stack pointer */
 };
 
@@ -82,7 +83,7 @@ struct urd_flow_slot {
 
 enum urd_flow_slot_how {
     URD_HOW_STORE, /* 1 to 64 bytes, a power of 2 */
-    URD_HOW_RETURN,
+    URD_HOW_SP, /* of a return or indirect jump */
     URD_HOW_WRITE, /* of another size */
     URD_HOW_COND,
     URD_HOW_REP,

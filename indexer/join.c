@@ -49,15 +49,6 @@ static void cross_done(void *data, const struct urd_call *call)
     URD_PUSH(j->cross, j->n_cross, j->cap_cross) = (struct cross){0, *call};
 }
 
-static void apply_unmatched(struct join *j, struct urd_call_stack *s, uint64_t sp, int64_t clock,
-                            int32_t tid, urd_call_fn done)
-{
-    if (sp == ~0ull)
-        urd_calls_abandon(s, clock, tid, done, j);
-    else
-        urd_calls_return(s, sp, clock, tid, done, j);
-}
-
 static void copy_stack(struct urd_call_stack *to, const struct urd_call_stack *from)
 {
     to->n = 0;
@@ -110,7 +101,7 @@ static urd_err *join_stacks(struct join *j, const void *data, size_t size,
         for (uint64_t k = 0; k < n_unmatched && in.ok; k++) {
             uint64_t sp = urd_cursor_varint(&in);
             int64_t clock = urd_unzigzag(urd_cursor_varint(&in)) + j->base;
-            apply_unmatched(j, &t->stack, sp, clock, tid, cross_done);
+            urd_calls_replay(&t->stack, sp, clock, tid, cross_done, j);
         }
         urd_calls_stack_decode(&in, j->base, &t->stack);
         URD_PUSH(starts, n_starts, cap_starts) = start;

@@ -752,10 +752,7 @@ static urd_err *entry_stack(struct urd_index *x, struct urd_index_segment *s, in
             urd_cursor_varint(&jn);
             if (who != tid || k >= n_unmatched)
                 continue;
-            if (sp == ~0ull)
-                ret->n = 0;
-            else
-                urd_calls_return(ret, sp, 0, tid, ignore_call, NULL);
+            urd_calls_replay(ret, sp, 0, tid, ignore_call, NULL);
         }
         struct urd_call_stack rest = {0};
         urd_calls_stack_decode(&jn, 0, &rest);
@@ -820,6 +817,18 @@ static uint64_t last_insn(const struct urd_flow_block *b)
     return pc_in_block(b, b->n_insns - 1u);
 }
 
+/** Frames that were found dead, as flow.h has it. */
+static void drop_dead(struct urd_call_stack *stack, struct urd_cursor *irregular,
+                      int64_t segment_start)
+{
+    int64_t alive = (int64_t)urd_cursor_varint(irregular);
+    uint64_t sp = urd_cursor_varint(irregular);
+    while (stack->n && stack->frames[stack->n - 1].entry >= segment_start + alive)
+        stack->n--;
+    if (!alive)
+        urd_calls_unwind(stack, sp, 0, 0, ignore_call, NULL);
+}
+
 /**
  * Within the row the depth follows from calls and returns alone: a call pushes, a return to a frame's return address
  * pops down to it. Stack pointers are not needed as the row's frames are all known by return address; the
@@ -828,20 +837,16 @@ static uint64_t last_insn(const struct urd_flow_block *b)
 static void replay_calls(const struct flow_row *row, int64_t clock, struct urd_cursor *irregular,
                          struct urd_call_stack *stack)
 {
-    uint64_t drop_at = UINT64_MAX, drop = 0;
-    if (urd_cursor_left(irregular)) {
-        drop_at = urd_cursor_varint(irregular);
-        drop = urd_cursor_varint(irregular);
-    }
+    uint64_t drop_at =
+        urd_cursor_left(irregular) ? urd_cursor_varint(irregular) : UINT64_MAX;
     const struct urd_flow_block *blocks = row->segment->blocks;
     uint64_t sp_guess = 0;
     for (uint32_t i = 0; i + 1 < row->n && row->steps[i + 1].clock <= clock; i++) {
         const struct urd_flow_block *b = &blocks[row->steps[i].dense];
         const struct urd_flow_block *next = &blocks[row->steps[i + 1].dense];
         while (drop_at <= i + 1) {
-            stack->n -= drop < stack->n ? (uint32_t)drop : stack->n;
+            drop_dead(stack, irregular, row->segment->start);
             drop_at = urd_cursor_left(irregular) ? urd_cursor_varint(irregular) : UINT64_MAX;
-            drop = urd_cursor_varint(irregular);
         }
         if (row->steps[i].insns < b->n_insns)
             continue;

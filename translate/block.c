@@ -223,6 +223,16 @@ static void emit_ret(struct gen *g, const struct insn *in)
         emit_lea(e, RSP, EMIT_AT(RSP, in->ops[0].imm.value.u));
 }
 
+/* Behind emit_target. */
+static void emit_jump_indirect(struct gen *g, const struct insn *in)
+{
+    g->b->done_offsets[in - g->insns] = urd_gen_offset(g, g->hot.at);
+    if (!g->log)
+        return;
+    emit_store(&g->hot, RSP, EMIT_AT(g->reg_log, g->log_at));
+    g->log_at += 8;
+}
+
 static void emit_branch(struct gen *g, const struct insn *in)
 {
     struct emit *e = &g->hot;
@@ -268,7 +278,7 @@ static void emit_end(struct gen *g, const struct insn *in, uint64_t next)
         if (in->kind == INSN_CALL_INDIRECT)
             emit_call(g, in);
         if (in->kind == INSN_JUMP_INDIRECT)
-            g->b->done_offsets[in - g->insns] = urd_gen_offset(g, g->hot.at);
+            emit_jump_indirect(g, in);
         if (g->log)
             emit_lea(&g->hot, g->reg_log, EMIT_AT(g->reg_log, g->log_at));
         urd_gen_indirect(g);

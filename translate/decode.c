@@ -143,7 +143,8 @@ static bool string_repeated(const struct insn *in)
 /* Instructions whose kind or write goes by their name. */
 static void by_name(struct insn *in)
 {
-    bool plain_size = !(in->z.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE);
+    /* compilers pad calls of __tls_get_addr with 66 66 48: REX.W makes the others void */
+    bool plain_size = !(in->z.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE) || in->z.raw.rex.W;
     switch (in->z.mnemonic) {
     case ZYDIS_MNEMONIC_SYSCALL: in->kind = INSN_SYSCALL; break;
     case ZYDIS_MNEMONIC_RET:
@@ -362,6 +363,7 @@ bool urd_insn_slot(const struct insn *in, struct urd_slot *ret)
         slot.by_sp = true;
         break;
     case INSN_RET:
+    case INSN_JUMP_INDIRECT:
         slot.kind = URD_SLOT_SP;
         slot.size = 8;
         break;

@@ -23,7 +23,7 @@
  *                       was really stored (none: mask 0)
  *       URD_SLOT_REP    u64 lowest address, u64 bytes, then the bytes, padded to 8. When bit 63 of bytes
  *                       is set the data is not in the log but in memory, now (URD_EXIT_REP)
- *       URD_SLOT_SP     u64 the stack pointer from which a `ret` takes its target
+ *       URD_SLOT_SP     u64 the stack pointer: from which a `ret` takes its target, or at an indirect jump
  *
  * ctx->log_pos is moved past the record before the block is left; when a block faults in the middle
  * urd_translate_locate says how much of it ran, and the record at log_pos has the slots up to there.

@@ -267,3 +267,22 @@ BEHAVIOUR(not_executable)
     printf("%d\n", caught);
 }
 
+
+static int padded_sum;
+
+__attribute__((noinline, used)) void padded_target(int n)
+{
+    padded_sum += n;
+}
+
+void padded_call(int n);
+/* as compilers call __tls_get_addr */
+__asm__(".text\npadded_call: sub $8, %rsp\n.byte 0x66, 0x66, 0x48\ncall padded_target\nadd $8, %rsp\n"
+        ".byte 0x66, 0x48\nret\n");
+
+BEHAVIOUR(padded_calls) //$ ask calls padded_target
+{
+    for (int i = 0; i < 10; i++)
+        padded_call(i);
+    printf("%d\n", padded_sum);
+}
