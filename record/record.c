@@ -159,6 +159,13 @@ static bool may_block(const struct task *t)
            (t->call->number != SYS_futex || futexes_may_wait(t));
 }
 
+/** A child's memory is its parent's at that moment: nobody runs meanwhile. (A parent that waits for its vfork child has told.) */
+static bool makes_child(const struct task *t)
+{
+    int n = t->call ? t->call->number : -1;
+    return n == SYS_fork || n == SYS_vfork || n == SYS_clone || n == SYS_clone3;
+}
+
 /** At a call's entry: emit what must be written before it runs, and let it run. */
 static urd_err *let_call_run(struct recorder *r, struct task *t)
 {
@@ -168,16 +175,9 @@ static urd_err *let_call_run(struct recorder *r, struct task *t)
     if (exits || execs) /* exec waits for the other threads to end, and their ends are events */
         URD_TRY(calls_emit_enter(r, t));
     URD_TRY(recorder_resume(t, 0));
-    if (may_block(t) || execs)
+    if (!exits && (may_block(t) || (t->entered && !makes_child(t))))
         t->state = TASK_BLOCKED;
     return NULL;
-}
-
-/** A child's memory is its parent's at that moment: nobody runs meanwhile. (A parent that waits for its vfork child has told.) */
-static bool makes_child(const struct task *t)
-{
-    int n = t->call ? t->call->number : -1;
-    return n == SYS_fork || n == SYS_vfork || n == SYS_clone || n == SYS_clone3;
 }
 
 static urd_err *handle_event_stop(struct recorder *r, struct task *t, int event, int signal)
@@ -230,7 +230,8 @@ static urd_err *handle_stop(struct recorder *r, struct task *t, int status)
         if (t->held_exit) { /* restarts or is interrupted: see which, others run meanwhile */
             URD_TRY(calls_emit_held(r, t));
             URD_TRY(recorder_resume(t, 0));
-            t->state = TASK_BLOCKED;
+            if (!makes_child(t))
+                t->state = TASK_BLOCKED;
         }
         return NULL;
     }
