@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
@@ -101,22 +102,26 @@ FILE *urd_tracee_open_maps(pid_t pid)
 bool urd_tracee_next_map(FILE *maps, struct urd_map_line *ret)
 {
     char line[1024];
-    while (fgets(line, sizeof line, maps)) {
-        unsigned long start, end, offset, inode;
-        char prot[5];
-        int name = 0;
-        if (sscanf(line, "%lx-%lx %4s %lx %x:%x %lu %n", &start, &end, prot, &offset,
-                   &ret->dev_major, &ret->dev_minor, &inode, &name) < 7)
+    while (fgets(line, sizeof line,
+                 maps)) { /* not sscanf: it took a tenth of a short process's recording */
+        char *at = line;
+        ret->start = strtoull(at, &at, 16);
+        if (*at != '-')
             continue;
-        line[strcspn(line, "\n")] = 0;
-        ret->start = start;
-        ret->end = end;
-        ret->offset = offset;
-        ret->inode = inode;
+        ret->end = strtoull(at + 1, &at, 16);
+        const char *prot = at + (*at == ' ');
+        if (strlen(prot) < 6)
+            continue;
+        ret->offset = strtoull(prot + 5, &at, 16);
+        ret->dev_major = (unsigned)strtoul(at, &at, 16);
+        ret->dev_minor = (unsigned)strtoul(at + (*at == ':'), &at, 16);
+        ret->inode = strtoull(at, &at, 10);
+        at += strspn(at, " ");
+        at[strcspn(at, "\n")] = 0;
         ret->prot = (uint8_t)((prot[0] == 'r' ? PROT_READ : 0) | (prot[1] == 'w' ? PROT_WRITE : 0) |
                               (prot[2] == 'x' ? PROT_EXEC : 0));
         ret->shared = prot[3] == 's';
-        snprintf(ret->name, sizeof ret->name, "%s", name ? line + name : "");
+        snprintf(ret->name, sizeof ret->name, "%s", at);
         return true;
     }
     return false;

@@ -411,6 +411,26 @@ urd_err *cli_eval(int argc, char **argv, int *ret_status)
     return err;
 }
 
+static void print_counts(const char *title, json_t *counts)
+{
+    const char *key;
+    json_t *count;
+    printf("%-9s", title);
+    json_object_foreach(counts, key, count)
+        printf(" %s %lld", key, (long long)json_integer_value(count));
+    printf("\n");
+}
+
+/** Where the calls come from that stopped the program most. */
+static void print_sites(json_t *sites)
+{
+    size_t i;
+    json_t *site;
+    json_array_foreach(sites, i, site)
+        printf("%-9s %8lld %s from %s+%#llx\n", i ? "" : "sites", number(site, "count"),
+               text(site, "syscall"), text(site, "file"), number(site, "offset"));
+}
+
 urd_err *cli_info(int argc, char **argv, int *ret_status)
 {
     struct asking g = {0};
@@ -453,12 +473,10 @@ urd_err *cli_info(int argc, char **argv, int *ret_status)
             printf("outside   %s (process %lld), which is not recorded, writes to its memory: %lld "
                    "changes seen\n",
                    text(who, "process"), number(who, "pid"), number(who, "changes"));
-        const char *key;
-        json_t *count;
-        printf("calls    ");
-        json_object_foreach(json_object_get(s, "syscalls"), key, count)
-            printf(" %s %lld", key, (long long)json_integer_value(count));
-        printf("\n");
+        print_counts("calls", json_object_get(s, "syscalls"));
+        printf("fast      %lld calls did not stop the program\n", number(s, "fast"));
+        print_counts("stopped", json_object_get(s, "stopped"));
+        print_sites(json_object_get(s, "sites"));
     }
     json_decref(s);
     close_engine(&g);

@@ -1,5 +1,6 @@
 /* What is in the trace: its events, tasks, outputs, sources; the timeline. */
 #include "query/engine.h"
+#include "query/call_counts.h"
 #include "indexer/store.h"
 #include "record/record.h"
 #include <fcntl.h>
@@ -78,7 +79,8 @@ urd_err *q_info(struct answer *a)
     URD_TRY(urd_trace_read_from(e->trace, 1, &r));
     const struct urd_event *ev = NULL;
     urd_err *err;
-    uint64_t counts[URD_EVENT_KINDS] = {0}, last_ns = 0, tasks = 0, syscalls[600] = {0};
+    uint64_t counts[URD_EVENT_KINDS] = {0}, last_ns = 0, tasks = 0;
+    URD_CLEANUP(call_counts_deinit) struct call_counts calls = {0};
     int32_t first = 0;
     json_t *outside = json_array();
     while (!(err = urd_trace_next(r, &ev)) && ev) {
@@ -87,19 +89,13 @@ urd_err *q_info(struct answer *a)
         counts[ev->kind]++;
         last_ns = ev->time_ns;
         tasks += ev->kind == URD_EVENT_START || ev->number == 1;
-        if (ev->syscall >= 0 && ev->syscall < 600 && ev->kind != URD_EVENT_SYSCALL_EXIT)
-            syscalls[ev->syscall]++;
+        call_counts_add(&calls, ev);
         if (ev->kind == URD_EVENT_EXIT && ev->tid == first)
             finding_of(a, ev, end);
     }
     urd_trace_reader_close(r);
-    json_t *by_name = json_object();
-    for (int k = 0; k < 600; k++)
-        if (syscalls[k] && urd_record_syscall_name(k))
-            json_object_set_new(by_name, urd_record_syscall_name(k),
-                                json_integer((json_int_t)syscalls[k]));
-    json_object_set_new(s, "syscalls", by_name);
     json_object_set_new(s, "outside", outside);
+    call_counts_tell(&calls, e->trace, s);
     json_object_set_new(s, "tasks", json_integer((json_int_t)tasks));
     json_object_set_new(s, "time_ns", json_integer((json_int_t)last_ns));
     return err;

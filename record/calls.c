@@ -1,6 +1,7 @@
 #include "record/calls.h"
 #include "base/log.h"
 #include "base/tracee.h"
+#include "record/fast.h"
 #include "record/futexes.h"
 #include "record/others.h"
 #include "record/outside.h"
@@ -82,13 +83,18 @@ urd_err *calls_entry(struct recorder *r, struct task *t)
     }
     if (!t->cancelled && r->exec_seen && urd_syscall_has_flag(t->call, '@'))
         URD_TRY(special_entry(r, t));
+    fast_before_call(r, t);
     URD_TRY(recorder_checksum(r, t));
-    if (t->cancelled) {
-        struct user_regs_struct none = regs;
-        none.orig_rax = (unsigned long long)-1;
-        URD_TRY(urd_tracee_set_regs(t->tid, &none));
-    }
-    return NULL;
+    return t->cancelled ? calls_refuse(t, t->forced) : NULL;
+}
+
+urd_err *calls_refuse(struct task *t, int64_t result)
+{
+    struct user_regs_struct none = t->entry;
+    t->cancelled = true;
+    t->forced = result;
+    none.orig_rax = (unsigned long long)-1;
+    return urd_tracee_set_regs(t->tid, &none);
 }
 
 /** The task ran up to the call only before the first ENTER of it. */
@@ -165,8 +171,7 @@ static urd_err *emit_exec(struct recorder *r, struct task *t, struct user_regs_s
     struct mm *old = t->mm;
     t->mm = urd_xcalloc(1, sizeof *t->mm);
     t->mm->refs = 1;
-    if (--old->refs == 0)
-        free(old);
+    recorder_release_mm(old);
     close(t->mem);
     t->mem = urd_tracee_open_mem(t->tid);
     t->clear_tid = 0;
@@ -186,7 +191,7 @@ static urd_err *emit_exec(struct recorder *r, struct task *t, struct user_regs_s
     r->builder.text = strdup(path);
     URD_TRY(layout_after_exec(r, t));
     URD_TRY(recorder_emit(r));
-    return urd_trace_flush(r->writer);
+    return fast_after_exec(r, t, now);
 }
 
 urd_err *calls_exit(struct recorder *r, struct task *t)
@@ -202,6 +207,7 @@ urd_err *calls_exit(struct recorder *r, struct task *t)
             now.rax = (unsigned long long)t->forced;
             URD_TRY(urd_tracee_set_regs(t->tid, &now));
         }
+        URD_TRY(fast_hide_filter(t, &now));
         if (!t->cancelled && is_restart((int64_t)now.rax)) {
             t->held_exit = true;
             t->in_call = true; /* for all that can be seen from outside */
@@ -209,6 +215,7 @@ urd_err *calls_exit(struct recorder *r, struct task *t)
             return NULL;
         }
         URD_TRY(emit_exit(r, t, &now));
+        URD_TRY(fast_after_call(r, t, &now));
     }
     t->last = now;
     r->turn_over |= t->call->number == SYS_sched_yield;

@@ -6,6 +6,8 @@
 urd_err *calls_entry(struct recorder *r, struct task *t) URD_MUST_USE;
 /** The task stopped at a call's exit. */
 urd_err *calls_exit(struct recorder *r, struct task *t) URD_MUST_USE;
+/** At a call's entry: it is not made, and returns this. */
+urd_err *calls_refuse(struct task *t, int64_t result) URD_MUST_USE;
 /** Write SYSCALL_ENTER for a call that will return later, unless that was done. */
 urd_err *calls_emit_enter(struct recorder *r, struct task *t) URD_MUST_USE;
 /**

@@ -55,6 +55,12 @@ void event_add_output(struct event_builder *b, int which, int mem, uint64_t addr
     b->output.size += urd_tracee_read(mem, address, b->output.data + b->output.size, size);
 }
 
+void event_add_output_bytes(struct event_builder *b, int which, const void *data, uint64_t size)
+{
+    b->event.output = (uint8_t)which;
+    urd_buf_put(&b->output, data, size);
+}
+
 const struct urd_event *event_finish(struct event_builder *b)
 {
     for (uint32_t i = 0; i < b->n_writes; i++)

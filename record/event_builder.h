@@ -30,6 +30,8 @@ void event_add_bytes(struct event_builder *b, uint64_t address, const void *data
 void event_add_op(struct event_builder *b, struct urd_map_op op);
 /** Add memory that the task wrote to stdout (1) or stderr (2). */
 void event_add_output(struct event_builder *b, int which, int mem, uint64_t address, uint64_t size);
+/** ... with the bytes given. */
+void event_add_output_bytes(struct event_builder *b, int which, const void *data, uint64_t size);
 /** Resolve offsets; the event is then ready to be appended. */
 const struct urd_event *event_finish(struct event_builder *b);
 void event_builder_deinit(struct event_builder *b);

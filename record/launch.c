@@ -1,14 +1,18 @@
 #include "record/launch.h"
 #include "base/log.h"
+#include "record/runtime/runtime.h"
 #include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -16,7 +20,7 @@
 
 const long launch_ptrace_options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK |
                                    PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC |
-                                   PTRACE_O_TRACEEXIT | PTRACE_O_EXITKILL;
+                                   PTRACE_O_TRACEEXIT | PTRACE_O_TRACESECCOMP | PTRACE_O_EXITKILL;
 
 static void add_cpuid(struct urd_trace_info *info, uint32_t leaf, uint32_t subleaf, bool keyed)
 {
@@ -142,18 +146,42 @@ urd_err *launch_find_program(const char *name, char **ret)
                         "it is not in $PATH; give its path");
 }
 
-static void run_child(const char *program, char **argv, int go)
+/** Traced: all calls but those of one instruction. The vsyscall page (the upper half) makes none that a tracer could follow. */
+static void install_filter(void)
+{
+    const uint64_t behind = runtime_address(runtime_syscall) + 2;
+    const unsigned ip = offsetof(struct seccomp_data, instruction_pointer);
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ip + 4),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0xffffffff, 3, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)(behind >> 32), 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ip),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)behind, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE | LAUNCH_FILTER_DATA),
+    };
+    struct sock_fprog filter = {sizeof code / sizeof *code, code};
+    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) == 0 || errno != EACCES)
+        return;
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0,
+          0); /* what a user must promise; under a tracer it is so anyway */
+    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter);
+}
+
+static void run_child(const char *program, char **argv, bool filter, int go)
 {
     char byte;
     while (read(go, &byte, 1) < 0 && errno == EINTR)
         ;
     close(go);
     prctl(PR_SET_TSC, PR_TSC_SIGSEGV);
+    if (filter)
+        install_filter();
     execv(program, argv);
     _exit(127);
 }
 
-urd_err *launch_subject(const char *program, char **argv, pid_t *ret)
+urd_err *launch_subject(const char *program, char **argv, bool filter, pid_t *ret)
 {
     int go[2];
     if (pipe2(go, O_CLOEXEC) != 0)
@@ -163,7 +191,7 @@ urd_err *launch_subject(const char *program, char **argv, pid_t *ret)
         URD_FAIL_ERRNO("cannot fork");
     if (pid == 0) {
         close(go[1]);
-        run_child(program, argv, go[0]);
+        run_child(program, argv, filter, go[0]);
     }
     close(go[0]);
     if (ptrace(PTRACE_SEIZE, pid, 0, launch_ptrace_options) != 0) {

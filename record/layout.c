@@ -13,6 +13,12 @@
 urd_err *layout_store(struct recorder *r, const char *proc_path, const char *name, uint32_t *ret)
 {
     *ret = 0;
+    struct stat known;
+    if (stat(proc_path, &known) != 0 || !S_ISREG(known.st_mode))
+        return NULL;
+    *ret = urd_trace_known_file(r->writer, &known);
+    if (*ret)
+        return NULL;
     URD_AUTO_CLOSE int fd = open(proc_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
@@ -20,19 +26,32 @@ urd_err *layout_store(struct recorder *r, const char *proc_path, const char *nam
     return urd_trace_store_file(r->writer, fd, name, ret);
 }
 
+bool layout_mapping_at(struct task *t, uint64_t address, struct urd_map_line *ret)
+{
+    bool found = false;
+    FILE *maps = urd_tracee_open_maps(t->tid);
+    while (maps && !found && urd_tracee_next_map(maps, ret))
+        found = address >= ret->start && address < ret->end;
+    if (maps)
+        fclose(maps);
+    return found;
+}
+
 /** argc, argv.., 0, envp.., 0, then the auxiliary vector (System V ABI AMD64, 3.4.1). */
 static uint64_t find_auxv(int mem, uint64_t stack)
 {
-    uint64_t word = 0, at = stack;
-    if (urd_tracee_read(mem, at, &word, 8) != 8 || word > 1u << 22)
+    uint64_t words[512] = {0}, at = stack;
+    size_t n, i = 0;
+    if (urd_tracee_read(mem, at, words, 8) != 8 || words[0] > 1u << 22)
         return 0;
-    at += 8 * (word + 2);
+    at += 8 * (words[0] + 2);
     do {
-        if (urd_tracee_read(mem, at, &word, 8) != 8)
-            return 0;
-        at += 8;
-    } while (word);
-    return at;
+        n = urd_tracee_read(mem, at, words, sizeof words) / 8;
+        for (i = 0; i < n && words[i]; i++)
+            ;
+        at += 8 * i;
+    } while (i == n && n);
+    return n ? at + 8 : 0;
 }
 
 urd_err *layout_hide_vdso(struct task *t, uint64_t stack)
@@ -40,29 +59,35 @@ urd_err *layout_hide_vdso(struct task *t, uint64_t stack)
     uint64_t at = find_auxv(t->mem, stack);
     if (!at)
         URD_FAIL("cannot find the auxiliary vector of process %d", t->pid);
-    for (Elf64_auxv_t aux;; at += sizeof aux) {
-        if (urd_tracee_read(t->mem, at, &aux, sizeof aux) != sizeof aux || aux.a_type == AT_NULL)
-            return NULL;
-        if (aux.a_type != AT_SYSINFO_EHDR)
+    Elf64_auxv_t aux[64];
+    size_t n = urd_tracee_read(t->mem, at, aux, sizeof aux) / sizeof *aux;
+    for (size_t i = 0; i < n && aux[i].a_type != AT_NULL; i++) {
+        if (aux[i].a_type != AT_SYSINFO_EHDR)
             continue;
-        aux.a_type = AT_IGNORE;
-        urd_tracee_write(t->mem, at, &aux, sizeof aux);
-        return NULL;
+        aux[i].a_type = AT_IGNORE;
+        urd_tracee_write(t->mem, at + i * sizeof *aux, &aux[i], sizeof *aux);
+        break;
     }
+    return NULL;
 }
 
 /** Pages of a mapping that differ from `fd`'s content (from zeros when fd is -1) come in as writes. */
 static void add_differences(struct event_builder *b, int mem, const struct urd_map_line *m, int fd)
 {
-    static uint8_t now[PAGE], was[PAGE];
-    uint64_t run = 0, run_size = 0;
+    static uint8_t many[32][PAGE], was[PAGE];
+    uint64_t run = 0, run_size = 0, from = 0;
+    size_t got = 0;
     for (uint64_t at = m->start; at < m->end; at += PAGE) {
         bool same = true;
-        if (urd_tracee_read(mem, at, now, PAGE) == PAGE) {
+        if (at - from >= got || !got) {
+            size_t left = m->end - at;
+            got = urd_tracee_read(mem, from = at, many, left < sizeof many ? left : sizeof many);
+        }
+        if (at - from + PAGE <= got) {
             memset(was, 0, PAGE);
             if (fd >= 0 && pread(fd, was, PAGE, (off_t)(m->offset + at - m->start)) < 0)
                 memset(was, 0, PAGE);
-            same = memcmp(now, was, PAGE) == 0;
+            same = memcmp(many[(at - from) / PAGE], was, PAGE) == 0;
         }
         if (!same && run_size && run + run_size == at) {
             run_size += PAGE;

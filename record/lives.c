@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/tracee.h"
 #include "record/calls.h"
+#include "record/fast.h"
 #include <errno.h>
 #include <linux/futex.h>
 #include <sched.h>
@@ -34,6 +35,7 @@ static struct mm *mm_of_child(struct task *parent, bool shares)
         return parent->mm;
     struct mm *mm = urd_xcalloc(1, sizeof *mm);
     mm->brk = parent->mm->brk;
+    mm->fast = fast_copy(parent->mm->fast);
     return mm;
 }
 
@@ -70,6 +72,8 @@ urd_err *lives_child(struct recorder *r, struct task *t, bool vfork)
         child->pid = t->pid;
     if (t->clone.flags & CLONE_CHILD_CLEARTID)
         child->clear_tid = t->clone.child_tid;
+    child->filtered = t->filtered;
+    child->strict = t->strict;
     child->state = TASK_READY;
     URD_TRY(emit_start(r, t, child, shares));
     if (!WIFSTOPPED(status)) /* killed before it ran */
@@ -185,6 +189,8 @@ static urd_err *killed_where(struct recorder *r, struct task *t)
     if (t->in_call)
         return NULL;
     URD_TRY(urd_tracee_get_regs(t->tid, &now));
+    if (fast_is_inside(t, now.rip))
+        return NULL;
     if (!preempt_has_run(t, &now))
         return NULL;
     if ((int64_t)now.orig_rax >=

@@ -7,10 +7,11 @@
 #include "record/recorder.h"
 #include "base/log.h"
 #include "base/tracee.h"
+#include "record/fast.h"
 #include "record/schedule.h"
+#include "record/signals.h"
 #include <errno.h>
 #include <sys/ptrace.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -51,7 +52,9 @@ urd_err *preempt_take_cut(struct recorder *r, struct task *t, struct user_regs_s
     URD_TRY(recorder_settle_memory(r, t->mm));
     struct urd_stacks stacks;
     recorder_stacks(r, t, regs->rsp, &stacks);
+    patch_show(t, false); /* registers may point to patched code */
     urd_err *err = urd_cut_take(t->tid, t->mem, regs, &stacks, &t->cut);
+    patch_show(t, true);
     free(stacks.sps);
     URD_TRY(err);
     r->cut_cost_ns = urd_now_ns() - started;
@@ -123,11 +126,16 @@ urd_err *preempt_tick(struct recorder *r)
     struct task *t = r->current;
     if (!t || t->state != TASK_RUNNING || t->in_call || t->interrupted)
         return NULL;
-    uint64_t now = urd_now_ns(), cost = r->cut_cost_ns * (r->chaos ? 1 : SLICE_CUTS);
+    uint64_t now = urd_now_ns();
+    bool wanted = schedule_others_can_run(r, t);
+    if (wanted && now - r->turn_started_ns > r->turn_ns)
+        fast_stop_at_call(t);
+    bool asleep =
+        wanted && t->mm->fast && recorder_run_state(t->tid) == 'S'; /* in the runtime region */
+    uint64_t cost = r->cut_cost_ns * (r->chaos ? 1 : SLICE_CUTS);
     bool signal = t->n_deferred && now - t->deferred_ns > max_u64(SIGNAL_WAITS_NS, cost);
-    bool others =
-        schedule_others_can_run(r, t) && now - r->turn_started_ns > max_u64(r->slice_ns, cost);
-    if (!signal && !others)
+    bool others = wanted && now - r->turn_started_ns > max_u64(r->slice_ns, cost);
+    if (!signal && !others && !asleep)
         return NULL;
     if (ptrace(PTRACE_INTERRUPT, t->tid, 0, 0) != 0 && errno != ESRCH)
         URD_FAIL_ERRNO("cannot stop process %d", t->tid);
@@ -145,10 +153,8 @@ urd_err *preempt_stopped(struct recorder *r, struct task *t)
         return NULL;
     if (t->n_deferred && !t->injecting) {
         /* it comes back as a stop of its own, where it is delivered (signals.c) */
-        t->injecting = true;
         r->turn_over = false;
-        if (syscall(SYS_tgkill, t->pid, t->tid, t->deferred[0].si_signo) != 0)
-            URD_FAIL_ERRNO("cannot pass on a signal of process %d", t->tid);
+        URD_TRY(signals_pass_on(t));
         URD_TRY(recorder_resume(t, 0));
         return NULL;
     }

@@ -1,12 +1,11 @@
 #include "record/random_insns.h"
 #include "base/buf.h"
 #include "base/tracee.h"
+#include "record/image.h"
 #include <Zydis/Zydis.h>
-#include <elf.h>
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 
 /** What a file holds: offsets of the byte c7 of each site. Kept by the recorder for each stored file. */
 struct random_sites {
@@ -14,71 +13,6 @@ struct random_sites {
     uint64_t *offsets;
     unsigned n, cap;
 };
-
-struct image {
-    const uint8_t *data;
-    size_t size;
-    const Elf64_Phdr *headers;
-    unsigned n_headers;
-};
-
-static bool open_image(const uint8_t *data, size_t size, struct image *ret)
-{
-    const Elf64_Ehdr *h = (const Elf64_Ehdr *)data;
-    if (size < sizeof *h || memcmp(h->e_ident, ELFMAG, SELFMAG) != 0 || h->e_phoff > size ||
-        h->e_phentsize != sizeof(Elf64_Phdr) ||
-        h->e_phnum > (size - h->e_phoff) / sizeof(Elf64_Phdr))
-        return false;
-    *ret = (struct image){data, size, (const Elf64_Phdr *)(data + h->e_phoff), h->e_phnum};
-    return true;
-}
-
-static bool address_of(const struct image *f, uint64_t offset, uint64_t *ret)
-{
-    for (unsigned i = 0; i < f->n_headers; i++) {
-        const Elf64_Phdr *p = &f->headers[i];
-        if (p->p_type != PT_LOAD || offset < p->p_offset || offset >= p->p_offset + p->p_filesz)
-            continue;
-        *ret = p->p_vaddr + (offset - p->p_offset);
-        return true;
-    }
-    return false;
-}
-
-/** Where the function that holds an address begins: .eh_frame_hdr, LSB Core 5.0, 10.6.2; the one form that linkers write. */
-static bool function_start(const struct image *f, uint64_t address, uint64_t *ret)
-{
-    for (unsigned i = 0; i < f->n_headers; i++) {
-        const Elf64_Phdr *p = &f->headers[i];
-        if (p->p_type != PT_GNU_EH_FRAME || p->p_offset > f->size || p->p_filesz < 12 ||
-            p->p_filesz > f->size - p->p_offset)
-            continue;
-        const uint8_t *table = f->data + p->p_offset;
-        if (table[0] != 1 || table[1] != 0x1b || table[2] != 0x03 || table[3] != 0x3b)
-            return false;
-        uint32_t n;
-        memcpy(&n, table + 8, 4);
-        if (n > (p->p_filesz - 12) / 8)
-            return false;
-        uint32_t low = 0, high = n;
-        while (low < high) {
-            uint32_t middle = (low + high) / 2;
-            int32_t start;
-            memcpy(&start, table + 12 + middle * 8, 4);
-            if (p->p_vaddr + (uint64_t)(int64_t)start <= address)
-                low = middle + 1;
-            else
-                high = middle;
-        }
-        if (!low)
-            return false;
-        int32_t start;
-        memcpy(&start, table + 12 + (low - 1) * 8, 4);
-        *ret = p->p_vaddr + (uint64_t)(int64_t)start;
-        return true;
-    }
-    return false;
-}
 
 static bool is_random(const ZydisDecodedInstruction *in)
 {
@@ -88,13 +22,12 @@ static bool is_random(const ZydisDecodedInstruction *in)
 /** Does decoding from the function's start arrive at the instruction whose opcode ends at offset? */
 static bool is_instruction(const struct image *f, uint64_t offset)
 {
-    uint64_t address, start;
-    if (!address_of(f, offset, &address) || !function_start(f, address, &start) ||
-        address - start > 1u << 20 || address - start > offset)
+    uint64_t start;
+    if (!image_function(f, offset, &start))
         return false;
     ZydisDecoder decoder;
     ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-    for (uint64_t at = offset - (address - start); at <= offset;) {
+    for (uint64_t at = start; at <= offset;) {
         ZydisDecodedInstruction in;
         if (!ZYAN_SUCCESS(
                 ZydisDecoderDecodeInstruction(&decoder, NULL, f->data + at, f->size - at, &in)))
@@ -123,17 +56,14 @@ static const struct random_sites *sites_of(struct recorder *r, uint32_t file, in
         URD_PUSH(r->random_sites, r->n_random_sites, r->cap_random_sites) =
             (struct random_sites){0};
     struct random_sites *s = &r->random_sites[file - 1];
-    struct stat st;
-    if (s->known || fstat(fd, &st) != 0 || st.st_size < 64)
+    if (s->known)
         return s;
     s->known = true;
-    void *data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     struct image image;
-    if (data == MAP_FAILED)
-        return s;
-    if (open_image(data, (size_t)st.st_size, &image))
+    if (image_open(fd, &image)) {
         find_sites(&image, s);
-    munmap(data, (size_t)st.st_size);
+        image_close(&image);
+    }
     return s;
 }
 

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/tracee.h"
 #include "record/calls.h"
+#include "record/fast.h"
 #include "record/futexes.h"
 #include "record/launch.h"
 #include "record/outside.h"
@@ -61,15 +62,20 @@ urd_err *recorder_checksum(struct recorder *r, struct task *t)
 
 urd_err *recorder_emit(struct recorder *r)
 {
+    return recorder_emit_at(r, urd_now_ns());
+}
+
+urd_err *recorder_emit_at(struct recorder *r, uint64_t now)
+{
     struct urd_event *e = &r->builder.event;
     if (!r->exec_seen) { /* what the recorder's own child does until it execs is nobody's business */
         if (e->kind != URD_EVENT_EXEC)
             return NULL;
         r->exec_seen = true;
+        r->last_flush_ns = 0; /* a recording that is killed early has a beginning */
         e->flags = 0;
         e->before = e->after;
     }
-    uint64_t now = urd_now_ns();
     e->time_ns = now - r->started_ns;
     if (e->flags & URD_EVENT_RAN && e->syscall < 0)
         outside_stopped(r);
@@ -124,6 +130,14 @@ struct task *recorder_add_task(struct recorder *r, pid_t tid, struct mm *mm)
     return t;
 }
 
+void recorder_release_mm(struct mm *mm)
+{
+    if (--mm->refs)
+        return;
+    fast_destroy(mm->fast);
+    free(mm);
+}
+
 void recorder_remove_task(struct recorder *r, struct task *t)
 {
     for (struct task **at = &r->tasks; *at; at = &(*at)->next)
@@ -133,8 +147,7 @@ void recorder_remove_task(struct recorder *r, struct task *t)
         }
     if (r->current == t)
         r->current = NULL;
-    if (--t->mm->refs == 0)
-        free(t->mm);
+    recorder_release_mm(t->mm);
     if (t->mem >= 0)
         close(t->mem);
     call_scratch_deinit(&t->scratch);
@@ -143,7 +156,11 @@ void recorder_remove_task(struct recorder *r, struct task *t)
 
 urd_err *recorder_resume(struct task *t, int signal)
 {
-    bool killed = ptrace(PTRACE_SYSCALL, t->tid, 0, (void *)(long)signal) != 0;
+    bool in_call = t->in_call && !t->held_exit;
+    if (!in_call)
+        fast_resume(t);
+    bool killed = ptrace(in_call || !t->filtered ? PTRACE_SYSCALL : PTRACE_CONT, t->tid, 0,
+                         (void *)(long)signal) != 0;
     if (killed && errno != ESRCH)
         URD_FAIL_ERRNO("cannot resume process %d", t->tid);
     t->state = TASK_RUNNING;
@@ -174,10 +191,27 @@ static urd_err *let_call_run(struct recorder *r, struct task *t)
     bool execs = (number == SYS_execve || number == SYS_execveat) && t->mm->refs > 1;
     if (exits || execs) /* exec waits for the other threads to end, and their ends are events */
         URD_TRY(calls_emit_enter(r, t));
+    if (may_block(t) && t->n_deferred && !t->injecting)
+        URD_TRY(
+            signals_pass_on(t)); /* the call must not wait for what the handler is going to do */
     URD_TRY(recorder_resume(t, 0));
     if (!exits && (may_block(t) || (t->entered && !makes_child(t))))
         t->state = TASK_BLOCKED;
     return NULL;
+}
+
+/** The recorder's filter stops a task at a call's entry; one that has filters of its own has stopped there already. */
+static urd_err *handle_filter_stop(struct recorder *r, struct task *t)
+{
+    unsigned long which = 0;
+    if (ptrace(PTRACE_GETEVENTMSG, t->tid, 0, &which) != 0)
+        URD_FAIL_ERRNO("cannot ask about a filter of process %d", t->tid);
+    bool at_entry = t->in_call && !t->held_exit;
+    if (at_entry && which != LAUNCH_FILTER_DATA) /* a program's own filter found no tracer */
+        URD_TRY(calls_refuse(t, -ENOSYS));
+    if (!at_entry)
+        URD_TRY(calls_entry(r, t));
+    return let_call_run(r, t);
 }
 
 static urd_err *handle_event_stop(struct recorder *r, struct task *t, int event, int signal)
@@ -195,6 +229,8 @@ static urd_err *handle_event_stop(struct recorder *r, struct task *t, int event,
         return recorder_resume(t, 0);
     case PTRACE_EVENT_EXIT:
         return lives_exit(r, t);
+    case PTRACE_EVENT_SECCOMP:
+        return handle_filter_stop(r, t);
     case PTRACE_EVENT_STOP:
         if (signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU) {
             if (ptrace(PTRACE_LISTEN, t->tid, 0, 0) != 0)
@@ -217,6 +253,10 @@ static urd_err *handle_event_stop(struct recorder *r, struct task *t, int event,
 static urd_err *handle_stop(struct recorder *r, struct task *t, int status)
 {
     int signal = WSTOPSIG(status), event = status >> 16;
+    bool go_on;
+    URD_TRY(fast_stopped(r, t, status, &go_on));
+    if (!go_on)
+        return NULL;
     if (event)
         return handle_event_stop(r, t, event, signal);
     if (signal == (SIGTRAP | 0x80)) {
@@ -225,6 +265,8 @@ static urd_err *handle_stop(struct recorder *r, struct task *t, int status)
             return let_call_run(r, t);
         }
         URD_TRY(calls_exit(r, t));
+        if (t->state == TASK_STOPPED) /* by something else, while the recorder made a call in it */
+            return NULL;
         t->state = TASK_READY;
         t->at_exit = !t->held_exit;
         if (t->held_exit) { /* restarts or is interrupted: see which, others run meanwhile */
@@ -265,6 +307,14 @@ static void on_tick(int signal)
     tick = 1;
 }
 
+/** Calls of the task that runs come before what is written about another one. */
+static urd_err *drain_running(struct recorder *r, const struct task *other)
+{
+    struct task *t = r->current;
+    return t && t != other && t->state == TASK_RUNNING && !t->in_call ? fast_drain(r, t, false)
+                                                                      : NULL;
+}
+
 /** A process's first thread that is dead is not reported before the other threads are: nobody must wait for it. */
 static void leave_dead_leader(struct recorder *r)
 {
@@ -295,6 +345,7 @@ static urd_err *on_interrupt(struct recorder *r)
         return NULL;
     tick = 0;
     leave_dead_leader(r);
+    URD_TRY(drain_running(r, NULL));
     leave_waiting_call(r);
     if (urd_now_ns() - r->last_flush_ns > SCHEDULE_FLUSH_NS) {
         r->last_flush_ns = urd_now_ns();
@@ -312,7 +363,10 @@ urd_err *recorder_note_status(struct recorder *r, pid_t tid, int status)
         URD_PUSH(r->early, r->n_early, r->cap_early) = (struct early_stop){tid, status};
         return NULL;
     }
-    bool call_returned = WIFSTOPPED(status) && WSTOPSIG(status) == (SIGTRAP | 0x80) && t->in_call;
+    URD_TRY(drain_running(r, t));
+    bool call_returned =
+        WIFSTOPPED(status) && t->in_call &&
+        (WSTOPSIG(status) == (SIGTRAP | 0x80) || status >> 16 == PTRACE_EVENT_SECCOMP);
     bool ends =
         WIFSTOPPED(status) && status >> 16 == PTRACE_EVENT_EXIT; /* an exec may wait for it */
     if (ends || (t->state == TASK_BLOCKED && call_returned)) {   /* no user code runs for that */
@@ -498,6 +552,8 @@ urd_err *urd_record_run(const char *directory, char **argv, const struct urd_rec
     URD_TRY(launch_find_program(argv[0], &program));
     struct recorder *r = urd_xcalloc(1, sizeof *r);
     r->chaos = o->chaos;
+    r->fast = !o->no_fast && !o->chaos;
+    fast_init(r);
     r->random = o->seed;
     struct urd_trace_info info;
     URD_TRY(launch_describe(argv, launch_pin(), &info));
@@ -510,7 +566,7 @@ urd_err *urd_record_run(const char *directory, char **argv, const struct urd_rec
     note_outputs(r);
     r->started_ns = r->last_flush_ns = urd_now_ns();
     pid_t pid;
-    err = launch_subject(program, argv, &pid);
+    err = launch_subject(program, argv, r->fast, &pid);
     if (!err) {
         struct mm *mm = urd_xcalloc(1, sizeof *mm);
         r->first_pid = pid;
@@ -532,7 +588,7 @@ urd_err *urd_record_run(const char *directory, char **argv, const struct urd_rec
     if (!err)
         err = finish(r);
     if (!err)
-        err = urd_trace_flush(r->writer);
+        err = urd_trace_sync(r->writer);
     *ret = (struct urd_record_summary){r->first_status, urd_trace_written_events(r->writer),
                                        urd_trace_written_bytes(r->writer),
                                        urd_now_ns() - r->started_ns};
@@ -542,6 +598,7 @@ urd_err *urd_record_run(const char *directory, char **argv, const struct urd_rec
     free(r->shared);
     outside_deinit(r);
     random_insns_deinit(r);
+    fast_deinit(r);
     free(r);
     if (!err)
         return close_err;

@@ -18,6 +18,7 @@ struct urd_record_options {
     bool
         chaos; /* random priorities, short slices, starvation: rare interleavings become frequent */
     uint64_t seed; /* of chaos */
+    bool no_fast;  /* every call stops the program */
 };
 
 /**

@@ -7,6 +7,8 @@
 #define URD_RECORD_RECORDER_H
 #include "record/scratch.h"
 #include "record/syscalls.h"
+#include "base/map.h"
+#include "base/tracee.h"
 #include "trace/trace.h"
 #include <signal.h>
 
@@ -14,6 +16,7 @@
 struct mm {
     int refs;     /* tasks */
     uint64_t brk; /* page aligned end of the heap as mapped; 0: not known yet */
+    struct fast *fast; /* fast.c: NULL when every call is traced */
 };
 
 enum task_state {
@@ -38,6 +41,8 @@ struct task {
     bool entered;        /* SYSCALL_ENTER was written for it */
     bool held_exit;   /* the call returned with a restart code; not yet clear what becomes of it */
     bool execed;      /* PTRACE_EVENT_EXEC was seen in this call */
+    bool filtered;    /* a seccomp filter of the recorder's, and none of its own, says which calls stop it */
+    bool strict;      /* it asked for seccomp's strict mode, which such a filter rules out */
     pid_t former_tid; /* the tid it had before that, when it was not its process's first thread */
     const struct urd_syscall_entry *call;
     struct user_regs_struct entry; /* registers at the call's entry */
@@ -95,10 +100,19 @@ struct recorder {
     struct random_sites
         *random_sites; /* random_insns.c: of each stored file that was mapped as code */
     unsigned n_random_sites, cap_random_sites;
+    bool fast; /* calls may be made without a stop: fast.c */
+    struct runtime_data *fast_data; /* what a new runtime region begins with */
+    struct urd_buf fast_ring;       /* a ring's content while it is drained */
+    struct patch_file *patch_files; /* patch.c: call sites of each stored file */
+    unsigned n_patch_files, cap_patch_files;
+    unsigned n_plans; /* call sites of all files that are known */
+    struct urd_map_op new_code; /* code that the call under way has mapped; size 0: none */
 };
 
 /** Append the builder's event. */
 urd_err *recorder_emit(struct recorder *r) URD_MUST_USE;
+/** ... of several, at a time that was asked for once. */
+urd_err *recorder_emit_at(struct recorder *r, uint64_t now_ns) URD_MUST_USE;
 /** An instruction that the recorder does for t, which stands before it: put its results into the event's `after`, then ... */
 struct urd_event *recorder_begin_insn(struct recorder *r, struct task *t,
                                       const struct user_regs_struct *at);
@@ -110,6 +124,8 @@ urd_err *recorder_checksum(struct recorder *r, struct task *t) URD_MUST_USE;
 struct task *recorder_find_task(struct recorder *r, pid_t tid);
 struct task *recorder_add_task(struct recorder *r, pid_t tid, struct mm *mm);
 void recorder_remove_task(struct recorder *r, struct task *t);
+/** One task fewer has this memory. */
+void recorder_release_mm(struct mm *mm);
 /** Go on up to the next system call, with this signal (0: none). */
 urd_err *recorder_resume(struct task *t, int signal) URD_MUST_USE;
 /** Note a status of some task: dealt with at once, or kept until that task's turn comes. */
@@ -160,8 +176,12 @@ urd_err *special_exit(struct recorder *r, struct task *t, const struct user_regs
                       int64_t result) URD_MUST_USE;
 /** special.c: false when a seccomp filter of the subject answered the call by SIGSYS: rax is no result then. */
 bool special_was_made(const struct task *t, const struct user_regs_struct *now);
+/** special.c: is the task's fd the recording's own stdout (1) or stderr (2)? 0 when neither. */
+int special_output_class(struct recorder *r, struct task *t, int fd);
 /** layout.c: the address space right after exec, complete, into the event. */
 urd_err *layout_after_exec(struct recorder *r, struct task *t) URD_MUST_USE;
+/** layout.c: the mapping that holds `address`. */
+bool layout_mapping_at(struct task *t, uint64_t address, struct urd_map_line *ret);
 /** random_insns.c: at the end. */
 void random_insns_deinit(struct recorder *r);
 /** layout.c: hide the vDSO from the new image, so that time is asked by system calls. */

@@ -1,4 +1,5 @@
 #include "record/shared.h"
+#include "record/fast.h"
 #include "record/others.h"
 #include "record/syscall_numbers.h"
 #include <errno.h>
@@ -99,6 +100,14 @@ static void add_nonzero(struct event_builder *b, struct task *t, const struct ur
             event_add_memory(b, t->mem, at, PAGE);
 }
 
+struct shared_object *shared_find(struct recorder *r, const struct stat *st)
+{
+    for (unsigned i = 0; i < r->n_shared; i++)
+        if (r->shared[i].ino && r->shared[i].ino == st->st_ino && r->shared[i].dev == st->st_dev)
+            return &r->shared[i];
+    return NULL;
+}
+
 static struct shared_object *add_object(struct recorder *r, const struct urd_map_line *m,
                                         const struct stat *st)
 {
@@ -110,6 +119,7 @@ static struct shared_object *add_object(struct recorder *r, const struct urd_map
                                 .map_dev = map_dev(m),
                                 .map_ino = m->inode,
                                 .size = (uint64_t)st->st_size};
+    fast_forget_files(r);
     return o;
 }
 
@@ -237,10 +247,7 @@ void shared_written(struct recorder *r, struct task *t, int64_t result)
     if (!r->n_shared || result < 0 || !written_range(t, result, path, &fd, &pointer, &offset) ||
         stat(path, &st) != 0)
         return;
-    struct shared_object *o = NULL;
-    for (unsigned i = 0; i < r->n_shared && !o; i++)
-        if (r->shared[i].ino && r->shared[i].ino == st.st_ino && r->shared[i].dev == st.st_dev)
-            o = &r->shared[i];
+    struct shared_object *o = shared_find(r, &st);
     if (!o)
         return;
     uint64_t size = (uint64_t)st.st_size, to;

@@ -11,6 +11,7 @@
 #define URD_RECORD_SHARED_H
 #include "base/tracee.h"
 #include "record/recorder.h"
+#include <sys/stat.h>
 
 /** A file that was mapped shared, or a System V segment. */
 struct shared_object {
@@ -20,6 +21,8 @@ struct shared_object {
     uint64_t size;             /* of the file, as the replay knows it, bytes */
 };
 
+/** The object that is this file; NULL: none. */
+struct shared_object *shared_find(struct recorder *r, const struct stat *st);
 /**
  * A shared mapping was made. fd_link is the file's /proc/PID/fd/N, or NULL for memory without a file; is_segment
  * for shmat. Sets op->object and op->file, adds the operation and, where it is not in a stored file, the content.

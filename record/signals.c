@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -155,6 +156,25 @@ static void defer(struct task *t, const siginfo_t *si)
     t->deferred[t->n_deferred++] = *si;
 }
 
+void signals_keep(struct task *t, const siginfo_t *si)
+{
+    if (t->injecting && t->n_deferred && t->deferred[0].si_signo == si->si_signo)
+        t->injecting = false; /* it is the first of those that wait, and stays that */
+    else if (t->n_deferred < 32)
+        defer(t, si);
+    else
+        urd_warn("signal %d of process %d is lost: too many wait", si->si_signo, t->pid);
+}
+
+urd_err *signals_put_off(struct task *t, int signal)
+{
+    siginfo_t si;
+    if (ptrace(PTRACE_GETSIGINFO, t->tid, 0, &si) != 0)
+        URD_FAIL_ERRNO("cannot ask about signal %d of process %d", signal, t->tid);
+    signals_keep(t, &si);
+    return NULL;
+}
+
 /** From outside, in the middle of a computation, and nothing to wait for: *ret_pass as for signals_stop. */
 static urd_err *interrupt_computation(struct recorder *r, struct task *t, const siginfo_t *si,
                                       enum disposition what, struct user_regs_struct *now,
@@ -224,6 +244,14 @@ urd_err *signals_stop(struct recorder *r, struct task *t, int signal, int *ret_s
         t->is_fatal = true;
     }
     *ret_signal = signal;
+    return NULL;
+}
+
+urd_err *signals_pass_on(struct task *t)
+{
+    t->injecting = true;
+    if (syscall(SYS_tgkill, t->pid, t->tid, t->deferred[0].si_signo) != 0)
+        URD_FAIL_ERRNO("cannot pass on a signal of process %d", t->tid);
     return NULL;
 }
 

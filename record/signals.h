@@ -6,4 +6,9 @@
 urd_err *signals_stop(struct recorder *r, struct task *t, int signal, int *ret_signal) URD_MUST_USE;
 /** At a call's exit: is a signal waiting that should be raised now? Gives its number or 0. */
 int signals_take_deferred(struct task *t);
+/** Raise the first of those that wait again: it comes back as a stop of its own. */
+urd_err *signals_pass_on(struct task *t) URD_MUST_USE;
+/** The task stopped for this signal at a place where it cannot be delivered: it waits with the others. */
+void signals_keep(struct task *t, const siginfo_t *si);
+urd_err *signals_put_off(struct task *t, int signal) URD_MUST_USE;
 #endif

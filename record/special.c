@@ -54,22 +54,10 @@ static urd_err *note_clone(struct recorder *r, struct task *t)
     return NULL;
 }
 
-/** The mapping that holds `address`. */
-static bool mapping_at(struct task *t, uint64_t address, struct urd_map_line *ret)
-{
-    bool found = false;
-    FILE *maps = urd_tracee_open_maps(t->tid);
-    while (maps && !found && urd_tracee_next_map(maps, ret))
-        found = address >= ret->start && address < ret->end;
-    if (maps)
-        fclose(maps);
-    return found;
-}
-
 static uint64_t mapping_start(struct task *t, uint64_t address)
 {
     struct urd_map_line m;
-    return mapping_at(t, address, &m) ? m.start : 0;
+    return layout_mapping_at(t, address, &m) ? m.start : 0;
 }
 
 /** How much shmdt will unmap: a segment is one mapping, unless it was cut by mprotect. */
@@ -89,8 +77,7 @@ static uint64_t attached_bytes(struct task *t, uint64_t address)
     return end - address;
 }
 
-/** Is the task's fd the recording's own stdout (1) or stderr (2)? 0 when neither. */
-static int output_class(struct recorder *r, struct task *t, int fd)
+int special_output_class(struct recorder *r, struct task *t, int fd)
 {
     char link[64];
     struct stat st;
@@ -132,7 +119,7 @@ urd_err *special_entry(struct recorder *r, struct task *t)
         break;
     case SYS_splice: /* what passes through a pipe cannot be seen; programs write then */
     case SYS_tee:
-        if (output_class(r, t, (int)(t->call->number == SYS_tee ? e->rsi : e->rdx)))
+        if (special_output_class(r, t, (int)(t->call->number == SYS_tee ? e->rsi : e->rdx)))
             cancel(t, -EINVAL);
         break;
     default: {
@@ -200,6 +187,8 @@ static urd_err *exit_mmap(struct recorder *r, struct task *t, uint64_t result)
     if (op.shared)
         return shared_mapped(r, t, &op, op.file ? link : NULL, false);
     op_map(r, op);
+    r->new_code = op;
+    r->new_code.name = "";
     if (op.file && op.prot & PROT_EXEC) {
         URD_AUTO_CLOSE int fd = open(link, O_RDONLY | O_CLOEXEC);
         random_insns_mapped(r, t, &op, fd);
@@ -229,7 +218,8 @@ static void exit_mremap(struct recorder *r, struct task *t, uint64_t result)
 {
     const struct user_regs_struct *e = &t->entry;
     struct urd_map_line m = {.start = 0};
-    bool stays = e->r10 & MREMAP_DONTUNMAP || !e->rsi, known = stays && mapping_at(t, e->rdi, &m);
+    bool stays = e->r10 & MREMAP_DONTUNMAP || !e->rsi,
+         known = stays && layout_mapping_at(t, e->rdi, &m);
     struct urd_map_op op = {.kind = URD_MAP_MOVE,
                             .start = result,
                             .size = PAGE_UP(e->rdx),
@@ -293,7 +283,7 @@ static void exit_output(struct recorder *r, struct task *t, int64_t result)
     if (result <= 0)
         return;
     int fd = (int)(t->call->number == SYS_copy_file_range ? e->rdx : e->rdi);
-    int which = output_class(r, t, fd);
+    int which = special_output_class(r, t, fd);
     if (!which)
         return;
     switch (t->call->number) {

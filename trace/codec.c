@@ -69,9 +69,10 @@ static void put_regs(struct urd_buf *out, const struct user_regs_struct *from,
     for (unsigned i = 0; i < N_REGS; i++)
         mask |= (uint64_t)(a[i] != b[i]) << i;
     urd_buf_varint(out, mask);
-    for (unsigned i = 0; i < N_REGS; i++)
-        if (a[i] != b[i])
-            urd_buf_varint(out, urd_zigzag((int64_t)(b[i] - a[i])));
+    for (; mask; mask &= mask - 1) {
+        unsigned i = (unsigned)__builtin_ctzll(mask);
+        urd_buf_varint(out, urd_zigzag((int64_t)(b[i] - a[i])));
+    }
 }
 
 static void get_regs(struct urd_cursor *in, const struct user_regs_struct *from,

@@ -46,6 +46,7 @@ enum urd_event_flag {
     URD_EVENT_RAN = 1, /* the task ran user code just before */
     URD_EVENT_SHARES =
         2, /* START: lives in its parent's memory: a thread, or a vfork child until it execs */
+    URD_EVENT_FAST = 4, /* SYSCALL: made without stopping the task; a replay need not care */
 };
 
 enum urd_map_op_kind {

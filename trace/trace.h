@@ -9,6 +9,7 @@
 #define URD_TRACE_TRACE_H
 #include "trace/codec.h"
 #include "trace/event.h"
+#include <sys/stat.h>
 
 /** A mapped file that the trace keeps. */
 struct urd_trace_file {
@@ -44,8 +45,12 @@ urd_err *urd_trace_append(struct urd_trace_writer *w, const struct urd_event *e)
 /** Keep a file's content. fd is read from its start; the result is index + 1, as map_op.file wants. */
 urd_err *urd_trace_store_file(struct urd_trace_writer *w, int fd, const char *path,
                               uint32_t *ret) URD_MUST_USE;
-/** Write out what is buffered as a chunk of its own. */
+/** The index + 1 of a file that was kept already and has not changed since; 0: none. */
+uint32_t urd_trace_known_file(const struct urd_trace_writer *w, const struct stat *st);
+/** Write out what is buffered as a chunk of its own. A failure may be reported later. */
 urd_err *urd_trace_flush(struct urd_trace_writer *w) URD_MUST_USE;
+/** ... and wait until all is written. */
+urd_err *urd_trace_sync(struct urd_trace_writer *w) URD_MUST_USE;
 uint64_t urd_trace_written_events(const struct urd_trace_writer *w);
 uint64_t urd_trace_written_bytes(const struct urd_trace_writer *w);
 /** Flush and close. Also frees w when it fails. */

@@ -1,0 +1,481 @@
+/* The fast path, seen from the recorder.
+ *
+ * Every image gets the runtime region (record/runtime/runtime.h) before its first instruction. A call site that is used gets
+ * a jump to it (record/patch.c). What the region's code cannot decide alone goes to the traced call.
+ *
+ * - The ring is drained at every stop of a task that has run, before anything else is written, and by the timer. Its records become
+ *   the SYSCALL events that traced calls would have been: a replay knows nothing of the fast path.
+ * - No task is ever left in the region. When a signal or a switch finds one there, it runs on to one of two places, where breakpoints
+ *   are: the last instruction, behind a finished call, which is an event, so that the signal is delivered
+ *   there; or the system call instruction, before the call is made. There, or when the call was interrupted and would be
+ *   restarted, it is sent back to its own call instruction with the registers that it had, and makes the traced call,
+ *   which knows all about signals and waiting.
+ * - So a call that blocks in the region by mistake costs time and nothing else: the timer that ends turns
+ *   stops the task, and it makes the traced call.
+ * - When a task must stop soon, its next call is traced: `enabled` is cleared while it runs.
+ */
+#include "record/fast.h"
+#include "base/log.h"
+#include "base/tracee.h"
+#include "record/calls.h"
+#include "record/inject.h"
+#include "record/runtime/runtime.h"
+#include "record/signals.h"
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    MOSTLY_BYTES = 4096, /* of the ring that are used between two stops, and its head */
+    CODE_SYSCALL = 0x050f,
+    TRAP_FLAG = 0x100,
+};
+
+#define PAGE_UP(x)        (((x) + 4095) & ~4095ull)
+#define DATA_FIELD(field) (RUNTIME_DATA + offsetof(struct runtime_data, field))
+
+void fast_deinit(struct recorder *r)
+{
+    for (unsigned i = 0; i < r->n_patch_files; i++)
+        patch_file_deinit(&r->patch_files[i]);
+    free(r->patch_files);
+    free(r->fast_data);
+    urd_buf_deinit(&r->fast_ring);
+}
+
+bool fast_another_runs(const struct recorder *r, const struct task *t)
+{
+    const struct task *c = r->current;
+    return c && c != t && c->mm == t->mm && c->state == TASK_RUNNING && !c->in_call;
+}
+
+/* ---- a process's region ---- */
+
+struct fast *fast_copy(const struct fast *f)
+{
+    if (!f)
+        return NULL;
+    struct fast *copy = urd_xcalloc(1, sizeof *copy);
+    copy->recorder = f->recorder;
+    copy->enabled = f->enabled;
+    copy->alone = f->alone;
+    copy->drained = f->drained;
+    copy->off = f->off;
+    memcpy(copy->patched, f->patched, sizeof f->patched);
+    for (unsigned i = 0; i < f->n_patches; i++)
+        URD_PUSH(copy->patches, copy->n_patches, copy->cap_patches) = f->patches[i];
+    for (unsigned i = 0; i < f->n_code; i++)
+        URD_PUSH(copy->code, copy->n_code, copy->cap_code) = f->code[i];
+    for (unsigned i = 0; i < f->n_pages; i++)
+        URD_PUSH(copy->pages, copy->n_pages, copy->cap_pages) = f->pages[i];
+    return copy;
+}
+
+void fast_destroy(struct fast *f)
+{
+    if (!f)
+        return;
+    free(f->patches);
+    free(f->pages);
+    free(f->code);
+    urd_map_deinit(&f->refused);
+    free(f);
+}
+
+/** The first call is made by a `syscall` that is put where the image begins, for as long. */
+static urd_err *map_region(struct task *t, const struct user_regs_struct *now, int64_t *ret)
+{
+    static const uint16_t call = CODE_SYSCALL;
+    uint16_t code;
+    if (urd_tracee_read(t->mem, now->rip, &code, 2) != 2 ||
+        urd_tracee_write(t->mem, now->rip, &call, 2) != 2)
+        URD_FAIL("cannot write to the code of process %d", t->pid);
+    URD_TRY(inject_call(
+        t, now, now->rip, SYS_mmap,
+        (const uint64_t[]){RUNTIME_CODE, RUNTIME_BYTES, PROT_READ | PROT_WRITE | PROT_EXEC,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_NORESERVE,
+                           (uint64_t)-1, 0},
+        ret));
+    if (urd_tracee_write(t->mem, now->rip, &code, 2) != 2 && *ret != -EINTR)
+        URD_FAIL("cannot write to the code of process %d", t->pid);
+    return NULL;
+}
+
+/** What exec has mapped, which the event in the builder tells, may hold sites that are known. */
+static urd_err *patch_image(struct recorder *r, struct task *t, const struct user_regs_struct *now)
+{
+    for (unsigned i = 0; i < r->builder.n_ops; i++) {
+        const struct urd_map_op *op = &r->builder.ops[i];
+        if (!op->shared && op->file && op->prot == (PROT_READ | PROT_EXEC))
+            URD_TRY(patch_mapped(r, t, now,
+                                 &(struct patch_code){op->start, op->size, op->offset, op->file}));
+    }
+    return NULL;
+}
+
+urd_err *fast_after_exec(struct recorder *r, struct task *t, const struct user_regs_struct *now)
+{
+    int64_t result;
+    if (!r->fast || !t->filtered)
+        return NULL;
+    URD_TRY(map_region(t, now, &result));
+    if (result != (int64_t)RUNTIME_CODE) {
+        urd_log(1, "process %d has no runtime region: %lld", t->pid, (long long)result);
+        return NULL;
+    }
+    size_t code = (size_t)(runtime_end - runtime_begin), data = offsetof(struct runtime_data, head);
+    urd_check(code <= RUNTIME_CODE_BYTES, "INV-F2 the region's code has room");
+    if (urd_tracee_write(t->mem, RUNTIME_CODE, runtime_begin, code) != code ||
+        urd_tracee_write(t->mem, RUNTIME_DATA, r->fast_data, data) != data)
+        URD_FAIL("cannot fill the runtime region of process %d", t->pid);
+    t->mm->fast = urd_xcalloc(1, sizeof *t->mm->fast);
+    t->mm->fast->recorder = r;
+    t->mm->fast->enabled = true;
+    return patch_image(r, t, now);
+}
+
+/* ---- running and stopping ---- */
+
+static void set_flag(struct task *t, uint64_t at, bool *known, bool value)
+{
+    uint32_t word = value;
+    if (*known != value && urd_tracee_write(t->mem, at, &word, sizeof word) == sizeof word)
+        *known = value;
+}
+
+void fast_resume(struct task *t)
+{
+    struct fast *f = t->mm->fast;
+    if (!f)
+        return;
+    set_flag(t, DATA_FIELD(enabled), &f->enabled, !t->n_deferred && t->filtered && !f->off);
+    set_flag(t, DATA_FIELD(alone), &f->alone, !f->recorder->tasks->next);
+}
+
+void fast_stop_at_call(struct task *t)
+{
+    if (t->mm->fast)
+        set_flag(t, DATA_FIELD(enabled), &t->mm->fast->enabled, false);
+}
+
+bool fast_is_inside(const struct task *t, uint64_t address)
+{
+    const struct fast *f = t->mm->fast;
+    return f && (address - RUNTIME_CODE < RUNTIME_CODE_BYTES || patch_at(f, address));
+}
+
+/** The task stands before its own call, as if it had come there without the region. */
+static urd_err *send_to_traced_call(struct task *t, struct user_regs_struct *regs)
+{
+    struct runtime_frame f;
+    struct {
+        uint64_t rsp, target, rcx;
+    } begin;
+    if (urd_tracee_read(t->mem, DATA_FIELD(frame), &f, sizeof f) != sizeof f ||
+        urd_tracee_read(t->mem, RUNTIME_DATA, &begin, sizeof begin) != sizeof begin)
+        URD_FAIL("cannot read the runtime region of process %d", t->pid);
+    regs->r15 = f.r15, regs->r14 = f.r14, regs->r13 = f.r13, regs->r12 = f.r12;
+    regs->rbp = f.rbp, regs->rbx = f.rbx, regs->r11 = f.r11, regs->r10 = f.r10;
+    regs->r9 = f.r9, regs->r8 = f.r8, regs->rax = f.rax, regs->rcx = begin.rcx;
+    regs->rdx = f.rdx, regs->rsi = f.rsi, regs->rdi = f.rdi;
+    regs->eflags = f.flags;
+    regs->rsp = begin.rsp;
+    regs->rip = f.rcx;
+    regs->orig_rax = (unsigned long long)-1; /* nothing is to be restarted */
+    return urd_tracee_set_regs(t->tid, regs);
+}
+
+static bool would_restart(const struct user_regs_struct *regs)
+{
+    int64_t result = (int64_t)regs->rax;
+    return (int64_t)regs->orig_rax >= 0 && result <= -512 && result >= -516;
+}
+
+/** False in *ret_out: it has to run on to be at a place that can be told. */
+static urd_err *leave_at_once(struct task *t, struct user_regs_struct *regs, bool *ret_out)
+{
+    uint64_t call = runtime_address(runtime_syscall), leave = runtime_address(runtime_leave);
+    *ret_out = true;
+    if (regs->rip == call || (regs->rip == call + 2 && would_restart(regs)))
+        return send_to_traced_call(t, regs);
+    if (regs->rip == leave) {
+        uint64_t target;
+        if (urd_tracee_read(t->mem, DATA_FIELD(target), &target, sizeof target) != sizeof target)
+            URD_FAIL("cannot read the runtime region of process %d", t->pid);
+        regs->rip = target;
+        return urd_tracee_set_regs(t->tid, regs);
+    }
+    const struct patch *p = patch_at(t->mm->fast, regs->rip);
+    if (p && regs->rip <= p->trampoline + p->load) {
+        uint64_t at = p->site;
+        for (unsigned i = 0; i < p->n_insns; i++)
+            if (regs->rip == p->trampoline + p->insns[i].offset)
+                at = p->insns[i].original;
+        regs->rip = at;
+        return urd_tracee_set_regs(t->tid, regs);
+    }
+    *ret_out = false;
+    return NULL;
+}
+
+static urd_err *set_breakpoint(struct task *t, unsigned n, uint64_t value)
+{
+    size_t at = offsetof(struct user, u_debugreg) + n * sizeof(long);
+    if (ptrace(PTRACE_POKEUSER, t->tid, at, value) != 0)
+        URD_FAIL_ERRNO("cannot set a breakpoint of process %d", t->tid);
+    return NULL;
+}
+
+/** To the system call instruction or the last one. */
+static urd_err *run_on(struct task *t, int *ret_status)
+{
+    URD_TRY(set_breakpoint(t, 0, runtime_address(runtime_syscall)));
+    URD_TRY(set_breakpoint(t, 1, runtime_address(runtime_leave)));
+    URD_TRY(set_breakpoint(t, 7, 5)); /* SDM vol. 3, 18.2.4: L0, L1, execution */
+    uint64_t mask;
+    URD_TRY(inject_hold_signals(t, &mask)); /* they keep their order in the kernel */
+    if (ptrace(PTRACE_CONT, t->tid, 0, 0) != 0)
+        URD_FAIL_ERRNO("cannot resume process %d", t->tid);
+    while (waitpid(t->tid, ret_status, __WALL) < 0)
+        if (errno != EINTR)
+            URD_FAIL_ERRNO("cannot wait for process %d", t->tid);
+    if (!WIFSTOPPED(*ret_status) || *ret_status >> 16 == PTRACE_EVENT_EXIT)
+        return NULL;
+    URD_TRY(inject_let_signals(t, mask));
+    return set_breakpoint(t, 7, 0);
+}
+
+static bool is_signal_stop(int status)
+{
+    return WIFSTOPPED(status) && !(status >> 16) && WSTOPSIG(status) != (SIGTRAP | 0x80);
+}
+
+static bool is_at_breakpoint(int status, const struct user_regs_struct *regs)
+{
+    return WSTOPSIG(status) == SIGTRAP && (regs->rip == runtime_address(runtime_syscall) ||
+                                           regs->rip == runtime_address(runtime_leave));
+}
+
+/**
+ * From a stop in the region, *status, to one of the places outside. *status becomes that of the last stop. False in *ret_out: the
+ * task is dying. Signals that come on the way wait.
+ */
+static urd_err *leave(struct task *t, struct user_regs_struct *regs, int *status, bool *ret_out)
+{
+    for (;;) {
+        URD_TRY(leave_at_once(t, regs, ret_out));
+        if (*ret_out)
+            return NULL;
+        URD_TRY(run_on(t, status));
+        if (!WIFSTOPPED(*status) || *status >> 16 == PTRACE_EVENT_EXIT) {
+            t->state = TASK_STOPPED;
+            t->wait_status = *status;
+            return NULL;
+        }
+        URD_TRY(urd_tracee_get_regs(t->tid, regs));
+        if (*status >> 16 == PTRACE_EVENT_STOP)
+            t->interrupted = false;
+        else if (is_signal_stop(*status) && !is_at_breakpoint(*status, regs))
+            URD_TRY(signals_put_off(t, WSTOPSIG(*status)));
+    }
+}
+
+void fast_forget_patches(struct task *t, int64_t result)
+{
+    const struct user_regs_struct *e = &t->entry;
+    int number = t->call->number;
+    if (number == SYS_munmap || (number == SYS_madvise && e->rdx == MADV_DONTNEED))
+        patch_forget(t, e->rdi, PAGE_UP(e->rsi));
+    else if (number == SYS_mmap)
+        patch_forget(t, (uint64_t)result, PAGE_UP(e->rsi));
+}
+
+/* ---- the ring ---- */
+
+static void registers_of(const struct runtime_record *rec, const struct task *t,
+                         const struct runtime_data *d, struct user_regs_struct *ret)
+{
+    const struct runtime_frame *f = &rec->regs;
+    uint64_t next = f->rcx + 2;
+    *ret = t->last; /* the segments */
+    ret->r15 = f->r15, ret->r14 = f->r14, ret->r13 = f->r13, ret->r12 = f->r12;
+    ret->rbp = f->rbp, ret->rbx = f->rbx, ret->r10 = f->r10, ret->r9 = f->r9, ret->r8 = f->r8;
+    ret->rdx = f->rdx, ret->rsi = f->rsi, ret->rdi = f->rdi;
+    ret->eflags = ret->r11 = f->flags; /* as the instruction does: SDM vol. 2, SYSCALL */
+    ret->rip = ret->rcx = next;
+    ret->rsp = rec->rsp;
+    ret->orig_rax = f->rax;
+    ret->rax = (unsigned long long)-ENOSYS; /* as a stop at a call's entry shows */
+    if (d->fsgsbase) {
+        ret->fs_base = rec->fs_base;
+        ret->gs_base = rec->gs_base;
+    }
+}
+
+/** What a traced call would have told the recorder. */
+static urd_err *note_record(struct recorder *r, struct task *t, const struct runtime_record *rec)
+{
+    const struct user_regs_struct *e = &r->builder.event.before;
+    enum runtime_kind kind = r->fast_data->calls[r->fast_data->index[rec->regs.rax]].kind;
+    if (kind < RUNTIME_MAPS || (rec->result < 0 && rec->result >= -4095))
+        return NULL;
+    t->entry = *e;
+    t->call = urd_record_syscall((int)rec->regs.rax);
+    t->scratch.value = 0;
+    URD_TRY(special_exit(r, t, &r->builder.event.after, rec->result));
+    fast_forget_patches(t, rec->result);
+    return NULL;
+}
+
+static urd_err *emit_record(struct recorder *r, struct task *t, const struct runtime_record *rec,
+                            uint64_t now_ns)
+{
+    event_begin(&r->builder, URD_EVENT_SYSCALL, t->pid, t->tid);
+    struct urd_event *e = &r->builder.event;
+    e->flags = URD_EVENT_RAN | URD_EVENT_FAST;
+    e->syscall = (int32_t)rec->regs.rax;
+    registers_of(rec, t, r->fast_data, &e->before);
+    e->after = e->before;
+    e->after.rax = (unsigned long long)rec->result;
+    URD_TRY(note_record(r, t, rec));
+    const uint8_t *at = (const uint8_t *)(rec + 1);
+    for (uint32_t i = 0; i < rec->n_items; i++) {
+        const struct runtime_item *item = (const struct runtime_item *)at;
+        if (item->output)
+            event_add_output_bytes(&r->builder, (int)item->output, item + 1, item->size);
+        else
+            event_add_bytes(&r->builder, item->address, item + 1, item->size);
+        at += sizeof *item + ((item->size + 7) & ~7u);
+    }
+    t->last = e->after;
+    t->resumed_ns = now_ns;
+    return recorder_emit_at(r, now_ns);
+}
+
+/** The ring's bytes that are no events yet into r->fast_ring. */
+static urd_err *read_ring(struct recorder *r, struct task *t)
+{
+    struct fast *f = t->mm->fast;
+    struct {
+        uint64_t head;
+        uint8_t first[MOSTLY_BYTES - 8];
+    } begin;
+    struct urd_buf *ring = &r->fast_ring;
+    ring->size = 0;
+    if (urd_tracee_read(t->mem, DATA_FIELD(head), &begin, sizeof begin) != sizeof begin)
+        return NULL; /* it is dead */
+    urd_check(begin.head >= f->drained && begin.head <= RUNTIME_RING_BYTES,
+              "INV-F3 the ring is whole");
+    size_t size = begin.head - f->drained;
+    urd_buf_reserve(ring, size + 1);
+    if (begin.head <= sizeof begin.first)
+        memcpy(ring->data, begin.first + f->drained, size);
+    else if (urd_tracee_read(t->mem, DATA_FIELD(ring) + f->drained, ring->data, size) != size)
+        URD_FAIL("cannot read the calls of process %d", t->pid);
+    ring->size = size;
+    f->drained = (uint32_t)begin.head;
+    return NULL;
+}
+
+urd_err *fast_drain(struct recorder *r, struct task *t, bool stopped)
+{
+    struct fast *f = t->mm->fast;
+    if (!f)
+        return NULL;
+    URD_TRY(read_ring(r, t));
+    uint64_t now = urd_now_ns(), empty = 0;
+    for (size_t at = 0; at < r->fast_ring.size;) {
+        const struct runtime_record *rec = (const struct runtime_record *)(r->fast_ring.data + at);
+        urd_check(rec->size >= sizeof *rec && rec->size <= r->fast_ring.size - at,
+                  "INV-F3 the ring is whole");
+        URD_TRY(emit_record(r, t, rec, now));
+        at += rec->size;
+    }
+    /* while it runs the head is the region's */
+    if (stopped && f->drained &&
+        urd_tracee_write(t->mem, DATA_FIELD(head), &empty, sizeof empty) == sizeof empty)
+        f->drained = 0;
+    return NULL;
+}
+
+/* ---- stops ---- */
+
+/** It stands right behind the last call that was written down. */
+static bool is_at_event(const struct task *t, const struct user_regs_struct *regs)
+{
+    return regs->rip == t->last.rip && regs->rsp == t->last.rsp && regs->rax == t->last.rax &&
+           regs->rcx == regs->rip;
+}
+
+/**
+ * It stopped for a signal in the region, and stands outside now. Behind a finished call that is where the signal is delivered: the stop
+ * that it is in is made one of that signal. Otherwise the signal waits for the call that it is about to make.
+ */
+static urd_err *deliver_outside(struct task *t, siginfo_t *si, int now, bool at_event,
+                                bool *ret_deliver)
+{
+    *ret_deliver = at_event && is_signal_stop(now) && ptrace(PTRACE_SETSIGINFO, t->tid, 0, si) == 0;
+    if (*ret_deliver)
+        return NULL;
+    signals_keep(t, si);
+    if (at_event && !t->injecting)
+        URD_TRY(signals_pass_on(t));
+    return recorder_resume(t, 0);
+}
+
+/** A program that single-steps itself has come to a patch: it would see steps that are not its own. */
+static urd_err *step_without_patches(struct task *t, struct user_regs_struct *regs)
+{
+    t->mm->fast->off = true;
+    regs->rip = patch_at(t->mm->fast, regs->rip)->start;
+    patch_undo(t, 0, ~0ull);
+    URD_TRY(urd_tracee_set_regs(t->tid, regs));
+    return recorder_resume(t, 0);
+}
+
+static urd_err *stopped_inside(struct recorder *r, struct task *t, int status,
+                               struct user_regs_struct *regs, bool *ret_go_on)
+{
+    siginfo_t si = {0};
+    bool out, signal = is_signal_stop(status);
+    const struct patch *p = patch_at(t->mm->fast, regs->rip);
+    *ret_go_on = false;
+    if (p && signal && WSTOPSIG(status) == SIGTRAP && regs->eflags & TRAP_FLAG)
+        return step_without_patches(t, regs);
+    if (signal && ptrace(PTRACE_GETSIGINFO, t->tid, 0, &si) != 0)
+        URD_FAIL_ERRNO("cannot ask about a signal of process %d", t->tid);
+    int now = status;
+    URD_TRY(leave(t, regs, &now, &out));
+    URD_TRY(fast_drain(r, t, true));
+    if (!out)
+        return NULL;
+    bool at_event = is_at_event(t, regs);
+    if (at_event)
+        t->resumed_ns = 0;
+    if (signal)
+        return deliver_outside(t, &si, now, at_event, ret_go_on);
+    t->interrupted = false;
+    r->turn_over = true;
+    if (!at_event)
+        return recorder_resume(t, 0);
+    t->state =
+        TASK_READY; /* not at_exit: the stop may be that of a breakpoint, where a signal would be delivered unseen */
+    return NULL;
+}
+
+urd_err *fast_stopped(struct recorder *r, struct task *t, int status, bool *ret_go_on)
+{
+    *ret_go_on = true;
+    if (!t->mm->fast || (t->in_call && !t->held_exit) || fast_another_runs(r, t))
+        return NULL;
+    struct user_regs_struct regs;
+    if (is_signal_stop(status) || status >> 16 == PTRACE_EVENT_STOP) {
+        URD_TRY(urd_tracee_get_regs(t->tid, &regs));
+        if (fast_is_inside(t, regs.rip))
+            return stopped_inside(r, t, status, &regs, ret_go_on);
+    }
+    return fast_drain(r, t, true);
+}

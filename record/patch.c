@@ -1,0 +1,527 @@
+/* Patching call sites.
+ *
+ * A jump to a trampoline takes five bytes and `syscall` has two. What else is overwritten must not be jumped to from anywhere,
+ * and no task may stand in it. Both are hard to know in general, so only one shape is patched: an instruction of at least five
+ * bytes in the straight line of code before the `syscall`.
+ *
+ *       before                                   after
+ *   S:  cmpb $0,__libc_single_threaded(%rip)     jmp  trampoline; (two bytes that nobody reaches)
+ *       je   other                               je   other
+ *       xor  %eax,%eax                           xor  %eax,%eax
+ *   T:  syscall                                  syscall
+ *       cmp  $-4096,%rax                         cmp  $-4096,%rax
+ *
+ *   trampoline:  cmpb $0,__libc_single_threaded(%rip)    the same instructions, moved
+ *                je   other
+ *                xor  %eax,%eax
+ *                rcx is saved in the region              (xchg %rax,%rcx; mov %rax,runtime_rcx; xchg %rax,%rcx)
+ *                mov  $T,%rcx                            which the call would overwrite
+ *                jmp  *runtime_entry
+ *
+ * The overwritten bytes lie inside of one instruction. Nobody jumps into one, and no task stands in one; everything behind it is what it
+ * was, so who jumps there, returns there, or is restarted there by the kernel makes the traced call. The runtime goes on at
+ * T + 2, or at T when the call must be traced: at addresses that a replay, which has no patches, knows.
+ *
+ * That S begins an instruction is known from decoding: from the start of the function, which .eh_frame_hdr tells, the
+ * instructions must arrive at T. From S to T there may be conditional jumps out (they are relocated), but nothing that
+ * never falls through. The file's bytes must be those in memory, and the mapping private and not writable: code that
+ * a program makes or changes is never patched.
+ */
+#include "record/patch.h"
+#include "base/log.h"
+#include "base/tracee.h"
+#include "record/fast.h"
+#include "record/image.h"
+#include "record/inject.h"
+#include "record/runtime/runtime.h"
+#include <Zydis/Zydis.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum {
+    PATCH_AFTER = 2,      /* traced calls from a site, in all processes together */
+    ENTRY_BYTES = 16,     /* at the start of the pages: the address of the runtime's entry */
+    BELOW_FILE = 0x10000, /* distance of trampolines from the file's first mapping */
+    MAX_TRAMPOLINE = PATCH_INSNS * (PATCH_MAX_INSN + 4) + 32,
+};
+#define REACH 0x7ff00000ll /* of a jump, with room for the pages */
+
+struct insn {
+    ZydisDecodedInstruction in;
+    uint64_t offset;
+};
+
+static bool decode(const uint8_t *code, size_t size, ZydisDecodedInstruction *ret)
+{
+    ZydisDecoder decoder;
+    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    return ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, NULL, code, size, ret));
+}
+
+static bool is_condition(const ZydisDecodedInstruction *in)
+{
+    return in->meta.category == ZYDIS_CATEGORY_COND_BR &&
+           ((in->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && (in->opcode & 0xf0) == 0x70) ||
+            (in->opcode_map == ZYDIS_OPCODE_MAP_0F && (in->opcode & 0xf0) == 0x80));
+}
+
+static bool can_move(const ZydisDecodedInstruction *in)
+{
+    switch (in->meta.category) {
+    case ZYDIS_CATEGORY_CALL:
+    case ZYDIS_CATEGORY_RET:
+    case ZYDIS_CATEGORY_UNCOND_BR:
+    case ZYDIS_CATEGORY_INTERRUPT:
+    case ZYDIS_CATEGORY_SYSCALL:
+    case ZYDIS_CATEGORY_SYSRET:
+    case ZYDIS_CATEGORY_SYSTEM:
+    case ZYDIS_CATEGORY_RDRAND:
+    case ZYDIS_CATEGORY_RDSEED:
+        return false;
+    case ZYDIS_CATEGORY_COND_BR:
+        return is_condition(in);
+    default:
+        return in->mnemonic != ZYDIS_MNEMONIC_HLT && in->mnemonic != ZYDIS_MNEMONIC_UD2 &&
+               in->mnemonic != ZYDIS_MNEMONIC_XBEGIN;
+    }
+}
+
+/** The instruction to replace, for the site at `offset`; 0: there is none. */
+static uint64_t find_start(const struct image *f, uint64_t offset)
+{
+    uint64_t at;
+    struct insn last[PATCH_INSNS];
+    unsigned n = 0;
+    if (offset + 2 > f->size || !image_function(f, offset, &at))
+        return 0;
+    while (at < offset) {
+        struct insn *i = &last[n++ % PATCH_INSNS];
+        i->offset = at;
+        if (!decode(f->data + at, f->size - at, &i->in))
+            return 0;
+        at += i->in.length;
+    }
+    if (at != offset || f->data[at] != 0x0f || f->data[at + 1] != 0x05)
+        return 0;
+    for (unsigned back = 1; back <= n && back <= PATCH_INSNS; back++) {
+        const struct insn *i = &last[(n - back) % PATCH_INSNS];
+        if (!can_move(&i->in))
+            return 0;
+        if (i->in.length >= PATCH_BYTES)
+            return i->offset;
+    }
+    return 0;
+}
+
+/** What is known of the site at this offset, an entry that is new otherwise. */
+static struct patch_plan *find_plan(struct recorder *r, uint32_t file, uint64_t site)
+{
+    while (r->n_patch_files < file)
+        URD_PUSH(r->patch_files, r->n_patch_files, r->cap_patch_files) = (struct patch_file){0};
+    struct patch_file *f = &r->patch_files[file - 1];
+    for (unsigned i = 0; i < f->n; i++)
+        if (f->plans[i].site == site)
+            return &f->plans[i];
+    URD_PUSH(f->plans, f->n, f->cap) = (struct patch_plan){.site = site};
+    return &f->plans[f->n - 1];
+}
+
+static void make_plan(struct recorder *r, struct patch_plan *plan, int fd)
+{
+    struct image image;
+    plan->known = true;
+    r->n_plans++;
+    if (!image_open(fd, &image))
+        return;
+    plan->start = find_start(&image, plan->site);
+    if (plan->start)
+        memcpy(plan->code, image.data + plan->start, plan->site + 2 - plan->start);
+    image_close(&image);
+}
+
+static bool in_reach(uint64_t a, uint64_t b)
+{
+    int64_t distance = (int64_t)(a - b);
+    return distance < REACH && distance > -REACH;
+}
+
+/** A place for pages near `address`: under the first of the mappings that adjoin each other there. 0: there is none. */
+static uint64_t find_gap(struct task *t, uint64_t address)
+{
+    struct urd_map_line m;
+    uint64_t run = 0, end = 0, below = 0, ret = 0;
+    FILE *maps = urd_tracee_open_maps(t->tid);
+    while (maps && urd_tracee_next_map(maps, &m)) {
+        if (m.start != end) {
+            below = end;
+            run = m.start;
+        }
+        end = m.end;
+        if (address < m.start || address >= m.end)
+            continue;
+        uint64_t at = run - BELOW_FILE;
+        if (run > 2 * BELOW_FILE && at >= below)
+            ret = at;
+        break;
+    }
+    if (maps)
+        fclose(maps);
+    return ret;
+}
+
+/** Pages with room that the site reaches, new ones if need be; NULL in *ret: that was not possible. */
+static urd_err *find_pages(struct task *t, const struct user_regs_struct *now, uint64_t site,
+                           struct patch_pages **ret)
+{
+    struct fast *f = t->mm->fast;
+    *ret = NULL;
+    for (unsigned i = 0; i < f->n_pages && !*ret; i++)
+        if (in_reach(site, f->pages[i].start) &&
+            f->pages[i].used + MAX_TRAMPOLINE <= PATCH_PAGES_BYTES)
+            *ret = &f->pages[i];
+    uint64_t at = *ret ? 0 : find_gap(t, site), entry = runtime_address(runtime_entry);
+    int64_t result;
+    if (!at || !in_reach(site, at))
+        return NULL;
+    URD_TRY(inject_call(t, now, runtime_address(runtime_syscall), SYS_mmap,
+                        (const uint64_t[]){at, PATCH_PAGES_BYTES, PROT_READ | PROT_EXEC,
+                                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+                                           (uint64_t)-1, 0},
+                        &result));
+    if ((uint64_t)result != at)
+        return NULL;
+    if (urd_tracee_write(t->mem, at, &entry, sizeof entry) != sizeof entry)
+        return NULL;
+    *ret = &URD_PUSH(f->pages, f->n_pages, f->cap_pages);
+    **ret = (struct patch_pages){at, ENTRY_BYTES};
+    return NULL;
+}
+
+static void put(uint8_t *code, uint32_t *n, const void *bytes, size_t size)
+{
+    memcpy(code + *n, bytes, size);
+    *n += (uint32_t)size;
+}
+
+/** A 32-bit displacement at the end of `size` bytes of code; false when `to` is too far away. */
+static bool put_displacement(uint8_t *code, uint32_t *n, uint64_t base, uint64_t to,
+                             unsigned behind)
+{
+    int64_t distance = (int64_t)(to - (base + *n + 4 + behind));
+    int32_t displacement = (int32_t)distance;
+    put(code, n, &displacement, 4);
+    return displacement == distance;
+}
+
+/** One instruction, which stood at `from`, to the end of the trampoline at `base`. */
+static bool move_insn(uint8_t *code, uint32_t *n, uint64_t base, const uint8_t *bytes,
+                      const ZydisDecodedInstruction *in, uint64_t from)
+{
+    if (in->meta.category == ZYDIS_CATEGORY_COND_BR) {
+        const uint8_t opcode[2] = {0x0f, (uint8_t)(0x80 | (in->opcode & 15))};
+        put(code, n, opcode, 2);
+        return put_displacement(code, n, base, from + in->length + (uint64_t)in->raw.imm[0].value.s,
+                                0);
+    }
+    bool relative = in->attributes & ZYDIS_ATTRIB_IS_RELATIVE;
+    if (!relative) {
+        put(code, n, bytes, in->length);
+        return true;
+    }
+    if (in->raw.disp.size != 32)
+        return false;
+    unsigned at = in->raw.disp.offset;
+    uint32_t start = *n;
+    put(code, n, bytes, at);
+    bool reached = put_displacement(code, n, base, from + in->length + (uint64_t)in->raw.disp.value,
+                                    in->length - at - 4u);
+    put(code, n, bytes + at + 4, in->length - at - 4u);
+    return reached && *n == start + in->length;
+}
+
+/** The trampoline's code into `code`, for p->trampoline; bytes: the program's from p->start to its call. */
+static bool make_trampoline(struct patch *p, const uint8_t *bytes, uint64_t entry, uint8_t *code)
+{
+    uint32_t n = 0;
+    for (uint64_t at = p->start; at < p->site;) {
+        ZydisDecodedInstruction in;
+        const uint8_t *from = bytes + (at - p->start);
+        if (p->n_insns == PATCH_INSNS || !decode(from, p->site - at, &in) || !can_move(&in))
+            return false;
+        p->insns[p->n_insns++] = (struct patch_insn){at, n};
+        if (!move_insn(code, &n, p->trampoline, from, &in, at))
+            return false;
+        at += in.length;
+    }
+    p->load = n;
+    /* flags are the program's, and only rax can be stored at an address of 64 bits */
+    static const uint8_t swap[2] = {0x48, 0x91}, store[2] = {0x48, 0xa3}, mov_rcx[2] = {0x48, 0xb9},
+                         jmp[2] = {0xff, 0x25};
+    const uint64_t saved_rcx = RUNTIME_DATA + offsetof(struct runtime_data, rcx);
+    put(code, &n, swap, 2);
+    put(code, &n, store, 2);
+    put(code, &n, &saved_rcx, 8);
+    put(code, &n, swap, 2);
+    put(code, &n, mov_rcx, 2);
+    put(code, &n, &p->site, 8);
+    put(code, &n, jmp, 2);
+    bool reached = put_displacement(code, &n, p->trampoline, entry, 0);
+    p->size = n;
+    return reached;
+}
+
+static bool is_patched(const struct fast *f, uint64_t start)
+{
+    for (unsigned i = 0; i < f->n_patches; i++)
+        if (f->patches[i].start == start)
+            return true;
+    return false;
+}
+
+static bool put_jump(struct task *t, const struct patch *p)
+{
+    uint8_t jump[PATCH_BYTES] = {0xe9};
+    uint32_t n = 1;
+    put_displacement(jump, &n, p->start, p->trampoline, 0);
+    return urd_tracee_write(t->mem, p->start, jump, sizeof jump) == sizeof jump;
+}
+
+/** Trampolines that are made one after the other, to be written at once. */
+struct batch {
+    uint64_t at;
+    uint32_t size;
+    uint8_t code[PATCH_PAGES_BYTES];
+};
+
+static urd_err *write_batch(struct task *t, struct batch *b)
+{
+    uint32_t size = b->size;
+    b->size = 0;
+    if (urd_tracee_write(t->mem, b->at, b->code, size) != size)
+        URD_FAIL("cannot write to the trampolines of process %d", t->pid);
+    return NULL;
+}
+
+static urd_err *add_to_batch(struct task *t, struct batch *b, const struct patch *p,
+                             const uint8_t *code)
+{
+    if (b->size && p->trampoline - b->at > sizeof b->code - MAX_TRAMPOLINE)
+        URD_TRY(write_batch(t, b));
+    if (!b->size)
+        b->at = p->trampoline;
+    memcpy(b->code + (p->trampoline - b->at), code, p->size);
+    b->size = (uint32_t)(p->trampoline - b->at) + p->size;
+    return NULL;
+}
+
+/** Make the plan's site at `site` jump. The trampoline is in the batch and must be written before the task runs. */
+static urd_err *apply(struct task *t, const struct user_regs_struct *now,
+                      const struct patch_plan *plan, uint64_t site, struct batch *b,
+                      const char **ret_why)
+{
+    struct fast *f = t->mm->fast;
+    struct patch p = {.site = site, .start = site - (plan->site - plan->start)};
+    struct patch_pages *pages;
+    uint8_t code[MAX_TRAMPOLINE];
+    *ret_why = "it is patched already, by another way to it";
+    if (is_patched(f, p.start))
+        return NULL;
+    URD_TRY(find_pages(t, now, site, &pages));
+    *ret_why = "there is no room for a trampoline near it";
+    if (!pages)
+        return NULL;
+    p.trampoline = pages->start + pages->used;
+    *ret_why = "its instructions cannot be moved";
+    if (!make_trampoline(&p, plan->code, pages->start, code) || !put_jump(t, &p))
+        return NULL;
+    memcpy(p.original, plan->code, PATCH_BYTES);
+    pages->used += (p.size + 15) & ~15u;
+    URD_PUSH(f->patches, f->n_patches, f->cap_patches) = p;
+    *ret_why = NULL;
+    return add_to_batch(t, b, &p, code);
+}
+
+static void add_to_range(uint64_t range[2], uint64_t start, uint64_t size)
+{
+    range[0] = start < range[0] ? start : range[0];
+    range[1] = start + size > range[1] ? start + size : range[1];
+}
+
+static urd_err *end_batch(struct task *t, struct batch *b)
+{
+    struct fast *f = t->mm->fast;
+    if (!b->size)
+        return NULL;
+    f->patched[0] = ~0ull;
+    f->patched[1] = 0;
+    for (unsigned i = 0; i < f->n_patches; i++)
+        add_to_range(f->patched, f->patches[i].start, PATCH_BYTES);
+    for (unsigned i = 0; i < f->n_pages; i++)
+        add_to_range(f->patched, f->pages[i].start, PATCH_PAGES_BYTES);
+    urd_tracee_write(t->mem, RUNTIME_DATA + offsetof(struct runtime_data, patched_start),
+                     f->patched, sizeof f->patched);
+    return write_batch(t, b);
+}
+
+/** Does memory have what the file has there? */
+static bool same_bytes(struct task *t, const struct patch_plan *plan, uint64_t site)
+{
+    uint8_t memory[sizeof plan->code];
+    size_t size = plan->site + 2 - plan->start;
+    return urd_tracee_read(t->mem, site + 2 - size, memory, size) == size &&
+           memcmp(memory, plan->code, size) == 0;
+}
+
+/** The site is used often enough: look whether it can be patched, and do it. */
+static urd_err *patch_site(struct recorder *r, struct task *t, const struct user_regs_struct *now,
+                           uint64_t site, struct patch_plan *plan, struct batch *b,
+                           const char **ret_why)
+{
+    struct urd_map_line m;
+    *ret_why = "it is not in a file's read-only code";
+    if (!layout_mapping_at(t, site, &m) || m.shared || m.prot != (PROT_READ | PROT_EXEC) ||
+        site - m.start + m.offset != plan->site)
+        return NULL;
+    char link[128];
+    snprintf(link, sizeof link, "/proc/%d/map_files/%lx-%lx", t->tid, m.start, m.end);
+    URD_AUTO_CLOSE int fd = open(access(link, R_OK) == 0 ? link : m.name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return NULL;
+    if (!plan->known)
+        make_plan(r, plan, fd);
+    *ret_why = "no instruction before it can be replaced";
+    if (!plan->start || plan->start < m.offset)
+        return NULL;
+    *ret_why = "its code is not what its file has";
+    if (!is_patched(t->mm->fast, site - (plan->site - plan->start)) && !same_bytes(t, plan, site))
+        return NULL;
+    return apply(t, now, plan, site, b, ret_why);
+}
+
+static const struct patch_code *code_at(const struct fast *f, uint64_t address)
+{
+    for (unsigned i = f->n_code; i-- > 0;)
+        if (address - f->code[i].start < f->code[i].size)
+            return &f->code[i];
+    return NULL;
+}
+
+urd_err *patch_traced(struct recorder *r, struct task *t, const struct user_regs_struct *now,
+                      uint64_t site)
+{
+    struct fast *f = t->mm->fast;
+    const struct patch_code *code = code_at(f, site);
+    if (!code || urd_map_get(&f->refused, site))
+        return NULL;
+    struct patch_plan *plan = find_plan(r, code->file, site - code->start + code->offset);
+    if (++plan->traced < PATCH_AFTER)
+        return NULL;
+    const char *why = "no instruction before it can be replaced";
+    struct batch b = {.size = 0};
+    if (!plan->known || plan->start)
+        URD_TRY(patch_site(r, t, now, site, plan, &b, &why));
+    URD_TRY(end_batch(t, &b));
+    *urd_map_put(&f->refused, site) =
+        1; /* or patched: calls that come here all the same go another way to it */
+    urd_log(1, "site %#llx of process %d: %s", (unsigned long long)site, t->pid,
+            why ? why : "patched");
+    return NULL;
+}
+
+/** All sites of this code that are known; is_new: it was mapped just now, nobody has changed it. */
+static urd_err *patch_code(struct recorder *r, struct task *t, const struct user_regs_struct *now,
+                           const struct patch_code *code, bool is_new)
+{
+    const char *why;
+    struct batch b = {.size = 0};
+    for (unsigned i = 0; code->file <= r->n_patch_files && i < r->patch_files[code->file - 1].n;
+         i++) {
+        struct patch_plan *p = &r->patch_files[code->file - 1].plans[i];
+        uint64_t site = code->start - code->offset + p->site;
+        if (p->site - code->offset >= code->size)
+            continue;
+        if (p->known && p->start >= code->offset && p->start && (is_new || same_bytes(t, p, site)))
+            URD_TRY(apply(t, now, p, site, &b, &why));
+        else if (!p->known && p->traced + 1 >= PATCH_AFTER)
+            URD_TRY(patch_site(r, t, now, site, p, &b, &why));
+    }
+    return end_batch(t, &b);
+}
+
+urd_err *patch_mapped(struct recorder *r, struct task *t, const struct user_regs_struct *now,
+                      const struct patch_code *code)
+{
+    struct fast *f = t->mm->fast;
+    URD_PUSH(f->code, f->n_code, f->cap_code) = *code;
+    return patch_code(r, t, now, code, true);
+}
+
+urd_err *patch_new(struct recorder *r, struct task *t, const struct user_regs_struct *now)
+{
+    struct fast *f = t->mm->fast;
+    if (f->plans_seen == r->n_plans)
+        return NULL;
+    f->plans_seen = r->n_plans;
+    for (unsigned i = 0; i < f->n_code; i++)
+        URD_TRY(patch_code(r, t, now, &f->code[i], false));
+    return NULL;
+}
+
+/** Remove those in the range; put_back: their bytes are still there. */
+static void remove_in(struct task *t, uint64_t start, uint64_t size, bool put_back)
+{
+    struct fast *f = t->mm->fast;
+    for (unsigned i = 0; f && i < f->n_patches;) {
+        const struct patch *p = &f->patches[i];
+        if (p->start + PATCH_BYTES <= start || p->start >= start + size) {
+            i++;
+            continue;
+        }
+        if (put_back)
+            urd_tracee_write(t->mem, p->start, p->original, PATCH_BYTES);
+        f->patches[i] = f->patches[--f->n_patches];
+    }
+    for (unsigned i = 0; f && i < f->n_code;)
+        if (f->code[i].start + f->code[i].size <= start || f->code[i].start >= start + size)
+            i++;
+        else
+            f->code[i] = f->code[--f->n_code];
+}
+
+void patch_show(struct task *t, bool patches)
+{
+    const struct fast *f = t->mm->fast;
+    for (unsigned i = 0; f && i < f->n_patches; i++)
+        if (patches)
+            put_jump(t, &f->patches[i]);
+        else
+            urd_tracee_write(t->mem, f->patches[i].start, f->patches[i].original, PATCH_BYTES);
+}
+
+void patch_undo(struct task *t, uint64_t start, uint64_t size)
+{
+    remove_in(t, start, size, true);
+}
+
+void patch_forget(struct task *t, uint64_t start, uint64_t size)
+{
+    remove_in(t, start, size, false);
+}
+
+struct patch *patch_at(const struct fast *f, uint64_t address)
+{
+    for (unsigned i = 0; i < f->n_patches; i++)
+        if (address - f->patches[i].trampoline < f->patches[i].size)
+            return &f->patches[i];
+    return NULL;
+}
+
+void patch_file_deinit(struct patch_file *f)
+{
+    free(f->plans);
+}

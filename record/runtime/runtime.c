@@ -1,0 +1,325 @@
+/* The code of the runtime region. It is linked into the recorder, copied into each process, and refers to nothing outside
+ * of its section but the data behind it.
+ *
+ * A patched call site jumps to its trampoline (record/patch.c), which loads rcx with the site's address, a register that the
+ * call would overwrite anyway, and comes here. The caller's stack is not touched: its red zone is in use, and a replay has
+ * nothing there. Registers go into `frame`, and the call is decided on:
+ *
+ *   traced    registers are put back, and the caller goes on at the site's own system call instruction, which is still there
+ *   untraced  the call is made here, a record with the kernel's outputs is appended to the ring, and the caller goes on
+ *             behind the site with what the call would have left in its registers
+ *
+ * INVARIANT  The call itself is the last system call that is made here, or one that has done nothing when it is not. Up to it, whoever is stopped here can be sent to the
+ * traced call instead, with the registers of `frame`; the recorder does that when a signal or a switch comes (fast.c).
+ * INVARIANT  A record is in the ring, complete, before `head` moves, and head moves only when the call was made.
+ */
+#include "record/runtime/runtime.h"
+#include <asm/termbits.h>
+#include <asm/unistd.h>
+#include <asm/ioctls.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <linux/mman.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#define INSIDE __attribute__((section("urd_runtime")))
+
+#define TEXT_OF(x)  #x
+#define NUMBER(x)   TEXT_OF(x)
+#define DATA_RSP    "runtime_begin+0x2000(%rip)"
+#define DATA_TARGET "runtime_begin+0x2008(%rip)"
+#define FRAME_END   "runtime_begin+0x30c0(%rip)"
+
+_Static_assert(RUNTIME_CODE_BYTES == 0x2000 && offsetof(struct runtime_data, rsp) == 0 &&
+                   offsetof(struct runtime_data, target) == 8 &&
+                   offsetof(struct runtime_data, frame) + sizeof(struct runtime_frame) == 0x10c0,
+               "the addresses above");
+
+__asm__(
+    ".pushsection urd_runtime, \"ax\", @progbits\n"
+    ".globl runtime_begin, runtime_entry, runtime_syscall, runtime_leave\n"
+    ".hidden runtime_begin, runtime_entry, runtime_syscall, runtime_leave\n"
+    "runtime_begin:\n"
+    "runtime_entry:\n"
+    "    mov %rsp, " DATA_RSP "\n"
+    "    lea " FRAME_END ", %rsp\n"
+    "    pushfq\n"
+    "    push %rdi\n push %rsi\n push %rdx\n push %rcx\n push %rax\n"
+    "    push %r8\n push %r9\n push %r10\n push %r11\n"
+    "    push %rbx\n push %rbp\n push %r12\n push %r13\n push %r14\n push %r15\n"
+    "    cld\n"
+    "    mov %rsp, %rdi\n"
+    "    call runtime_decide\n"
+    "    mov %rax, " DATA_TARGET "\n"
+    "    pop %r15\n pop %r14\n pop %r13\n pop %r12\n pop %rbp\n pop %rbx\n"
+    "    pop %r11\n pop %r10\n pop %r9\n pop %r8\n"
+    "    pop %rax\n pop %rcx\n pop %rdx\n pop %rsi\n pop %rdi\n"
+    "    popfq\n"
+    "    mov " DATA_RSP ", %rsp\n"
+    "runtime_leave:\n"
+    "    jmp *" DATA_TARGET "\n"
+    /* number, six arguments as a function has them: the kernel wants the number in rax, the fourth in r10 */
+    "runtime_make:\n"
+    "    mov %edi, %eax\n"
+    "    mov %rsi, %rdi\n mov %rdx, %rsi\n mov %rcx, %rdx\n mov %r8, %r10\n mov %r9, %r8\n"
+    "    mov 8(%rsp), %r9\n"
+    "runtime_syscall:\n"
+    "    syscall\n"
+    "    ret\n"
+    ".popsection\n");
+
+int64_t runtime_make(int number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
+                     uint64_t f);
+uint64_t runtime_decide(struct runtime_frame *f);
+
+static inline struct runtime_data *data(void)
+{
+    return (struct runtime_data *)RUNTIME_DATA;
+}
+
+static inline uint64_t argument(const struct runtime_frame *f, unsigned n)
+{
+    return n == 1   ? f->rdi
+           : n == 2 ? f->rsi
+           : n == 3 ? f->rdx
+           : n == 4 ? f->r10
+           : n == 5 ? f->r8
+                    : f->r9;
+}
+
+static inline void copy(void *to, const void *from, uint64_t n)
+{
+    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n) : : "memory");
+}
+
+static inline uint64_t fd_class(uint64_t fd)
+{
+    return (uint32_t)fd < RUNTIME_FDS ? data()->fds[(uint32_t)fd] : 0;
+}
+
+static inline void set_fd_class(uint64_t fd, uint8_t class)
+{
+    if ((uint32_t)fd < RUNTIME_FDS)
+        data()->fds[(uint32_t)fd] = class;
+}
+
+/** Would a call on this descriptor return at once? Other processes may change that meanwhile: then the recorder's timer ends it. */
+INSIDE static bool is_ready(uint64_t fd, short events)
+{
+    if (fd_class(fd) & RUNTIME_FD_FILE || data()->alone)
+        return true;
+    struct pollfd p = {.fd = (int)fd, .events = events};
+    return runtime_make(__NR_poll, (uint64_t)&p, 1, 0, 0, 0, 0) == 1;
+}
+
+INSIDE static void look_at_file(uint64_t fd)
+{
+    struct stat st;
+    if ((uint32_t)fd >= RUNTIME_FDS || fd_class(fd) & RUNTIME_FD_FILE)
+        return;
+    if (runtime_make(__NR_fstat, fd, (uint64_t)&st, 0, 0, 0, 0) == 0 &&
+        (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)))
+        set_fd_class(fd, (uint8_t)(fd_class(fd) | RUNTIME_FD_FILE));
+}
+
+/** The most that an output may be. */
+static inline uint64_t output_bound(const struct runtime_frame *f, const struct runtime_output *o)
+{
+    if (!argument(f, o->arg))
+        return 0;
+    uint64_t n = o->of ? argument(f, o->of) : 1;
+    return n > RUNTIME_OUTPUT_BYTES ? n : n * o->factor;
+}
+
+INSIDE static bool fits(const struct runtime_frame *f, const struct runtime_call *c, uint64_t more)
+{
+    uint64_t bytes = more;
+    for (unsigned i = 0; i < c->n_outputs; i++) {
+        uint64_t n = output_bound(f, &c->outputs[i]);
+        if (n > RUNTIME_OUTPUT_BYTES)
+            return false;
+        bytes += n + sizeof(struct runtime_item) + 8;
+    }
+    return bytes + sizeof(struct runtime_record) + data()->head <= RUNTIME_RING_BYTES;
+}
+
+/** A descriptor that is written to: what of the call's input belongs into the ring, or that the call must be traced. */
+INSIDE static bool may_write(const struct runtime_frame *f, uint64_t *ret_output)
+{
+    uint64_t class = fd_class(f->rdi);
+    *ret_output = class & (RUNTIME_FD_STDOUT | RUNTIME_FD_STDERR);
+    return class & RUNTIME_FD_WRITE && (!*ret_output || f->rdx <= RUNTIME_OUTPUT_BYTES) &&
+           (f->rdx <= RUNTIME_PIPE_BYTES || class & RUNTIME_FD_FILE || data()->alone) &&
+           is_ready(f->rdi, POLLOUT);
+}
+
+/** Memory from argument 1 on, argument 2 bytes: may something be there that the recorder has put there? */
+static inline bool is_recorders(const struct runtime_frame *f)
+{
+    uint64_t start = f->rdi, end = f->rdi + f->rsi;
+    return end < start || (start < data()->patched_end && end > data()->patched_start) ||
+           (start < RUNTIME_CODE + RUNTIME_BYTES && end > RUNTIME_CODE);
+}
+
+INSIDE static bool may_make(const struct runtime_frame *f, const struct runtime_call *c,
+                            uint64_t *ret_output)
+{
+    *ret_output = 0;
+    switch (c->kind) {
+    case RUNTIME_WAITS: /* a mask that holds for the wait only is the recorder's matter */
+        return f->rax != __NR_epoll_pwait || !f->r8;
+    case RUNTIME_PLAIN:
+    case RUNTIME_ANSWERS:
+    case RUNTIME_TOLD:
+        return true;
+    case RUNTIME_READS:
+        look_at_file(f->rdi);
+        return is_ready(f->rdi, POLLIN);
+    case RUNTIME_RECEIVES:
+        return !f->r8 && (f->r10 & MSG_DONTWAIT || is_ready(f->rdi, POLLIN));
+    case RUNTIME_WRITES:
+        return may_write(f, ret_output);
+    case RUNTIME_OPENS:
+        return !(argument(f, c->flags_arg) & O_TRUNC);
+    case RUNTIME_CLOSES:
+        set_fd_class(f->rdi, 0);
+        return true;
+    case RUNTIME_FCNTL:
+        return (uint32_t)f->rsi == F_GETFD || (uint32_t)f->rsi == F_SETFD ||
+               (uint32_t)f->rsi == F_GETFL || (uint32_t)f->rsi == F_SETFL;
+    case RUNTIME_TERMINAL:
+        return (uint32_t)f->rsi == TCGETS;
+    case RUNTIME_MAPS:
+        return !(f->r10 & MAP_FIXED && is_recorders(f)) &&
+               (f->r10 & (MAP_TYPE | MAP_ANONYMOUS)) == (MAP_PRIVATE | MAP_ANONYMOUS) &&
+               !(f->r10 & (MAP_HUGETLB | MAP_GROWSDOWN));
+    case RUNTIME_UNMAPS:
+        return !is_recorders(f);
+    case RUNTIME_PROTECTS:
+        return !(f->rdx & (PROT_GROWSDOWN | PROT_GROWSUP)) &&
+               (!is_recorders(f) || f->rdx == PROT_READ);
+    case RUNTIME_ADVISES:
+        return f->rdx == MADV_DONTNEED || f->rdx == MADV_WILLNEED || f->rdx == MADV_HUGEPAGE ||
+               f->rdx == MADV_NOHUGEPAGE;
+    case RUNTIME_WAKES:
+        return ((uint32_t)f->rsi & FUTEX_CMD_MASK) == FUTEX_WAKE;
+    }
+    return false;
+}
+
+static inline uint8_t *add_item(struct runtime_record *r, uint8_t *at, uint64_t address,
+                                uint64_t size, uint64_t output)
+{
+    struct runtime_item *item = (struct runtime_item *)at;
+    *item = (struct runtime_item){address, (uint32_t)size, (uint32_t)output};
+    copy(item + 1, (const void *)address, size);
+    r->n_items++;
+    return at + sizeof *item + ((size + 7) & ~7ull);
+}
+
+INSIDE static uint8_t *add_outputs(struct runtime_record *r, uint8_t *at,
+                                   const struct runtime_call *c)
+{
+    bool failed = r->result < 0 && r->result >= -4095;
+    for (unsigned i = 0; i < c->n_outputs; i++) {
+        const struct runtime_output *o = &c->outputs[i];
+        uint64_t size = output_bound(&r->regs, o), made = (uint64_t)r->result * o->factor;
+        if (!size || (failed && (!o->always || o->result)))
+            continue;
+        if (o->result && made < size)
+            size = made;
+        if (size)
+            at = add_item(r, at, argument(&r->regs, o->arg), size, 0);
+    }
+    return at;
+}
+
+static inline uint64_t segment_base(bool gs)
+{
+    uint64_t base = 0;
+    if (data()->fsgsbase && gs)
+        __asm__("rdgsbase %0" : "=r"(base));
+    else if (data()->fsgsbase)
+        __asm__("rdfsbase %0" : "=r"(base));
+    return base;
+}
+
+INSIDE static void note(const struct runtime_frame *f, const struct runtime_call *c, int64_t result,
+                        uint64_t output)
+{
+    struct runtime_data *d = data();
+    struct runtime_record *r = (struct runtime_record *)(d->ring + d->head);
+    copy(&r->regs, f, sizeof *f);
+    r->rsp = d->rsp;
+    r->fs_base = segment_base(false);
+    r->gs_base = segment_base(true);
+    r->result = result;
+    r->n_items = 0;
+    uint8_t *at = add_outputs(r, (uint8_t *)(r + 1), c);
+    if (output && result > 0)
+        at = add_item(r, at, f->rsi, (uint64_t)result, output);
+    r->size = (uint32_t)(at - (uint8_t *)r);
+    __asm__ volatile("" : : : "memory");
+    d->head += r->size;
+}
+
+/** The call itself. False in *ret_done: it would wait, which nobody but the recorder can. */
+INSIDE static int64_t make(const struct runtime_frame *f, const struct runtime_call *c,
+                           bool *ret_done)
+{
+    uint64_t third = f->rdx, fourth = f->r10;
+    *ret_done = true;
+    if (c->kind == RUNTIME_ANSWERS)
+        return c->answer;
+    bool asks = c->kind == RUNTIME_WAITS && !data()->alone && (int)argument(f, c->flags_arg) != 0;
+    if (asks && c->flags_arg == 3) /* a timeout: is there anything at once? */
+        third = 0;
+    else if (asks)
+        fourth = 0;
+    int64_t result = runtime_make((int)f->rax, f->rdi, f->rsi, third, fourth, f->r8, f->r9);
+    *ret_done = !asks || result != 0;
+    return result;
+}
+
+/** Make the call and note it. False: it has to be traced. */
+INSIDE static bool try_call(struct runtime_frame *f)
+{
+    struct runtime_data *d = data();
+    uint64_t output, index = f->rax < RUNTIME_NUMBERS ? d->index[f->rax] : 0;
+    const struct runtime_call *c = &d->calls[index];
+    if (!index || !d->enabled || !may_make(f, c, &output) ||
+        !fits(f, c, output ? f->rdx + sizeof(struct runtime_item) + 8 : 0))
+        return false;
+    bool done;
+    int64_t result = make(f, c, &done);
+    if (!done ||
+        (result == -EFAULT && c->n_outputs)) /* after a fault: how much was written? once more */
+        return false;
+    note(f, c, result, output);
+    f->rax = (uint64_t)result;
+    return true;
+}
+
+/** The address where the caller goes on: at its own call, with what it had, or behind it. */
+INSIDE uint64_t runtime_decide(struct runtime_frame *f)
+{
+    uint64_t site = f->rcx;
+    if (!try_call(f)) {
+        f->rcx = data()->rcx;
+        return site;
+    }
+    f->rcx = site + 2;
+    f->r11 = f->flags;
+    return site + 2;
+}
+
+__asm__(".pushsection urd_runtime, \"ax\", @progbits\n"
+        ".globl runtime_end\n.hidden runtime_end\n"
+        "runtime_end:\n"
+        ".popsection\n");

@@ -1,0 +1,130 @@
+/**
+ * The runtime region: code and data that every recorded process carries, so that a call need not stop it.
+ *
+ * PURPOSE  The layout of the region, as the code in it and the recorder see it; the records of the ring.
+ * NOT      Deciding which call may go this way (record/fast.c fills the table), nor reaching it (record/patch.c).
+ * CONTEXT  runtime.c runs inside the subject, without libc and on a stack of its own.
+ *
+ * The region is private memory at one address in each process, so that the recorder's seccomp filter knows the one
+ * system call instruction that is not traced. A fork copies it, with an empty ring: it was drained at the fork's entry.
+ */
+#ifndef URD_RECORD_RUNTIME_H
+#define URD_RECORD_RUNTIME_H
+#include <stdint.h>
+
+#define RUNTIME_CODE       0x5e1000000000ull /* within URD_OWN_START .. URD_OWN_END: no checksum has it */
+#define RUNTIME_CODE_BYTES 0x2000ull
+#define RUNTIME_DATA       (RUNTIME_CODE + RUNTIME_CODE_BYTES)
+
+enum {
+    RUNTIME_NUMBERS = 480, /* system calls below */
+    RUNTIME_CALLS = 128,   /* described ones */
+    RUNTIME_OUTPUTS = 3,   /* of one call, at most */
+    RUNTIME_FDS = 1024,    /* file descriptors with a class of their own */
+    RUNTIME_STACK_BYTES = 4096,
+    RUNTIME_RING_BYTES = 512 << 10,
+    RUNTIME_OUTPUT_BYTES = 136 << 10, /* a call that may write more is traced */
+    RUNTIME_PIPE_BYTES = 4096, /* a pipe that poll calls writable takes so much (man 7 pipe) */
+};
+
+/** What must be looked at before the call is made. */
+enum runtime_kind {
+    RUNTIME_TRACED, /* the recorder must see it */
+    RUNTIME_PLAIN,  /* nothing */
+    RUNTIME_READS,  /* argument 1 is read from */
+    RUNTIME_WRITES, /* argument 1 is written to: argument 3 bytes from argument 2 */
+    RUNTIME_OPENS,  /* O_TRUNC in argument `flags_arg` is the recorder's */
+    RUNTIME_CLOSES,
+    RUNTIME_FCNTL,
+    RUNTIME_WAITS,    /* argument `flags_arg` is a timeout: it is made with 0 first */
+    RUNTIME_RECEIVES, /* recvfrom, no address wanted */
+    RUNTIME_WAKES,    /* futex */
+    RUNTIME_TERMINAL, /* ioctl, TCGETS only: isatty */
+    RUNTIME_ANSWERS,  /* it is refused: the result is `answer` */
+    RUNTIME_MAPS,     /* anonymous memory comes */
+    RUNTIME_UNMAPS,
+    RUNTIME_PROTECTS,
+    RUNTIME_TOLD, /* nothing, but the recorder must hear of it */
+    RUNTIME_ADVISES,
+};
+
+/** What is known of a file descriptor; all bits are gone when it is closed or replaced. */
+enum runtime_fd {
+    RUNTIME_FD_STDOUT = 1, /* writes to it are output of the recording ... */
+    RUNTIME_FD_STDERR = 2,
+    RUNTIME_FD_WRITE = 4, /* the recorder has looked: writes need nothing but what these bits say */
+    RUNTIME_FD_FILE = 8,  /* a regular file or directory: never blocks */
+};
+
+struct runtime_output {
+    uint8_t arg;    /* 1 .. 6: points to it */
+    uint8_t of;     /* argument that bounds the size, times factor; 0: the size is factor */
+    uint8_t result; /* the size is result * factor, bounded */
+    uint8_t always; /* also when the call failed */
+    uint16_t factor;
+};
+
+struct runtime_call {
+    uint8_t kind; /* enum runtime_kind */
+    uint8_t flags_arg;
+    uint8_t n_outputs;
+    int8_t answer;
+    struct runtime_output outputs[RUNTIME_OUTPUTS];
+};
+
+/** The caller's registers, as runtime.c's entry pushes them. */
+struct runtime_frame {
+    uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, flags;
+};
+
+/** One call in the ring; then n_items times struct runtime_item and its bytes, each padded to 8. */
+struct runtime_record {
+    uint32_t size; /* with its items, bytes */
+    uint32_t n_items;
+    struct runtime_frame regs; /* at the call; rcx is the address of the system call instruction */
+    uint64_t rsp, fs_base, gs_base;
+    int64_t result;
+};
+
+struct runtime_item {
+    uint64_t address;
+    uint32_t size;
+    uint32_t
+        output; /* 0: the kernel wrote it; 1, 2: the call wrote it to the recording's stdout, stderr */
+};
+
+struct runtime_data {
+    uint64_t rsp;      /* the caller's */
+    uint64_t target;   /* where the caller goes on */
+    uint64_t rcx;      /* the caller's; in its register the trampoline brings the call's site */
+    uint32_t enabled;  /* 0: every call is traced. The recorder's */
+    uint32_t alone;    /* no other task is in the recording: a call may block. The recorder's */
+    uint32_t fsgsbase; /* the processor's RDFSBASE may be used */
+    uint32_t unused[3];
+    uint64_t patched_start,
+        patched_end; /* no patched site or trampoline is outside. The recorder's */
+    uint64_t stack[RUNTIME_STACK_BYTES / 8];
+    struct runtime_frame frame;     /* the end of the stack */
+    uint8_t fds[RUNTIME_FDS];       /* enum runtime_fd */
+    uint8_t index[RUNTIME_NUMBERS]; /* of a call in `calls`; 0: traced */
+    struct runtime_call calls[RUNTIME_CALLS];
+    uint64_t head
+        __attribute__((aligned(4096))); /* bytes of the ring that are used; read with them */
+    uint8_t ring[RUNTIME_RING_BYTES];
+};
+
+#define RUNTIME_BYTES (RUNTIME_CODE_BYTES + sizeof(struct runtime_data))
+
+/* Places in the code, as it lies in the recorder's own image; runtime_begin is mapped at RUNTIME_CODE. */
+extern const uint8_t runtime_begin[], runtime_end[];
+extern const uint8_t runtime_entry[];   /* rcx: the call's site; all else as at the call */
+extern const uint8_t runtime_syscall[]; /* the instruction that is not traced */
+extern const uint8_t runtime_leave
+    []; /* the last instruction: a jump to data.target, all registers are the caller's */
+
+/** The address that a place of the recorder's image has in the subject. */
+static inline uint64_t runtime_address(const uint8_t *place)
+{
+    return RUNTIME_CODE + (uint64_t)(place - runtime_begin);
+}
+#endif
