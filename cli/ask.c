@@ -78,9 +78,13 @@ static void row_blame(json_t *row)
 {
     const char *call = text(row, "syscall");
     printf("%-12s %s[%lld]  ", text(row, "moment"), text(row, "process"), number(row, "pid"));
-    if (*call)
-        printf("%s() called by ", call);
-    print_place(row);
+    if (strcmp(call, "outside") == 0) {
+        printf("which is not recorded");
+    } else {
+        if (*call)
+            printf("%s() called by ", call);
+        print_place(row);
+    }
     printf("  %s -> %s\n", text(row, "old"), text(row, "new"));
 }
 
@@ -463,6 +467,12 @@ urd_err *cli_info(int argc, char **argv, int *ret_status)
             printf("finding   %s at %s\n", text(finding, "text"), text(finding, "at"));
         if (*text(s, "torn"))
             printf("torn      %s\n", text(s, "torn"));
+        size_t i;
+        json_t *who;
+        json_array_foreach(json_object_get(s, "outside"), i, who)
+            printf("outside   %s (process %lld), which is not recorded, writes to its memory: %lld "
+                   "changes seen\n",
+                   text(who, "process"), number(who, "pid"), number(who, "changes"));
         print_counts("calls", json_object_get(s, "syscalls"));
         printf("fast      %lld calls did not stop the program\n", number(s, "fast"));
         print_counts("stopped", json_object_get(s, "stopped"));

@@ -18,7 +18,11 @@
 #include <unistd.h>
 #include "trace/trace.h"
 
-enum verdict { GOOD, LESS, BAD }; /* LESS: it works, but for the reason given something is slower or missing */
+enum verdict {
+    GOOD,
+    LESS,
+    BAD
+}; /* LESS: it works, but for the reason given something is slower or missing */
 
 struct findings {
     json_t *rows;
@@ -83,13 +87,12 @@ static int test_ptrace(int *ret_breakpoint)
     else if (waitpid(pid, &status, __WALL) != pid)
         result = errno;
     else
-        *ret_breakpoint = ptrace(PTRACE_POKEUSER, pid, offsetof(struct user, u_debugreg),
-                                 0x10000l) == 0 &&
-                                  ptrace(PTRACE_POKEUSER, pid,
-                                         offsetof(struct user, u_debugreg) + 7 * sizeof(long),
-                                         1l) == 0
-                              ? 0
-                              : errno;
+        *ret_breakpoint =
+            ptrace(PTRACE_POKEUSER, pid, offsetof(struct user, u_debugreg), 0x10000l) == 0 &&
+                    ptrace(PTRACE_POKEUSER, pid,
+                           offsetof(struct user, u_debugreg) + 7 * sizeof(long), 1l) == 0
+                ? 0
+                : errno;
     kill(pid, SIGKILL);
     waitpid(pid, &status, __WALL);
     return result;
@@ -152,7 +155,7 @@ static void check_instructions(struct findings *f)
     e = in_child(test_cpuid);
     add(f, "faulting CPUID", e ? LESS : GOOD, e ? strerror(e) : "works",
         e ? "native replays stay on the recorded core; translated ones answer CPUID as recorded"
-          : "not needed so far: CPUID is answered as recorded under translation");
+          : "traces of another processor or core replay with the answers that they recorded");
 }
 
 static void check_clock(struct findings *f)
@@ -160,7 +163,8 @@ static void check_clock(struct findings *f)
     char paranoid[32], text[128];
     read_line("/proc/sys/kernel/perf_event_paranoid", paranoid, sizeof paranoid);
     int e = test_counter();
-    snprintf(text, sizeof text, "%s (perf_event_paranoid: %s)", e ? strerror(e) : "there", paranoid);
+    snprintf(text, sizeof text, "%s (perf_event_paranoid: %s)", e ? strerror(e) : "there",
+             paranoid);
     add(f, "counter of retired branches", e ? LESS : GOOD, text, "urd does not need one");
     add(f, "clock", GOOD, "cut",
         "a task that is stopped in the middle of a computation is recognised by its state");
@@ -201,12 +205,11 @@ urd_err *cli_doctor(int argc, char **argv, int *ret_status)
         json_dumpf(f.rows, stdout, JSON_INDENT(1));
         printf("\n");
     } else {
-        json_array_foreach(f.rows, i, row)
-            printf("%-4s  %-28s %s\n      %-28s %s\n",
-                   json_string_value(json_object_get(row, "verdict")),
-                   json_string_value(json_object_get(row, "check")),
-                   json_string_value(json_object_get(row, "found")), "",
-                   json_string_value(json_object_get(row, "means")));
+        json_array_foreach(f.rows, i, row) printf(
+            "%-4s  %-28s %s\n      %-28s %s\n", json_string_value(json_object_get(row, "verdict")),
+            json_string_value(json_object_get(row, "check")),
+            json_string_value(json_object_get(row, "found")), "",
+            json_string_value(json_object_get(row, "means")));
     }
     json_decref(f.rows);
     *ret_status = f.bad ? 1 : 0;

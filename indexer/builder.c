@@ -17,11 +17,12 @@ static urd_err *keep_page_row(void *data, const struct urd_page_row *row)
 
 static const struct urd_consumer *consumer_for(const char *processor)
 {
-    if ((processor && !strcmp(processor, "plain")) || !__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("bmi2") ||
-        !__builtin_cpu_supports("lzcnt"))
+    if ((processor && !strcmp(processor, "plain")) || !__builtin_cpu_supports("avx2") ||
+        !__builtin_cpu_supports("bmi2") || !__builtin_cpu_supports("lzcnt"))
         return &urd_consumer_plain;
-    bool wide = !processor && __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("avx512bw") &&
-                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    bool wide = !processor && __builtin_cpu_supports("avx512vbmi2") &&
+                __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                __builtin_cpu_supports("avx512vl");
     return wide ? &urd_consumer_wide : &urd_consumer_v3;
 }
 
@@ -690,6 +691,8 @@ static void add_kernel_write(struct urd_builder *b, const struct urd_event *e, u
                              const struct urd_mem_write *w)
 {
     uint64_t skip = 0, event = e->number, sp = e->after.rsp;
+    if (e->kind == URD_EVENT_MEMORY && e->status) /* nobody did now */
+        event = URD_WRITE_INITIAL;
     if (e->kind == URD_EVENT_EXEC) {
         bool stack = false;
         for (uint32_t i = 0; i < e->n_map_ops && !stack; i++)

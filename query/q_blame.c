@@ -56,7 +56,10 @@ static void show_value(struct target *t, const uint8_t *bytes, json_t *row, cons
     urd_buf_deinit(&text);
 }
 
-/** The event in which the kernel wrote: of the task that made it do so, which may not be the one that shows the memory. */
+/**
+ * The event in which the kernel wrote: of the task that made it do so, which may not be the one that shows the memory. 0: somebody
+ * did who is not recorded.
+ */
 static uint64_t writing_event(const struct urd_index *x, uint64_t event)
 {
     int32_t writer = x->events[event].other;
@@ -65,14 +68,49 @@ static uint64_t writing_event(const struct urd_index *x, uint64_t event)
     for (uint64_t e = event; e; e--)
         if (x->events[e].tid == writer && x->events[e].kind != URD_EVENT_MEMORY)
             return e;
-    return event;
+    return 0;
+}
+
+static void set_when(struct urd_engine *e, const struct urd_index_write *w, json_t *row)
+{
+    json_object_set_new(row, "moment",
+                        json_moment(urd_index_moment(e->index, w->clock < 0 ? 0 : w->clock)));
+    json_object_set_new(row, "clock", json_integer(w->clock));
+    json_object_set_new(row, "event", json_integer((json_int_t)w->event));
+}
+
+/** It was seen that the memory is another one; by whom it was written is what the recorder found out (record/outside.h). */
+static urd_err *outside_row(struct urd_engine *e, const struct urd_index_write *w, json_t *row)
+{
+    int32_t pid = e->index->events[w->event].other;
+    sqlite3_stmt *q;
+    const char *name = NULL;
+    set_when(e, w, row);
+    json_object_set_new(row, "pid", json_integer(pid));
+    json_object_set_new(row, "tid", json_integer(pid));
+    json_object_set_new(row, "pc", json_null());
+    json_set_place(row, &(struct place_name){0});
+    json_object_set_new(row, "address", json_hex(w->address));
+    json_object_set_new(row, "size", json_integer((json_int_t)w->size));
+    json_object_set_new(row, "syscall", json_string("outside"));
+    if (sqlite3_prepare_v2(e->index->db, "SELECT text FROM events WHERE number = ?", -1, &q,
+                           NULL) == SQLITE_OK) {
+        sqlite3_bind_int64(q, 1, (int64_t)w->event);
+        if (sqlite3_step(q) == SQLITE_ROW)
+            name = (const char *)sqlite3_column_text(q, 0);
+    }
+    json_object_set_new(row, "process", json_text(name ? name : "", name ? strlen(name) : 0));
+    sqlite3_finalize(q);
+    return NULL;
 }
 
 urd_err *write_row(struct urd_engine *e, const struct urd_index_write *w, json_t *row)
 {
     const char *syscall = NULL;
+    uint64_t event = w->event ? writing_event(e->index, w->event) : 0;
+    if (w->event && !event)
+        return outside_row(e, w, row);
     if (w->event) {
-        uint64_t event = writing_event(e->index, w->event);
         const struct urd_index_event *ev = &e->index->events[event];
         /* the kernel wrote when the call returned; what called is the instruction before */
         struct place_name n;
@@ -91,10 +129,7 @@ urd_err *write_row(struct urd_engine *e, const struct urd_index_write *w, json_t
                   : ev->kind == URD_EVENT_SIGNAL ? "signal"
                   : ev->syscall >= 0             ? urd_record_syscall_name(ev->syscall)
                                                  : urd_event_kind_name(ev->kind);
-        json_object_set_new(row, "moment",
-                            json_moment(urd_index_moment(e->index, w->clock < 0 ? 0 : w->clock)));
-        json_object_set_new(row, "clock", json_integer(w->clock));
-        json_object_set_new(row, "event", json_integer((json_int_t)w->event));
+        set_when(e, w, row);
         json_object_set_new(row, "pid", json_integer(ev->pid));
         json_object_set_new(row, "tid", json_integer(ev->tid));
         json_object_set_new(row, "pc", json_hex(pc));

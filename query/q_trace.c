@@ -28,6 +28,24 @@ static void finding_of(struct answer *a, const struct urd_event *e, struct urd_m
         json_pack("{s:s, s:s, s:o}", "kind", kind, "text", text, "at", json_moment(at)));
 }
 
+/** Processes that are not recorded and write to memory of those that are: name, pid, how often a change was seen. */
+static void note_outside(json_t *outside, const struct urd_event *ev)
+{
+    if (ev->kind != URD_EVENT_MEMORY || !*ev->text)
+        return;
+    size_t i;
+    json_t *known;
+    json_array_foreach(outside, i, known) if (json_integer_value(json_object_get(known, "pid")) ==
+                                              ev->other_tid) break;
+    if (i == json_array_size(outside))
+        json_array_append_new(outside, json_pack("{s:o, s:i, s:i}", "process",
+                                                 json_text(ev->text, strlen(ev->text)), "pid",
+                                                 ev->other_tid, "changes", 0));
+    known = json_array_get(outside, i);
+    json_int_t n = json_integer_value(json_object_get(known, "changes"));
+    json_object_set_new(known, "changes", json_integer(n + !ev->status));
+}
+
 urd_err *q_info(struct answer *a)
 {
     struct urd_engine *e = a->engine;
@@ -64,8 +82,10 @@ urd_err *q_info(struct answer *a)
     uint64_t counts[URD_EVENT_KINDS] = {0}, last_ns = 0, tasks = 0;
     URD_CLEANUP(call_counts_deinit) struct call_counts calls = {0};
     int32_t first = 0;
+    json_t *outside = json_array();
     while (!(err = urd_trace_next(r, &ev)) && ev) {
         first = first ? first : ev->tid;
+        note_outside(outside, ev);
         counts[ev->kind]++;
         last_ns = ev->time_ns;
         tasks += ev->kind == URD_EVENT_START || ev->number == 1;
@@ -74,6 +94,7 @@ urd_err *q_info(struct answer *a)
             finding_of(a, ev, end);
     }
     urd_trace_reader_close(r);
+    json_object_set_new(s, "outside", outside);
     call_counts_tell(&calls, e->trace, s);
     json_object_set_new(s, "tasks", json_integer((json_int_t)tasks));
     json_object_set_new(s, "time_ns", json_integer((json_int_t)last_ns));

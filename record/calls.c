@@ -2,7 +2,9 @@
 #include "base/log.h"
 #include "base/tracee.h"
 #include "record/fast.h"
+#include "record/futexes.h"
 #include "record/others.h"
+#include "record/outside.h"
 #include "record/record.h"
 #include <errno.h>
 #include <sys/syscall.h>
@@ -64,6 +66,7 @@ urd_err *calls_entry(struct recorder *r, struct task *t)
         return NULL;
     }
     t->entry = regs;
+    outside_stopped(r);
     t->in_call = true;
     t->resumed_ns = 0;
     t->entered = false;
@@ -106,6 +109,7 @@ static void begin_enter(struct recorder *r, struct task *t)
     e->before = e->after = t->entry;
     e->has_checksum = t->has_checksum && ran;
     e->checksum = t->checksum;
+    futexes_add_entered(&r->builder, t);
 }
 
 urd_err *calls_emit_enter(struct recorder *r, struct task *t)

@@ -14,17 +14,29 @@ void event_begin(struct event_builder *b, enum urd_event_kind kind, pid_t pid, p
     b->text = NULL;
 }
 
+/** The next `size` bytes of b->bytes were written to the address. */
+static void add_write(struct event_builder *b, uint64_t address, uint64_t size)
+{
+    URD_PUSH(b->writes, b->n_writes, b->cap_writes) = (struct urd_mem_write){
+        .address = address, .size = size, .data = (const uint8_t *)(uintptr_t)b->bytes.size};
+    b->bytes.size += size;
+}
+
 void event_add_memory(struct event_builder *b, int mem, uint64_t address, uint64_t size)
 {
     if (!address || !size)
         return;
     urd_buf_reserve(&b->bytes, size);
     size_t got = urd_tracee_read(mem, address, b->bytes.data + b->bytes.size, size);
-    if (!got)
-        return;
-    URD_PUSH(b->writes, b->n_writes, b->cap_writes) = (struct urd_mem_write){
-        .address = address, .size = got, .data = (const uint8_t *)(uintptr_t)b->bytes.size};
-    b->bytes.size += got;
+    if (got)
+        add_write(b, address, got);
+}
+
+void event_add_bytes(struct event_builder *b, uint64_t address, const void *data, uint64_t size)
+{
+    urd_buf_reserve(&b->bytes, size);
+    memcpy(b->bytes.data + b->bytes.size, data, size);
+    add_write(b, address, size);
 }
 
 void event_add_op(struct event_builder *b, struct urd_map_op op)
@@ -41,13 +53,6 @@ void event_add_output(struct event_builder *b, int which, int mem, uint64_t addr
     b->event.output = (uint8_t)which;
     urd_buf_reserve(&b->output, size + 1);
     b->output.size += urd_tracee_read(mem, address, b->output.data + b->output.size, size);
-}
-
-void event_add_bytes(struct event_builder *b, uint64_t address, const void *data, uint64_t size)
-{
-    URD_PUSH(b->writes, b->n_writes, b->cap_writes) = (struct urd_mem_write){
-        .address = address, .size = size, .data = (const uint8_t *)(uintptr_t)b->bytes.size};
-    urd_buf_put(&b->bytes, data, size);
 }
 
 void event_add_output_bytes(struct event_builder *b, int which, const void *data, uint64_t size)

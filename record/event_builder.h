@@ -25,11 +25,12 @@ struct event_builder {
 void event_begin(struct event_builder *b, enum urd_event_kind kind, pid_t pid, pid_t tid);
 /** Add `size` bytes of the task's memory, as they are now; unreadable parts are left out. */
 void event_add_memory(struct event_builder *b, int mem, uint64_t address, uint64_t size);
+/** Add bytes that the task's memory is going to have. */
+void event_add_bytes(struct event_builder *b, uint64_t address, const void *data, uint64_t size);
 void event_add_op(struct event_builder *b, struct urd_map_op op);
 /** Add memory that the task wrote to stdout (1) or stderr (2). */
 void event_add_output(struct event_builder *b, int which, int mem, uint64_t address, uint64_t size);
-/** Like the former two, with the bytes given. */
-void event_add_bytes(struct event_builder *b, uint64_t address, const void *data, uint64_t size);
+/** ... with the bytes given. */
 void event_add_output_bytes(struct event_builder *b, int which, const void *data, uint64_t size);
 /** Resolve offsets; the event is then ready to be appended. */
 const struct urd_event *event_finish(struct event_builder *b);

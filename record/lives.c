@@ -10,6 +10,7 @@
 #include "record/calls.h"
 #include "record/fast.h"
 #include <errno.h>
+#include <linux/futex.h>
 #include <sched.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -86,7 +87,9 @@ urd_err *lives_child(struct recorder *r, struct task *t, bool vfork)
 
 /* ---- ends ---- */
 
-enum { MAX_ROBUST = 256 };
+enum {
+    MAX_ROBUST = 2048 + 2
+}; /* what the kernel follows (ROBUST_LIST_LIMIT), the pending one, the thread id */
 
 /** Words that the kernel may write when the task ends. */
 struct last_words {
@@ -137,18 +140,32 @@ static bool wait_for_end(pid_t tid, int *ret_status)
     return false;
 }
 
+/**
+ * The last task of an address space: what the kernel is going to write can only be seen in memory that other processes share,
+ * so it is told beforehand. It marks the locks whose owner died (handle_futex_death in kernel/futex/core.c).
+ */
+static void foretell_last_words(struct recorder *r, struct task *t, const struct last_words *w)
+{
+    for (unsigned i = 0; i < w->n; i++) {
+        uint32_t dead = (w->values[i] & FUTEX_WAITERS) | FUTEX_OWNER_DIED;
+        if (w->addresses[i] != t->clear_tid && (w->values[i] & FUTEX_TID_MASK) == (uint32_t)t->tid)
+            event_add_bytes(&r->builder, w->addresses[i], &dead, sizeof dead);
+    }
+}
+
 static urd_err *end_and_emit(struct recorder *r, struct task *t)
 {
     struct last_words words;
     int status;
     pid_t tid = t->tid;
+    find_last_words(t, &words);
     if (t->mm->refs == 1) {
+        foretell_last_words(r, t, &words);
         URD_TRY(recorder_emit(r));
         URD_TRY(recorder_resume(t, 0));
         t->state = TASK_BLOCKED; /* until waitpid says that it is gone */
         return NULL;
     }
-    find_last_words(t, &words);
     URD_TRY(recorder_resume(t, 0));
     t->state = TASK_BLOCKED;
     bool reaped = wait_for_end(tid, &status);
@@ -176,7 +193,8 @@ static urd_err *killed_where(struct recorder *r, struct task *t)
         return NULL;
     if (!preempt_has_run(t, &now))
         return NULL;
-    if ((int64_t)now.orig_rax >= 0) { /* in the kernel: on its way out of the last call, or into one whose stop never came */
+    if ((int64_t)now.orig_rax >=
+        0) { /* in the kernel: on its way out of the last call, or into one whose stop never came */
         if (now.rip == t->last.rip && now.rax == t->last.rax)
             return NULL;
         t->entry = now;
@@ -184,7 +202,12 @@ static urd_err *killed_where(struct recorder *r, struct task *t)
         t->entered = t->has_checksum = false;
         return calls_emit_enter(r, t);
     }
-    if (!urd_cut_rep_end(t->mem, now.rip))
+    if (urd_cut_rep_end(t->mem, now.rip))
+        urd_warn("task %d was killed in the middle of a repeated string instruction, which no "
+                 "replay can stop in: what it "
+                 "computed since its last event is not in the recording",
+                 t->tid);
+    else
         URD_TRY(preempt_take_cut(r, t, &now, &done));
     if (done) {
         t->is_fatal = t->has_fatal_cut = true;

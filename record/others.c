@@ -33,6 +33,7 @@ void others_begin(struct recorder *r, struct task *of, struct task *by)
 
 urd_err *others_changed(struct recorder *r, struct task *t, int64_t result)
 {
+    URD_TRY(shared_opened(r, t, (uint64_t)result));
     URD_TRY(shared_written_others(r, t));
     if (t->call->number != SYS_process_vm_writev || result <= 0)
         return NULL;

@@ -29,8 +29,14 @@ bool preempt_has_run(const struct task *t, const struct user_regs_struct *now)
         if (*urd_reg_slot((struct user_regs_struct *)now, i) !=
             *urd_reg_slot((struct user_regs_struct *)&t->last, i))
             return true;
+    if (now->rip != t->last.rip)
+        return true;
+    /* the number of the last call is there until something else brings the task into the kernel: it is on its way out, however
+     * long others have kept it from that */
+    if ((int64_t)now->orig_rax >= 0)
+        return false;
     /* a loop may have come back to the same registers */
-    return now->rip != t->last.rip || urd_now_ns() - t->resumed_ns > REGISTERS_TELL_NS;
+    return urd_now_ns() - t->resumed_ns > REGISTERS_TELL_NS;
 }
 
 urd_err *preempt_take_cut(struct recorder *r, struct task *t, struct user_regs_struct *regs,

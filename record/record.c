@@ -10,7 +10,9 @@
 #include "base/tracee.h"
 #include "record/calls.h"
 #include "record/fast.h"
+#include "record/futexes.h"
 #include "record/launch.h"
+#include "record/outside.h"
 #include "record/schedule.h"
 #include "record/signals.h"
 #include "trace/checksum.h"
@@ -75,7 +77,11 @@ urd_err *recorder_emit_at(struct recorder *r, uint64_t now)
         e->before = e->after;
     }
     e->time_ns = now - r->started_ns;
-    URD_TRY(urd_trace_append(r->writer, event_finish(&r->builder)));
+    if (e->flags & URD_EVENT_RAN && e->syscall < 0)
+        outside_stopped(r);
+    event_finish(&r->builder);
+    outside_emitted(r, e);
+    URD_TRY(urd_trace_append(r->writer, e));
     if (now - r->last_flush_ns > SCHEDULE_FLUSH_NS) {
         r->last_flush_ns = now;
         URD_TRY(urd_trace_flush(r->writer));
@@ -166,7 +172,15 @@ urd_err *recorder_resume(struct task *t, int signal)
 
 static bool may_block(const struct task *t)
 {
-    return !t->cancelled && urd_syscall_has_flag(t->call, 'b');
+    return !t->cancelled && urd_syscall_has_flag(t->call, 'b') &&
+           (t->call->number != SYS_futex || futexes_may_wait(t));
+}
+
+/** A child's memory is its parent's at that moment: nobody runs meanwhile. (A parent that waits for its vfork child has told.) */
+static bool makes_child(const struct task *t)
+{
+    int n = t->call ? t->call->number : -1;
+    return n == SYS_fork || n == SYS_vfork || n == SYS_clone || n == SYS_clone3;
 }
 
 /** At a call's entry: emit what must be written before it runs, and let it run. */
@@ -181,7 +195,7 @@ static urd_err *let_call_run(struct recorder *r, struct task *t)
         URD_TRY(
             signals_pass_on(t)); /* the call must not wait for what the handler is going to do */
     URD_TRY(recorder_resume(t, 0));
-    if (!exits && (may_block(t) || t->entered))
+    if (!exits && (may_block(t) || (t->entered && !makes_child(t))))
         t->state = TASK_BLOCKED;
     return NULL;
 }
@@ -229,7 +243,7 @@ static urd_err *handle_event_stop(struct recorder *r, struct task *t, int event,
         if (interrupted && !was_in_call)
             return preempt_stopped(r, t);
         URD_TRY(recorder_resume(t, 0));
-        if (was_in_call)
+        if (was_in_call && !makes_child(t))
             t->state = TASK_BLOCKED;
         return NULL;
     }
@@ -258,7 +272,8 @@ static urd_err *handle_stop(struct recorder *r, struct task *t, int status)
         if (t->held_exit) { /* restarts or is interrupted: see which, others run meanwhile */
             URD_TRY(calls_emit_held(r, t));
             URD_TRY(recorder_resume(t, 0));
-            t->state = TASK_BLOCKED;
+            if (!makes_child(t))
+                t->state = TASK_BLOCKED;
         }
         return NULL;
     }
@@ -270,7 +285,7 @@ static urd_err *handle_stop(struct recorder *r, struct task *t, int status)
         return NULL;
     if (pass || (in_call && t->in_call)) {
         URD_TRY(recorder_resume(t, pass));
-        if (in_call)
+        if (in_call && !makes_child(t))
             t->state = TASK_BLOCKED;
     }
     return NULL;
@@ -316,7 +331,8 @@ static void leave_dead_leader(struct recorder *r)
 static void leave_waiting_call(struct recorder *r)
 {
     struct task *c = r->current;
-    if (!c || c->state != TASK_RUNNING || !c->in_call || !schedule_others_can_run(r, c))
+    if (!c || c->state != TASK_RUNNING || !c->in_call || makes_child(c) ||
+        !schedule_others_can_run(r, c))
         return;
     char state = recorder_run_state(c->tid);
     if (state == 'S' || state == 'D')
@@ -353,8 +369,12 @@ urd_err *recorder_note_status(struct recorder *r, pid_t tid, int status)
         (WSTOPSIG(status) == (SIGTRAP | 0x80) || status >> 16 == PTRACE_EVENT_SECCOMP);
     bool ends =
         WIFSTOPPED(status) && status >> 16 == PTRACE_EVENT_EXIT; /* an exec may wait for it */
-    if (ends || (t->state == TASK_BLOCKED && call_returned))     /* no user code runs for that */
+    if (ends || (t->state == TASK_BLOCKED && call_returned)) {   /* no user code runs for that */
+        if (r->current &&
+            r->current != t) /* what it ran before its call came before what this one writes */
+            URD_TRY(calls_emit_enter(r, r->current));
         return handle_stop(r, t, status);
+    }
     if (t->state == TASK_BLOCKED || t->state == TASK_LISTENING) {
         if (WIFEXITED(status) || WIFSIGNALED(status))
             return lives_gone(r, t, status);
@@ -451,6 +471,7 @@ static urd_err *run_task(struct recorder *r, struct task *t)
         int status; /* killed where it was stopped: it must not be resumed out of PTRACE_EVENT_EXIT */
         if (waitpid(t->tid, &status, __WALL | WNOHANG) == t->tid)
             return recorder_note_status(r, t->tid, status);
+        URD_TRY(outside_compare(r));
         uint64_t steps = schedule_steps(r, t);
         if (steps)
             return preempt_after_steps(r, t, steps);
@@ -576,6 +597,7 @@ urd_err *urd_record_run(const char *directory, char **argv, const struct urd_rec
     event_builder_deinit(&r->builder);
     free(r->early);
     free(r->shared);
+    outside_deinit(r);
     random_insns_deinit(r);
     fast_deinit(r);
     free(r);

@@ -83,8 +83,8 @@ struct recorder {
     pid_t first_pid;
     int first_status;
     bool exec_seen;
-    bool chaos;      /* schedule.c makes rare interleavings frequent */
-    uint64_t random; /* its generator's state */
+    bool chaos;       /* schedule.c makes rare interleavings frequent */
+    uint64_t random;  /* its generator's state */
     uint64_t stepped; /* instructions that chaos has single-stepped */
     uint64_t turn_ns,
         slice_ns; /* of the current turn: until it moves on at a system call; until it is stopped */
@@ -96,7 +96,9 @@ struct recorder {
     struct shared_object *shared; /* shared.c: memory that was mapped by more than one, or may be */
     unsigned n_shared, cap_shared;
     uint32_t last_object;
-    struct random_sites *random_sites; /* random_insns.c: of each stored file that was mapped as code */
+    struct outside *outside; /* outside.c: who else writes there */
+    struct random_sites
+        *random_sites; /* random_insns.c: of each stored file that was mapped as code */
     unsigned n_random_sites, cap_random_sites;
     bool fast; /* calls may be made without a stop: fast.c */
     struct runtime_data *fast_data; /* what a new runtime region begins with */

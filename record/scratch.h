@@ -19,6 +19,7 @@ struct call_scratch {
     unsigned n_copies, cap_copies; /* in use; allocated */
     uint32_t object;   /* shared.c: the shared object that the call wrote to, index + 1; 0: none */
     uint64_t from, to; /* ... and what of it */
+    uint32_t opened;   /* shared.c: the shared object that can be written from now on, index + 1; 0: none */
     uint64_t value;    /* whatever the call's own code wants to keep */
 };
 

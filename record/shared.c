@@ -1,5 +1,4 @@
 #include "record/shared.h"
-#include "base/tracee.h"
 #include "record/fast.h"
 #include "record/others.h"
 #include "record/syscall_numbers.h"
@@ -17,7 +16,7 @@ static uint64_t map_dev(const struct urd_map_line *m)
     return (uint64_t)m->dev_major << 32 | m->dev_minor;
 }
 
-static bool is_of(const struct shared_object *o, const struct urd_map_line *m)
+bool shared_is_of(const struct shared_object *o, const struct urd_map_line *m)
 {
     return m->shared && m->inode == o->map_ino && map_dev(m) == o->map_dev;
 }
@@ -37,7 +36,7 @@ static unsigned find_covered(struct recorder *r, const struct shared_object *o,
         struct urd_map_line m;
         FILE *maps = urd_tracee_open_maps(k->pid);
         while (maps && urd_tracee_next_map(maps, &m))
-            if (is_of(o, &m) && !(k->mm == t->mm && m.start == except))
+            if (shared_is_of(o, &m) && !(k->mm == t->mm && m.start == except))
                 URD_PUSH(*ret, n, cap) = (struct covered){m.offset, m.offset + (m.end - m.start)};
         if (maps)
             fclose(maps);
@@ -59,7 +58,7 @@ static bool line_at(struct task *t, uint64_t address, struct urd_map_line *ret)
 static struct shared_object *find_by_map(struct recorder *r, const struct urd_map_line *m)
 {
     for (unsigned i = 0; i < r->n_shared; i++)
-        if (is_of(&r->shared[i], m))
+        if (shared_is_of(&r->shared[i], m))
             return &r->shared[i];
     return NULL;
 }
@@ -148,8 +147,10 @@ urd_err *shared_mapped(struct recorder *r, struct task *t, struct urd_map_op *op
         return NULL;
     }
     o = add_object(r, &m, &st);
-    if (is_segment || may_write(fd_link))
+    if (is_segment || may_write(fd_link)) {
         op->object = o->id = ++r->last_object;
+        t->scratch.opened = n ? (uint32_t)(o - r->shared) + 1 : 0;
+    }
     event_add_op(b, *op);
     if (is_segment)
         add_nonzero(b, t, op);
@@ -224,7 +225,7 @@ static uint64_t add_mapped(struct event_builder *b, struct task *t, const struct
     FILE *maps = urd_tracee_open_maps(t->tid);
     while (maps && urd_tracee_next_map(maps, &m)) {
         uint64_t end = m.offset + (m.end - m.start);
-        if (!is_of(o, &m) || end <= from || m.offset >= to)
+        if (!shared_is_of(o, &m) || end <= from || m.offset >= to)
             continue;
         uint64_t first = from > m.offset ? from : m.offset, last = to < end ? to : end;
         event_add_memory(b, t->mem, m.start + (first - m.offset), last - first);
@@ -278,6 +279,55 @@ void shared_written(struct recorder *r, struct task *t, int64_t result)
     t->scratch.object = (uint32_t)(o - r->shared) + 1;
     t->scratch.from = from;
     t->scratch.to = to;
+}
+
+static bool is_first_of_memory(const struct recorder *r, const struct task *t)
+{
+    const struct task *k = r->tasks;
+    while (k->mm != t->mm)
+        k = k->next;
+    return k == t;
+}
+
+/** What the task has mapped of an object becomes the object itself; `except`: a mapping that is it already. */
+static void add_opened(struct event_builder *b, struct task *t, const struct shared_object *o,
+                       uint64_t except)
+{
+    struct urd_map_line m;
+    FILE *maps = urd_tracee_open_maps(t->tid);
+    while (maps && urd_tracee_next_map(maps, &m)) {
+        if (!shared_is_of(o, &m) || m.start == except)
+            continue;
+        event_add_op(b, (struct urd_map_op){.kind = URD_MAP_MAP,
+                                            .shared = 1,
+                                            .prot = m.prot,
+                                            .object = o->id,
+                                            .start = m.start,
+                                            .size = m.end - m.start,
+                                            .offset = m.offset,
+                                            .name = m.name});
+        event_add_memory(b, t->mem, m.start, m.end - m.start);
+    }
+    if (maps)
+        fclose(maps);
+}
+
+urd_err *shared_opened(struct recorder *r, struct task *t, uint64_t mapped_at)
+{
+    if (!t->scratch.opened)
+        return NULL;
+    const struct shared_object *o = &r->shared[t->scratch.opened - 1];
+    t->scratch.opened = 0;
+    for (struct task *k = r->tasks; k; k = k->next) {
+        if (!is_first_of_memory(r, k))
+            continue;
+        others_begin(r, k, t);
+        r->builder.event.status = 1; /* nothing changes */
+        add_opened(&r->builder, k, o, k->mm == t->mm ? mapped_at : 0);
+        if (r->builder.n_ops)
+            URD_TRY(recorder_emit(r));
+    }
+    return NULL;
 }
 
 urd_err *shared_written_others(struct recorder *r, struct task *t)

@@ -3,12 +3,13 @@
  *
  * PURPOSE  Give each piece of shared memory a number, so that a replay makes it once for all processes; find out when a
  *          call writes into a file that somebody has mapped, and add what it wrote to the events.
- * NOT      What is written through mappings: a replay does that again. What processes outside of the recording do.
+ * NOT      What is written through mappings: a replay does that again. What processes outside of the recording do (outside.h).
  *
  * The design, with what was not done, is docs/shared-memory.md.
  */
 #ifndef URD_RECORD_SHARED_H
 #define URD_RECORD_SHARED_H
+#include "base/tracee.h"
 #include "record/recorder.h"
 #include <sys/stat.h>
 
@@ -28,6 +29,13 @@ struct shared_object *shared_find(struct recorder *r, const struct stat *st);
  */
 urd_err *shared_mapped(struct recorder *r, struct task *t, struct urd_map_op *op,
                        const char *fd_link, bool is_segment) URD_MUST_USE;
+/** Is it a mapping of this object? */
+bool shared_is_of(const struct shared_object *o, const struct urd_map_line *m);
+/**
+ * After the event of a mapping: it is the first one that can write to a file which others had mapped only for reading, and which the
+ * replay had copies of. Those become the object, by events of their processes.
+ */
+urd_err *shared_opened(struct recorder *r, struct task *t, uint64_t mapped_at) URD_MUST_USE;
 /** At the exit of a call that writes to files: what it changed in mappings, of this task. */
 void shared_written(struct recorder *r, struct task *t, int64_t result);
 /** After that call's event: what it changed in mappings of others, as events of theirs. */

@@ -4,6 +4,7 @@
 #include "record/recorder.h"
 #include "base/log.h"
 #include "base/tracee.h"
+#include "record/futexes.h"
 #include "record/ioctls.h"
 #include "record/others.h"
 #include "record/random_insns.h"
@@ -11,7 +12,6 @@
 #include "record/subcommands.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <sched.h>
 #include <linux/mman.h>
 #include <sys/mman.h>
@@ -108,13 +108,6 @@ urd_err *special_entry(struct recorder *r, struct task *t)
         if (e->rdx == MADV_FREE)
             cancel(t, -EINVAL);
         break;
-    case SYS_futex: {
-        int op = (int)e->rsi & FUTEX_CMD_MASK;
-        if (op == FUTEX_LOCK_PI || op == FUTEX_UNLOCK_PI || op == FUTEX_TRYLOCK_PI ||
-            op == FUTEX_WAIT_REQUEUE_PI || op == FUTEX_CMP_REQUEUE_PI || op == FUTEX_LOCK_PI2)
-            cancel(t, -ENOSYS);
-        break;
-    }
     case SYS_ioctl:
         ioctl_entry(r, t);
         break;
@@ -353,10 +346,6 @@ static urd_err *exit_success(struct recorder *r, struct task *t, int64_t result)
     case SYS_mremap:
         exit_mremap(r, t, (uint64_t)result);
         break;
-    case SYS_futex:
-        if (((int)e->rsi & FUTEX_CMD_MASK) == FUTEX_WAKE_OP)
-            event_add_memory(b, t->mem, e->r8, 4);
-        break;
     case SYS_clone:
     case SYS_clone3:
         if (t->clone.flags & CLONE_PARENT_SETTID)
@@ -415,6 +404,9 @@ urd_err *special_exit(struct recorder *r, struct task *t, const struct user_regs
         break;
     case SYS_ioctl:
         ioctl_exit(r, t, result);
+        break;
+    case SYS_futex:
+        futexes_add_returned(&r->builder, t, result);
         break;
     case SYS_process_vm_writev:
         others_own_memory(r, t, result);

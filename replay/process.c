@@ -1,6 +1,7 @@
 #include "replay/process.h"
 #include "base/buf.h"
 #include "base/log.h"
+#include <asm/prctl.h>
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -133,6 +134,18 @@ urd_err *urd_process_spawn(struct urd_process *ret)
     int64_t result;
     URD_TRY(urd_process_call(&p, &result, SYS_prctl, PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0, 0));
     *ret = p;
+    return NULL;
+}
+
+urd_err *urd_process_trap_cpuid(struct urd_process *p)
+{
+    int64_t result;
+    URD_TRY(urd_process_call(p, &result, SYS_arch_prctl, ARCH_SET_CPUID, 0, 0, 0, 0, 0));
+    if (result < 0)
+        urd_warn(
+            "this processor answers CPUID otherwise than the recorded one, and cannot be kept from "
+            "it: "
+            "a native replay may diverge; a translated one does not (urd replay --translated)");
     return NULL;
 }
 

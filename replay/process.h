@@ -35,6 +35,8 @@ struct urd_process {
 
 /** A new process with nothing but the stub page, stopped. */
 urd_err *urd_process_spawn(struct urd_process *ret) URD_MUST_USE;
+/** CPUID is a fault from now on, in its children too; where the processor cannot do that, it answers for itself. */
+urd_err *urd_process_trap_cpuid(struct urd_process *p) URD_MUST_USE;
 /** A copy of a stopped process, stopped too. */
 urd_err *urd_process_fork(struct urd_process *p, struct urd_process *ret) URD_MUST_USE;
 /** An untraced copy that sleeps in the stub page until it is adopted, by any thread of the tool. */

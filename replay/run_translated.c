@@ -264,19 +264,6 @@ static urd_err *continue_at(struct urd_task *t, struct user_regs_struct *regs, u
     return urd_tracee_get_regs(t->process->pid, regs);
 }
 
-static void emulate_cpuid(struct urd_runner *r, struct user_regs_struct *regs)
-{
-    struct urd_cpuid c;
-    if (!urd_trace_info_cpuid(urd_trace_get_info(r->session->trace), (uint32_t)regs->rax,
-                              (uint32_t)regs->rcx, &c))
-        c = (struct urd_cpuid){0};
-    regs->rax = c.eax;
-    regs->rbx = c.ebx;
-    regs->rcx = c.ecx;
-    regs->rdx = c.edx;
-    regs->rip += 2;
-}
-
 static void give_stepped_write(struct urd_runner *r, struct urd_task *t, uint64_t address,
                                uint64_t size)
 {
@@ -363,7 +350,7 @@ static urd_err *step(struct urd_runner *r, struct urd_task *t, struct task_run *
         URD_TRY(urd_translate_single(space->id.translator, regs->rip, &reader, &block));
     }
     if (code[0] == 0x0f && code[1] == 0xa2)
-        emulate_cpuid(r, regs);
+        urd_session_cpuid(r->session, regs);
     else
         URD_TRY(step_natively(r, t->process, code, regs, ret_signal));
     if (*ret_signal)

@@ -2,6 +2,7 @@
 #include "replay/run_translated.h"
 #include "base/buf.h"
 #include "base/log.h"
+#include <cpuid.h>
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
@@ -22,6 +23,32 @@ static void session_cleanup(struct urd_session **s)
     urd_session_close(*s);
 }
 
+void urd_session_cpuid(const struct urd_session *s, struct user_regs_struct *regs)
+{
+    struct urd_cpuid c;
+    if (!urd_trace_info_cpuid(urd_trace_get_info(s->trace), (uint32_t)regs->rax,
+                              (uint32_t)regs->rcx, &c))
+        c = (struct urd_cpuid){0};
+    regs->rax = c.eax;
+    regs->rbx = c.ebx;
+    regs->rcx = c.ecx;
+    regs->rdx = c.edx;
+    regs->rip += 2;
+}
+
+/** Does the core that this thread is pinned to answer as the recorded one did? */
+static bool same_cpuid(const struct urd_trace_info *info)
+{
+    for (uint32_t i = 0; i < info->n_cpuid; i++) {
+        const struct urd_cpuid *c = &info->cpuid[i];
+        uint32_t a, b, x, d;
+        __cpuid_count(c->leaf, c->subleaf == ~0u ? 0 : c->subleaf, a, b, x, d);
+        if (a != c->eax || b != c->ebx || x != c->ecx || d != c->edx)
+            return false;
+    }
+    return true;
+}
+
 urd_err *urd_session_open(struct urd_trace *trace, bool native, struct urd_session **ret)
 {
     URD_CLEANUP(session_cleanup) struct urd_session *s = urd_xcalloc(1, sizeof *s);
@@ -32,9 +59,10 @@ urd_err *urd_session_open(struct urd_trace *trace, bool native, struct urd_sessi
         CPU_ZERO(&set);
         CPU_SET(urd_trace_get_info(trace)->core, &set);
         if (sched_setaffinity(0, sizeof set, &set) != 0)
-            urd_log(1, "core %d of the recording is not here: CPUID may differ",
-                    urd_trace_get_info(trace)->core);
+            urd_log(1, "core %d of the recording is not here", urd_trace_get_info(trace)->core);
     }
+    /* the variable is for tests: here there is but one processor */
+    s->emulates_cpuid = getenv("URD_EMULATE_CPUID") || !same_cpuid(urd_trace_get_info(trace));
     URD_TRY(urd_trace_read_from(trace, 1, &s->reader));
     URD_TRY(read_next(s));
     *ret = s;
@@ -168,6 +196,24 @@ static urd_err *run_to_cut(struct urd_session *s, enum urd_stop *ret_stop)
     return NULL;
 }
 
+/** It stopped: at a CPUID that is not to be answered by this processor? Then it can go on. */
+static urd_err *answer_cpuid(const struct urd_session *s, struct urd_task *t, int status,
+                             bool *ret_answered)
+{
+    struct user_regs_struct regs;
+    uint8_t code[2] = {0};
+    *ret_answered = false;
+    if (!s->emulates_cpuid || WSTOPSIG(status) != SIGSEGV)
+        return NULL;
+    URD_TRY(urd_tracee_get_regs(t->process->pid, &regs));
+    urd_tracee_read(t->process->mem, regs.rip, code, sizeof code);
+    *ret_answered = code[0] == 0x0f && code[1] == 0xa2;
+    if (!*ret_answered)
+        return NULL;
+    urd_session_cpuid(s, &regs);
+    return urd_tracee_set_regs(t->process->pid, &regs);
+}
+
 urd_err *urd_session_run_native(struct urd_session *s, const volatile int *interrupt,
                                 enum urd_stop *ret_stop)
 {
@@ -178,7 +224,7 @@ urd_err *urd_session_run_native(struct urd_session *s, const volatile int *inter
     pid_t pid = t->process->pid;
     URD_TRY(urd_task_load(t));
     int status;
-    bool asked = false;
+    bool asked = false, answered = false;
     for (;;) {
         if (ptrace(PTRACE_SYSEMU, pid, 0, 0) != 0)
             URD_FAIL_ERRNO("cannot resume process %d", pid);
@@ -198,7 +244,9 @@ urd_err *urd_session_run_native(struct urd_session *s, const volatile int *inter
             asked = false;
             break;
         }
-        break;
+        URD_TRY(answer_cpuid(s, t, status, &answered));
+        if (!answered)
+            break;
     }
     URD_TRY(urd_tracee_get_regs(pid, &t->regs));
     if (asked) { /* it stopped by itself at the same time: take the SIGSTOP that is under way */
@@ -299,6 +347,8 @@ static urd_err *apply_exec(struct urd_session *s, const struct urd_event *e)
     }
     struct urd_process *p = urd_xcalloc(1, sizeof *p);
     urd_err *err = urd_process_spawn(p);
+    if (!err && s->emulates_cpuid)
+        err = urd_process_trap_cpuid(p);
     if (err) {
         free(p);
         return urd_err_hop(err, __func__, __FILE__, __LINE__);
@@ -356,8 +406,7 @@ static urd_err *apply_start(struct urd_session *s, const struct urd_event *e)
 
 static urd_err *apply_exit(struct urd_session *s, struct urd_task *t, const struct urd_event *e)
 {
-    if (t->process->refs > 1)
-        URD_TRY(write_memory(s, t, e));
+    URD_TRY(write_memory(s, t, e)); /* others may share it */
     end_task(s, t);
     return NULL;
 }
@@ -398,7 +447,7 @@ urd_err *urd_session_apply_event(struct urd_session *s)
     case URD_EVENT_END:
         break;
     case URD_EVENT_MEMORY:
-        URD_TRY(write_memory(s, t, e));
+        URD_TRY(apply_memory(s, t, e));
         break;
     default:
         URD_TRY(apply_memory(s, t, e));

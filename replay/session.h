@@ -36,6 +36,7 @@ struct urd_session {
     struct urd_objects objects; /* memory that processes share */
     bool has_shared;            /* anonymous memory was shared: a fork would share it too */
     bool check_memory;          /* compare checksums */
+    bool emulates_cpuid;        /* this processor answers CPUID otherwise than the recorded one */
     uint64_t checksums_compared;
     void (*output)(void *data, int which, const void *bytes, size_t size);
     void *output_data;
@@ -83,6 +84,9 @@ urd_err *urd_session_apply_event(struct urd_session *s) URD_MUST_USE;
 urd_err *urd_session_next(struct urd_session *s) URD_MUST_USE;
 /** Natively until all events up to `event` are applied. */
 urd_err *urd_session_to_event(struct urd_session *s, uint64_t event) URD_MUST_USE;
+
+/** Do the CPUID at regs->rip as the recorded processor did. */
+void urd_session_cpuid(const struct urd_session *s, struct user_regs_struct *regs);
 
 /** The stack pointers of all tasks that live in t's process, t standing at sp. Free ret->sps. */
 void urd_session_stacks(const struct urd_session *s, const struct urd_task *t, uint64_t sp,

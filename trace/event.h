@@ -37,7 +37,8 @@ enum urd_event_kind {
     URD_EVENT_EXIT, /* the task is gone; status as wait4 gives it; writes are in memory that others share */
     URD_EVENT_END,     /* the recording ended; status is that of the first process */
     URD_EVENT_PREEMPT, /* the task was stopped wherever it was, so that another one could run */
-    URD_EVENT_MEMORY,        /* the task's memory was changed by a call of `other_tid`; writes only */
+    URD_EVENT_MEMORY,        /* the task's memory was changed by a call of `other_tid`; writes and map operations. With a
+                                text: by a process that is not recorded, of that name. Status 1: nobody wrote, it is so */
     URD_EVENT_KINDS
 };
 
@@ -48,20 +49,27 @@ enum urd_event_flag {
     URD_EVENT_FAST = 4, /* SYSCALL: made without stopping the task; a replay need not care */
 };
 
-enum urd_map_op_kind { URD_MAP_MAP, URD_MAP_UNMAP, URD_MAP_PROTECT, URD_MAP_MOVE, URD_MAP_DISCARD,
-                       URD_MAP_RESIZE };
+enum urd_map_op_kind {
+    URD_MAP_MAP,
+    URD_MAP_UNMAP,
+    URD_MAP_PROTECT,
+    URD_MAP_MOVE,
+    URD_MAP_DISCARD,
+    URD_MAP_RESIZE
+};
 
 /**
  * One change of an address space. DISCARD: pages go back to zeros or to their file (MADV_DONTNEED). RESIZE: the object's
  * size is now `offset`; no address is concerned.
  */
 struct urd_map_op {
-    uint8_t kind;         /* enum urd_map_op_kind */
-    uint8_t shared;       /* MAP_SHARED */
-    uint8_t grows_down;   /* a stack */
-    uint8_t prot;         /* PROT_... */
-    uint32_t file;        /* index of a stored file + 1; 0: anonymous */
-    uint32_t object;      /* shared memory: its number; what was mapped before has its content already. 0: none */
+    uint8_t kind;       /* enum urd_map_op_kind */
+    uint8_t shared;     /* MAP_SHARED */
+    uint8_t grows_down; /* a stack */
+    uint8_t prot;       /* PROT_... */
+    uint32_t file;      /* index of a stored file + 1; 0: anonymous */
+    uint32_t
+        object; /* shared memory: its number; what was mapped before has its content already. 0: none */
     uint64_t start, size; /* bytes, page aligned */
     uint64_t offset;      /* in the file; MOVE: the old start */
     uint64_t old_size;    /* MOVE */

@@ -37,6 +37,12 @@ int main(int argc, char **argv)
     if (!strcmp(how, "handler") || !strcmp(how, "wait"))
         for (;;)
             pause();
+    if (!strcmp(how, "repetition")) /* is ended from outside, nearly always in the middle of an instruction */
+        for (char *area = malloc(64 << 20);;) {
+            char *to = area;
+            size_t n = 64 << 20;
+            __asm__ volatile("rep stosb" : "+D"(to), "+c"(n) : "a"(1) : "memory");
+        }
     if (!strcmp(how, "orphan") && fork() == 0) { /* goes on after its parent is gone */
         usleep(100000);
         printf("the child ends\n");

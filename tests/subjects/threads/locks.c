@@ -64,7 +64,7 @@ BEHAVIOUR(adaptive_mutex)
     mutex_of(PTHREAD_MUTEX_ADAPTIVE_NP, PTHREAD_PRIO_NONE);
 }
 
-BEHAVIOUR(inheriting_mutex) //$ hole futexes with priority inheritance are answered ENOSYS
+BEHAVIOUR(inheriting_mutex)
 {
     mutex_of(PTHREAD_MUTEX_NORMAL, PTHREAD_PRIO_INHERIT);
 }
@@ -235,9 +235,11 @@ static void *dies_with_it(void *m)
     return NULL;
 }
 
+enum { MANY = 1000 };
+
 static pthread_mutex_t *robust(int n)
 {
-    static pthread_mutex_t m[8];
+    static pthread_mutex_t m[MANY];
     pthread_mutexattr_t a;
     pthread_mutexattr_init(&a);
     pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST);
@@ -280,4 +282,50 @@ BEHAVIOUR(robust_mutexes_that_are_waited_for)
     sleep_ms(10);
     for (int i = 0; i < 8; i++)
         printf("%d\n", pthread_mutex_lock(m + i) == EOWNERDEAD);
+}
+
+static void *dies_with_very_many(void *m)
+{
+    for (int i = 0; i < MANY; i++)
+        pthread_mutex_lock((pthread_mutex_t *)m + i);
+    return NULL;
+}
+
+BEHAVIOUR(robust_mutexes_by_the_thousand)
+{
+    pthread_t t;
+    int dead = 0;
+    for (int i = 0; i < MANY; i++)
+        robust(i);
+    pthread_create(&t, NULL, dies_with_very_many, robust(0));
+    pthread_join(t, NULL);
+    for (int i = 0; i < MANY; i++)
+        dead += pthread_mutex_lock(robust(0) + i) == EOWNERDEAD;
+    printf("%d\n", dead);
+}
+
+static void dies_with_a_shared_one(pthread_mutex_t *m, int how)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        pthread_mutex_lock(m);
+        if (how)
+            raise(SIGKILL);
+        _exit(3);
+    }
+    printf("%x ", status_of(pid));
+    printf("%d\n", pthread_mutex_lock(m) == EOWNERDEAD);
+    CHECK(pthread_mutex_consistent(m) == 0 && pthread_mutex_unlock(m) == 0);
+}
+
+BEHAVIOUR(robust_mutex_of_a_dead_process)
+{
+    pthread_mutex_t *m = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pthread_mutexattr_t a;
+    pthread_mutexattr_init(&a);
+    pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST);
+    pthread_mutexattr_setpshared(&a, PTHREAD_PROCESS_SHARED);
+    CHECK(pthread_mutex_init(m, &a) == 0);
+    dies_with_a_shared_one(m, 0);
+    dies_with_a_shared_one(m, 1);
 }
