@@ -70,8 +70,7 @@ static void supervised_call(void)
     struct seccomp_notif_resp answer = {.id = n.id, .val = 4321};
     fflush(stdout);
     usleep(50000);
-    SAY(ioctl(f, SECCOMP_IOCTL_NOTIF_SEND, &answer));
-    fflush(stdout);
+    SAY(ioctl(f, SECCOMP_IOCTL_NOTIF_SEND, &answer)); /* printed after what the child says */
     int status;
     waitpid(child, &status, 0);
     printf("status %d\n", status);
