@@ -191,8 +191,16 @@ INSIDE static bool may_make(const struct runtime_frame *f, const struct runtime_
         set_fd_class(f->rdi, 0);
         return true;
     case RUNTIME_FCNTL:
-        return (uint32_t)f->rsi == F_GETFD || (uint32_t)f->rsi == F_SETFD ||
-               (uint32_t)f->rsi == F_GETFL || (uint32_t)f->rsi == F_SETFL;
+        switch ((uint32_t)f->rsi) {
+        case F_DUPFD: /* a new descriptor, of which nothing is known, as of all that are not open */
+        case F_DUPFD_CLOEXEC:
+        case F_GETFD:
+        case F_SETFD:
+        case F_GETFL:
+        case F_SETFL:
+            return true;
+        }
+        return false;
     case RUNTIME_TERMINAL:
         return (uint32_t)f->rsi == TCGETS;
     case RUNTIME_MAPS:
