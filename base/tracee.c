@@ -61,6 +61,21 @@ urd_err *urd_tracee_run_to(pid_t tid, uint64_t address, int *ret_status)
     return NULL;
 }
 
+void urd_tracee_prepare_call(struct user_regs_struct *regs, uint64_t at, int number,
+                             const uint64_t args[6])
+{
+    regs->eflags &= ~0x100ull; /* a program may be single-stepping itself */
+    regs->rip = at;
+    regs->rax = (unsigned)number;
+    regs->orig_rax = (unsigned long long)-1;
+    regs->rdi = args[0];
+    regs->rsi = args[1];
+    regs->rdx = args[2];
+    regs->r10 = args[3];
+    regs->r8 = args[4];
+    regs->r9 = args[5];
+}
+
 int urd_tracee_open_mem(pid_t tid)
 {
     char path[64];
@@ -125,4 +140,15 @@ bool urd_tracee_next_map(FILE *maps, struct urd_map_line *ret)
         return true;
     }
     return false;
+}
+
+bool urd_tracee_find_map(pid_t pid, uint64_t address, struct urd_map_line *ret)
+{
+    bool found = false;
+    FILE *maps = urd_tracee_open_maps(pid);
+    while (maps && !found && urd_tracee_next_map(maps, ret))
+        found = address >= ret->start && address < ret->end;
+    if (maps)
+        fclose(maps);
+    return found;
 }

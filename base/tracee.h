@@ -18,6 +18,10 @@ urd_err *urd_tracee_set_regs(pid_t tid, const struct user_regs_struct *regs) URD
 urd_err *urd_tracee_get_xstate(pid_t tid, void *data, size_t *size) URD_MUST_USE;
 urd_err *urd_tracee_set_xstate(pid_t tid, const void *data, size_t size) URD_MUST_USE;
 
+/** Registers for a system call that is made in it: at an instruction that makes one, and without a step afterwards. */
+void urd_tracee_prepare_call(struct user_regs_struct *regs, uint64_t at, int number,
+                             const uint64_t args[6]);
+
 /** Resume it with a breakpoint at the address, and wait; it may stop for another reason before. *ret_status is waitpid's. */
 urd_err *urd_tracee_run_to(pid_t tid, uint64_t address, int *ret_status) URD_MUST_USE;
 
@@ -35,4 +39,6 @@ struct urd_map_line {
 };
 FILE *urd_tracee_open_maps(pid_t pid);
 bool urd_tracee_next_map(FILE *maps, struct urd_map_line *ret);
+/** The mapping that holds the address. False: there is none. */
+bool urd_tracee_find_map(pid_t pid, uint64_t address, struct urd_map_line *ret);
 #endif

@@ -46,16 +46,7 @@ urd_err *inject_call(struct task *t, const struct user_regs_struct *keep, uint64
     uint64_t mask;
     int status;
     struct user_regs_struct regs = *keep;
-    regs.eflags &= ~0x100ull; /* a program may be single-stepping itself */
-    regs.rip = at;
-    regs.rax = (unsigned)number;
-    regs.orig_rax = (unsigned long long)-1;
-    regs.rdi = args[0];
-    regs.rsi = args[1];
-    regs.rdx = args[2];
-    regs.r10 = args[3];
-    regs.r8 = args[4];
-    regs.r9 = args[5];
+    urd_tracee_prepare_call(&regs, at, number, args);
     URD_TRY(inject_hold_signals(t, &mask));
     URD_TRY(urd_tracee_set_regs(t->tid, &regs));
     URD_TRY(step_over(t, &status));

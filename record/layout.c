@@ -26,17 +26,6 @@ urd_err *layout_store(struct recorder *r, const char *proc_path, const char *nam
     return urd_trace_store_file(r->writer, fd, name, ret);
 }
 
-bool layout_mapping_at(struct task *t, uint64_t address, struct urd_map_line *ret)
-{
-    bool found = false;
-    FILE *maps = urd_tracee_open_maps(t->tid);
-    while (maps && !found && urd_tracee_next_map(maps, ret))
-        found = address >= ret->start && address < ret->end;
-    if (maps)
-        fclose(maps);
-    return found;
-}
-
 /** argc, argv.., 0, envp.., 0, then the auxiliary vector (System V ABI AMD64, 3.4.1). */
 static uint64_t find_auxv(int mem, uint64_t stack)
 {

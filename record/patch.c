@@ -384,7 +384,7 @@ static urd_err *patch_site(struct recorder *r, struct task *t, const struct user
 {
     struct urd_map_line m;
     *ret_why = "it is not in a file's read-only code";
-    if (!layout_mapping_at(t, site, &m) || m.shared || m.prot != (PROT_READ | PROT_EXEC) ||
+    if (!urd_tracee_find_map(t->tid, site, &m) || m.shared || m.prot != (PROT_READ | PROT_EXEC) ||
         site - m.start + m.offset != plan->site)
         return NULL;
     char link[128];

@@ -109,17 +109,15 @@ static bool original(struct task *t, uint64_t pc, ZydisDecodedInstruction *in,
 static bool is_site(struct recorder *r, struct task *t, uint64_t pc)
 {
     struct urd_map_line m;
-    bool found = false;
-    FILE *maps = urd_tracee_open_maps(t->tid);
-    while (maps && !found && urd_tracee_next_map(maps, &m))
-        for (unsigned f = 0; f < r->n_random_sites && !found && pc >= m.start && pc < m.end; f++)
-            for (unsigned i = 0; i < r->random_sites[f].n && !found; i++) {
-                uint64_t at = m.start + (r->random_sites[f].offsets[i] - m.offset);
-                found = at > pc && at - pc <= 3;
-            }
-    if (maps)
-        fclose(maps);
-    return found;
+    if (!urd_tracee_find_map(t->tid, pc, &m))
+        return false;
+    for (unsigned f = 0; f < r->n_random_sites; f++)
+        for (unsigned i = 0; i < r->random_sites[f].n; i++) {
+            uint64_t at = m.start + (r->random_sites[f].offsets[i] - m.offset);
+            if (at > pc && at - pc <= 3)
+                return true;
+        }
+    return false;
 }
 
 urd_err *random_insns_try(struct recorder *r, struct task *t, const struct user_regs_struct *at,

@@ -180,8 +180,6 @@ bool special_was_made(const struct task *t, const struct user_regs_struct *now);
 int special_output_class(struct recorder *r, struct task *t, int fd);
 /** layout.c: the address space right after exec, complete, into the event. */
 urd_err *layout_after_exec(struct recorder *r, struct task *t) URD_MUST_USE;
-/** layout.c: the mapping that holds `address`. */
-bool layout_mapping_at(struct task *t, uint64_t address, struct urd_map_line *ret);
 /** random_insns.c: at the end. */
 void random_insns_deinit(struct recorder *r);
 /** layout.c: hide the vDSO from the new image, so that time is asked by system calls. */

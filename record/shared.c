@@ -46,13 +46,7 @@ static unsigned find_covered(struct recorder *r, const struct shared_object *o,
 
 static bool line_at(struct task *t, uint64_t address, struct urd_map_line *ret)
 {
-    bool found = false;
-    FILE *maps = urd_tracee_open_maps(t->tid);
-    while (maps && !found && urd_tracee_next_map(maps, ret))
-        found = ret->start == address;
-    if (maps)
-        fclose(maps);
-    return found;
+    return urd_tracee_find_map(t->tid, address, ret) && ret->start == address;
 }
 
 static struct shared_object *find_by_map(struct recorder *r, const struct urd_map_line *m)

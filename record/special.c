@@ -57,7 +57,7 @@ static urd_err *note_clone(struct recorder *r, struct task *t)
 static uint64_t mapping_start(struct task *t, uint64_t address)
 {
     struct urd_map_line m;
-    return layout_mapping_at(t, address, &m) ? m.start : 0;
+    return urd_tracee_find_map(t->tid, address, &m) ? m.start : 0;
 }
 
 /** How much shmdt will unmap: a segment is one mapping, unless it was cut by mprotect. */
@@ -219,7 +219,7 @@ static void exit_mremap(struct recorder *r, struct task *t, uint64_t result)
     const struct user_regs_struct *e = &t->entry;
     struct urd_map_line m = {.start = 0};
     bool stays = e->r10 & MREMAP_DONTUNMAP || !e->rsi,
-         known = stays && layout_mapping_at(t, e->rdi, &m);
+         known = stays && urd_tracee_find_map(t->tid, e->rdi, &m);
     struct urd_map_op op = {.kind = URD_MAP_MOVE,
                             .start = result,
                             .size = PAGE_UP(e->rdx),

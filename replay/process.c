@@ -153,16 +153,7 @@ static urd_err *run_stub(struct urd_process *p, uint64_t at, int number, const u
 {
     struct user_regs_struct r;
     URD_TRY(urd_tracee_get_regs(p->pid, &r));
-    r.rip = at;
-    r.rax = (unsigned)number;
-    r.orig_rax = (unsigned long long)-1;
-    r.rdi = args[0];
-    r.rsi = args[1];
-    r.rdx = args[2];
-    r.r10 = args[3];
-    r.r8 = args[4];
-    r.r9 = args[5];
-    r.eflags &= ~0x100ull;
+    urd_tracee_prepare_call(&r, at, number, args);
     URD_TRY(urd_tracee_set_regs(p->pid, &r));
     if (ptrace(PTRACE_CONT, p->pid, 0, 0) != 0)
         URD_FAIL_ERRNO("cannot resume process %d", p->pid);

@@ -15,24 +15,13 @@ enum {
 
 /* ---- rights ---- */
 
-static bool find_line(struct urd_process *p, uint64_t address, struct urd_map_line *ret)
-{
-    bool found = false;
-    FILE *maps = urd_tracee_open_maps(p->pid);
-    while (maps && !found && urd_tracee_next_map(maps, ret))
-        found = address >= ret->start && address < ret->end;
-    if (maps)
-        fclose(maps);
-    return found;
-}
-
 /** What rights does the subject have in the page? 0 when there is none. With SHARED. */
 static uint64_t rights_at(struct task_run *tr, struct urd_process *p, uint64_t page)
 {
     struct urd_map_line m;
     if (page >= tr->readonly_start && page < tr->readonly_end)
         return tr->readonly_prot; /* most code: not to be looked up page by page */
-    if (!find_line(p, page, &m))
+    if (!urd_tracee_find_map(p->pid, page, &m))
         return 0;
     if (m.shared && m.inode)
         return m.prot | SHARED;
@@ -134,7 +123,7 @@ static urd_err *guard_shown(struct urd_process *p, const struct shared_page *pag
 static urd_err *guard_everywhere(struct urd_runner *r, struct urd_process *p, uint64_t address)
 {
     struct urd_map_line m;
-    if (!find_line(p, address, &m))
+    if (!urd_tracee_find_map(p->pid, address, &m))
         return NULL;
     struct shared_page page = page_of_line(&m, address);
     URD_PUSH(r->shared_code, r->n_shared_code, r->cap_shared_code) = page;
@@ -179,7 +168,7 @@ static urd_err *release_everywhere(struct urd_runner *r, const struct shared_pag
 static urd_err *release_shared(struct urd_runner *r, struct urd_process *p, uint64_t address)
 {
     struct urd_map_line m;
-    if (!find_line(p, address, &m))
+    if (!urd_tracee_find_map(p->pid, address, &m))
         return NULL;
     struct shared_page page = page_of_line(&m, address);
     for (unsigned i = 0; i < r->n_shared_code; i++)
