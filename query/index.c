@@ -194,6 +194,7 @@ void urd_index_close(struct urd_index *x)
     free(x->shown);
     free(x->remaps);
     free(x->first_remap);
+    free(x->life.spans);
     free(x->spaces);
     free(x->segments);
     free(x->events);

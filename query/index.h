@@ -63,14 +63,13 @@ struct urd_index_origin {
     uint64_t address, event;
 };
 
-#define URD_INDEX_SPANS 256
 /** The life of a page's memory, see lifetime.c. */
 struct urd_index_life {
-    uint32_t space, n;
+    uint32_t space, n, capacity;
     uint64_t page;
     int64_t at;
-    struct urd_index_span spans[URD_INDEX_SPANS]; /* the newest first */
-    struct urd_index_origin origin;               /* address: of the page */
+    struct urd_index_span *spans;   /* the newest first */
+    struct urd_index_origin origin; /* address: of the page */
 };
 
 struct urd_index {
@@ -88,7 +87,7 @@ struct urd_index {
     } * spaces; /* by id; [0] is unused */
     uint32_t n_spaces;
     int64_t end;                   /* clock at the end */
-    struct urd_index_shown *shown; /* mappings of shared memory; objects.c */
+    struct urd_index_shown *shown; /* mappings of shared memory; shared.c */
     uint32_t n_shown;
     struct urd_index_remap *remaps; /* by space and event */
     uint32_t *first_remap;          /* by space; one more behind the last */
@@ -188,7 +187,7 @@ urd_err *urd_index_writes_own(struct urd_index *x, uint32_t space, uint64_t addr
                               int64_t from, int64_t to, bool descending, urd_index_write_fn fn,
                               void *data) URD_MUST_USE;
 
-/** objects.c: the mappings of shared memory; urd_index_open calls it. */
+/** shared.c: the mappings of shared memory; urd_index_open calls it. */
 urd_err *urd_index_load_shown(struct urd_index *x) URD_MUST_USE;
 /** The shared memory that a space shows at an address at an event, or NULL. */
 const struct urd_index_shown *urd_index_shown_at(const struct urd_index *x, uint32_t space,

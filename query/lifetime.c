@@ -88,8 +88,7 @@ static const struct urd_index_remap *first_after(const struct urd_index *x, uint
 
 static void add_span(struct urd_index_life *life, struct urd_index_span span)
 {
-    if (life->n < URD_INDEX_SPANS)
-        life->spans[life->n++] = span;
+    URD_PUSH(life->spans, life->n, life->capacity) = span;
 }
 
 static void find_life(const struct urd_index *x, uint32_t space, uint64_t address, int64_t at,
@@ -100,20 +99,25 @@ static void find_life(const struct urd_index *x, uint32_t space, uint64_t addres
     uint64_t to = end ? end->event : UINT64_MAX, shift = 0;
     event++; /* what happened in it did happen */
     life->origin = (struct urd_index_origin){.space = space, .address = address};
-    while (space && life->n < URD_INDEX_SPANS) {
+    while (space) {
         const struct urd_index_remap *m = last_before(x, space, address, event);
         if (!m) {
             add_span(life, (struct urd_index_span){space, shift, 0, to});
             to = x->spaces[space].event;
             event = to < event ? to : event;
             life->origin.space = space;
-            space = x->spaces[space].parent;
+            uint32_t parent = x->spaces[space].parent;
+            space = parent < space ? parent : 0; /* spaces are numbered in the order of their making */
             continue;
         }
-        add_span(life, (struct urd_index_span){space, shift, m->event, to});
         uint64_t offset = address - m->start;
         bool moved = m->kind == URD_MAP_MOVE && within(address, m->start, m->size) &&
                      offset < m->old_size;
+        if (moved && m->start == m->old_start) { /* it grew where it was, as often as realloc likes */
+            event = m->event;
+            continue;
+        }
+        add_span(life, (struct urd_index_span){space, shift, m->event, to});
         if (!moved) {
             life->origin = (struct urd_index_origin){space, address, m->event};
             return;
@@ -132,7 +136,8 @@ const struct urd_index_life *urd_index_life(struct urd_index *x, uint32_t space,
     uint64_t page = address & ~4095ull;
     if (life->n && life->space == space && life->page == page && life->at == at)
         return life;
-    *life = (struct urd_index_life){.space = space, .page = page, .at = at};
+    *life = (struct urd_index_life){
+        .space = space, .page = page, .at = at, .spans = life->spans, .capacity = life->capacity};
     find_life(x, space, page, at, life);
     return life;
 }

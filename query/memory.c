@@ -375,9 +375,12 @@ static bool give_in_span(void *data, const struct urd_index_write *w)
 
 static urd_err *page_life(struct urd_index *x, struct page_query *q)
 {
-    const struct urd_index_life life = *urd_index_life(x, q->space, q->address, q->at);
-    for (uint32_t i = 0; i < life.n && q->more; i++) {
-        struct in_span in = {x, life.spans[q->descending ? i : life.n - 1 - i], q};
+    const struct urd_index_life *life = urd_index_life(x, q->space, q->address, q->at);
+    uint32_t n = life->n; /* whoever gets the writes may ask for another life */
+    URD_AUTO_FREE struct urd_index_span *spans = urd_xrealloc(NULL, n * sizeof *spans);
+    memcpy(spans, life->spans, n * sizeof *spans);
+    for (uint32_t i = 0; i < n && q->more; i++) {
+        struct in_span in = {x, spans[q->descending ? i : n - 1 - i], q};
         int64_t from = event_clock(x, in.span.from), to = event_clock(x, in.span.to);
         struct page_query one = *q;
         one.space = in.span.space;

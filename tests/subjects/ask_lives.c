@@ -60,6 +60,13 @@ int main(void)
     //? blame q[2] --at remapped#1 --all => rows 2; new[] 15 | 14
     //? blame p[2] --at remapped#1 => nothing
 
+    volatile int *grows = map_at(NULL, 0);
+    grows[2] = 19; //! before_growth
+    for (int i = 2; i < 400; i++)
+        grows = mremap((void *)grows, (i - 1) * PAGE, i * PAGE, MREMAP_MAYMOVE);
+    check(15); //! grown
+    //? blame grows[2] --at grown#1 => line before_growth; old 0; new 19
+
     h = sbrk(PAGE);
     h[3] = 16;
     sbrk(-PAGE);
