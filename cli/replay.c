@@ -69,7 +69,7 @@ urd_err *cli_replay(int argc, char **argv, int *ret_status)
     while (s->event < moment.event && s->next) {
         if (s->next->kind == URD_EVENT_END)
             status = s->next->status;
-        URD_TRY(runner ? urd_runner_next(runner) : urd_session_next(s));
+        URD_TRY(runner ? urd_runner_next(runner) : urd_session_next(s, moment.event));
     }
     if (moment.steps) {
         URD_CLEANUP(close_runner) struct urd_runner *counter = NULL;

@@ -276,6 +276,8 @@ static urd_err *split(struct leader *l, const struct urd_cut *cut, bool *ret_don
     return NULL;
 }
 
+enum { MOST_AT_ONCE = 100000 }; /* events that the leader runs over without a stop, unless the timer stops it */
+
 static urd_err *lead_interval(struct leader *l)
 {
     struct urd_session *s = l->s;
@@ -283,7 +285,7 @@ static urd_err *lead_interval(struct leader *l)
     for (;;) {
         enum urd_stop stop;
         struct urd_task *t = urd_session_running(s);
-        URD_TRY(urd_session_run_native(s, interrupt, &stop));
+        URD_TRY(urd_session_run_native(s, s->event + (interrupt ? MOST_AT_ONCE : 1), interrupt, &stop));
         if (stop != URD_STOP_INTERRUPTED) {
             if (stop != urd_session_stop_wanted(s->next))
                 return urd_session_diverged(s, t, "it stopped for another reason");

@@ -36,6 +36,7 @@ static struct mm *mm_of_child(struct task *parent, bool shares)
     struct mm *mm = urd_xcalloc(1, sizeof *mm);
     mm->brk = parent->mm->brk;
     mm->fast = fast_copy(parent->mm->fast);
+    patch_news_copy(&parent->mm->news, &mm->news);
     return mm;
 }
 

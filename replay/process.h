@@ -30,6 +30,7 @@ struct urd_process {
     unsigned refs;      /* tasks that live in it */
     struct urd_vectors
         *loaded; /* the task's whose vector registers it has; NULL: it has but one task, or had */
+    struct urd_fast *fast; /* fast.c: NULL when nothing was patched */
     void *user;  /* of whoever drives the session (translated runs) */
 };
 

@@ -12,6 +12,7 @@
  * A subject that sets the trap flag gets a SIGTRAP after each instruction. Those are stepped, too.
  */
 #include "base/log.h"
+#include "replay/fast.h"
 #include "replay/stepped.h"
 #include "replay/written_code.h"
 #include <errno.h>
@@ -544,6 +545,7 @@ urd_err *urd_runner_run(struct urd_runner *r, uint64_t *steps, enum urd_run_end 
     struct urd_task *t = urd_session_running(r->session);
     urd_check(t, "nothing runs before event %llu", (unsigned long long)r->session->event + 1);
     struct task_run *tr = NULL;
+    urd_fast_hide(t->process);
     URD_TRY(prepare(r, t, &tr));
     struct urd_context *ctx = tr->context;
     struct user_regs_struct regs = t->regs;

@@ -22,6 +22,7 @@ enum {
     PART_OUTPUT_SHARED = 512, /* the output's bytes are those of a write of this event */
     PART_CUT =
         1024, /* u64 vectors, near, memory; varint words; for each varint address, u64 value */
+    PART_PATCHES = 2048, /* varint n; for each varint start, size, code_size; with code varint pages, trampoline; code */
 };
 
 #define N_REGS (sizeof(struct user_regs_struct) / 8)
@@ -47,6 +48,7 @@ void urd_codec_deinit(struct urd_codec *c)
     free(c->regs);
     free(c->map_ops);
     free(c->writes);
+    free(c->patches);
     free(c->texts);
     *c = (struct urd_codec){0};
 }
@@ -105,6 +107,22 @@ static void put_cut(struct urd_buf *out, const struct urd_cut *c)
     }
 }
 
+static void put_patches(struct urd_buf *out, const struct urd_event *e)
+{
+    urd_buf_varint(out, e->n_patches);
+    for (uint32_t i = 0; i < e->n_patches; i++) {
+        const struct urd_patch *p = &e->patches[i];
+        urd_buf_varint(out, p->start);
+        urd_buf_varint(out, p->size);
+        urd_buf_varint(out, p->code_size);
+        if (!p->code_size)
+            continue;
+        urd_buf_varint(out, p->pages);
+        urd_buf_varint(out, p->trampoline);
+        urd_buf_put(out, p->code, p->code_size);
+    }
+}
+
 void urd_codec_encode(struct urd_codec *c, const struct urd_event *e, struct urd_buf *out)
 {
     const struct urd_mem_write *shared = e->output ? write_of_output(e) : NULL;
@@ -114,7 +132,7 @@ void urd_codec_encode(struct urd_codec *c, const struct urd_event *e, struct urd
                      (e->xstate ? PART_XSTATE : 0) | (e->output ? PART_OUTPUT : 0) |
                      (e->text && *e->text ? PART_TEXT : 0) | (e->has_checksum ? PART_CHECKSUM : 0) |
                      (e->other_tid ? PART_OTHER : 0) | (shared ? PART_OUTPUT_SHARED : 0) |
-                     (e->cut ? PART_CUT : 0);
+                     (e->cut ? PART_CUT : 0) | (e->n_patches ? PART_PATCHES : 0);
     urd_buf_u8(out, e->kind);
     urd_buf_u8(out, e->flags);
     urd_buf_varint(out, parts);
@@ -178,6 +196,8 @@ void urd_codec_encode(struct urd_codec *c, const struct urd_event *e, struct urd
         urd_buf_varint(out, (uint32_t)e->other_tid);
     if (parts & PART_CUT)
         put_cut(out, e->cut);
+    if (parts & PART_PATCHES)
+        put_patches(out, e);
 }
 
 static const char *keep_text(struct urd_codec *c, char *text)
@@ -262,6 +282,30 @@ static void get_cut(struct urd_codec *c, struct urd_cursor *in, struct urd_event
     e->cut = &c->cut;
 }
 
+static void get_patches(struct urd_codec *c, struct urd_cursor *in, struct urd_event *e)
+{
+    e->n_patches = sane_count(in, 3);
+    if (e->n_patches > c->cap_patches) {
+        c->cap_patches = e->n_patches;
+        c->patches = urd_xrealloc(c->patches, c->cap_patches * sizeof *c->patches);
+    }
+    e->patches = c->patches;
+    for (uint32_t i = 0; i < e->n_patches; i++) {
+        struct urd_patch *p = &c->patches[i];
+        *p = (struct urd_patch){.start = urd_cursor_varint(in)};
+        p->size = urd_cursor_varint(in);
+        uint64_t code = urd_cursor_varint(in);
+        if (!code)
+            continue;
+        p->pages = urd_cursor_varint(in);
+        p->trampoline = urd_cursor_varint(in);
+        p->code = urd_cursor_bytes(in, code);
+        p->code_size = (uint32_t)code;
+        in->ok &= p->size == URD_PATCH_BYTES && p->trampoline - p->pages < URD_PATCH_PAGES_BYTES &&
+                  code <= URD_PATCH_PAGES_BYTES - (p->trampoline - p->pages);
+    }
+}
+
 urd_err *urd_codec_decode(struct urd_codec *c, struct urd_cursor *in, struct urd_event *ret)
 {
     free_texts(c);
@@ -316,6 +360,8 @@ urd_err *urd_codec_decode(struct urd_codec *c, struct urd_cursor *in, struct urd
         e.other_tid = (int32_t)urd_cursor_varint(in);
     if (parts & PART_CUT)
         get_cut(c, in, &e);
+    if (parts & PART_PATCHES)
+        get_patches(c, in, &e);
     if (!in->ok)
         URD_FAIL("an event in the trace is damaged (it is longer than its chunk)");
     *ret = e;
