@@ -48,6 +48,19 @@ static inline void urd_runtime_restore(const struct urd_runtime_state *s, struct
     ret->orig_rax = (unsigned long long)-1; /* nothing is to be restarted */
 }
 
+/** memcpy, for code of a region. */
+__attribute__((always_inline)) static inline void urd_runtime_copy(void *to, const void *from,
+                                                                   uint64_t n)
+{
+    for (; n >= 8 && n <= 256; n -= 8) { /* rep takes its time to begin */
+        __builtin_memcpy(to, from, 8);
+        to = (uint8_t *)to + 8;
+        from = (const uint8_t *)from + 8;
+    }
+    if (n)
+        __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n) : : "memory");
+}
+
 _Static_assert(sizeof(struct urd_runtime_state) == 0x1000, "the addresses below");
 #define URD_RUNTIME_AT_RSP    "+0x2000(%rip)"
 #define URD_RUNTIME_AT_TARGET "+0x2008(%rip)"

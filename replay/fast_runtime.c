@@ -49,10 +49,7 @@ INSIDE static void apply(const struct fast_record *r)
     const uint8_t *at = (const uint8_t *)(r + 1);
     for (uint32_t i = 0; i < r->n_items; i++) {
         const struct fast_item *item = (const struct fast_item *)at;
-        void *to = (void *)item->address;
-        const void *from = item + 1;
-        uint64_t n = item->size;
-        __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n) : : "memory");
+        urd_runtime_copy((void *)item->address, item + 1, item->size);
         at += sizeof *item + ((item->size + 7) & ~7ull);
     }
 }

@@ -63,13 +63,19 @@ static struct user_regs_struct *task_regs(struct urd_codec *c, int32_t tid)
     return &c->regs[*slot - 1];
 }
 
+_Static_assert(N_REGS % 3 == 0, "put_regs");
+
 static void put_regs(struct urd_buf *out, const struct user_regs_struct *from,
                      const struct user_regs_struct *to)
 {
     const uint64_t *a = (const uint64_t *)from, *b = (const uint64_t *)to;
     uint64_t mask = 0;
-    for (unsigned i = 0; i < N_REGS; i++)
-        mask |= (uint64_t)(a[i] != b[i]) << i;
+    for (unsigned i = 0; i < N_REGS; i += 3) { /* most do not differ */
+        uint64_t x = a[i] ^ b[i], y = a[i + 1] ^ b[i + 1], z = a[i + 2] ^ b[i + 2];
+        if (x | y | z)
+            mask |= (uint64_t)(x != 0) << i | (uint64_t)(y != 0) << (i + 1) |
+                    (uint64_t)(z != 0) << (i + 2);
+    }
     urd_buf_varint(out, mask);
     for (; mask; mask &= mask - 1) {
         unsigned i = (unsigned)__builtin_ctzll(mask);

@@ -64,11 +64,6 @@ static inline uint64_t argument(const struct urd_runtime_frame *f, unsigned n)
                     : f->r9;
 }
 
-static inline void copy(void *to, const void *from, uint64_t n)
-{
-    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n) : : "memory");
-}
-
 static inline uint64_t fd_class(uint64_t fd)
 {
     return (uint32_t)fd < RUNTIME_FDS ? data()->fds[(uint32_t)fd] : 0;
@@ -92,11 +87,12 @@ INSIDE static bool is_ready(uint64_t fd, short events)
 INSIDE static void look_at_file(uint64_t fd)
 {
     struct stat st;
-    if ((uint32_t)fd >= RUNTIME_FDS || fd_class(fd) & RUNTIME_FD_FILE)
+    if ((uint32_t)fd >= RUNTIME_FDS || data()->alone ||
+        fd_class(fd) & (RUNTIME_FD_FILE | RUNTIME_FD_OTHER) ||
+        runtime_make(__NR_fstat, fd, (uint64_t)&st, 0, 0, 0, 0) != 0)
         return;
-    if (runtime_make(__NR_fstat, fd, (uint64_t)&st, 0, 0, 0, 0) == 0 &&
-        (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)))
-        set_fd_class(fd, (uint8_t)(fd_class(fd) | RUNTIME_FD_FILE));
+    bool file = S_ISREG(st.st_mode) || S_ISDIR(st.st_mode);
+    set_fd_class(fd, (uint8_t)(fd_class(fd) | (file ? RUNTIME_FD_FILE : RUNTIME_FD_OTHER)));
 }
 
 /** The most that an output may be. */
@@ -197,7 +193,7 @@ static inline uint8_t *add_item(struct runtime_record *r, uint8_t *at, uint64_t 
 {
     struct runtime_item *item = (struct runtime_item *)at;
     *item = (struct runtime_item){address, (uint32_t)size, (uint32_t)output};
-    copy(item + 1, (const void *)address, size);
+    urd_runtime_copy(item + 1, (const void *)address, size);
     r->n_items++;
     return at + sizeof *item + ((size + 7) & ~7ull);
 }
@@ -234,7 +230,7 @@ INSIDE static void note(const struct urd_runtime_frame *f, const struct runtime_
 {
     struct runtime_data *d = data();
     struct runtime_record *r = (struct runtime_record *)(d->ring + d->head);
-    copy(&r->regs, f, sizeof *f);
+    r->regs = *f;
     r->rsp = d->state.rsp;
     r->fs_base = segment_base(false);
     r->gs_base = segment_base(true);

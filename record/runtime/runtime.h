@@ -53,6 +53,7 @@ enum runtime_fd {
     RUNTIME_FD_STDERR = 2,
     RUNTIME_FD_WRITE = 4, /* the recorder has looked: writes need nothing but what these bits say */
     RUNTIME_FD_FILE = 8,  /* a regular file or directory: never blocks */
+    RUNTIME_FD_OTHER = 16, /* something else */
 };
 
 struct runtime_output {
