@@ -17,7 +17,7 @@
 #define URD_RUNTIME_CODE       0x5e1000000000ull /* within URD_OWN_START .. URD_OWN_END: no checksum has it */
 #define URD_RUNTIME_CODE_BYTES 0x2000ull
 #define URD_RUNTIME_DATA       (URD_RUNTIME_CODE + URD_RUNTIME_CODE_BYTES)
-#define URD_RUNTIME_RCX        (URD_RUNTIME_DATA + 16)
+#define URD_RUNTIME_RCX        (URD_RUNTIME_DATA + 24)
 
 /** The caller's registers, as the entry pushes them. */
 struct urd_runtime_frame {
@@ -26,10 +26,10 @@ struct urd_runtime_frame {
 
 /** What the data begins with. */
 struct urd_runtime_state {
-    uint64_t rsp;     /* the caller's */
-    uint64_t target;  /* where the caller goes on */
-    uint64_t rcx;     /* the caller's; in its register the trampoline brings the call's site */
-    uint64_t unused;
+    uint64_t rsp;       /* the caller's */
+    uint64_t stack_end; /* address of what is behind this structure */
+    uint64_t target;    /* where the caller goes on */
+    uint64_t rcx;       /* the caller's; in its register the trampoline brings the call's site */
     uint64_t stack[492];
     struct urd_runtime_frame frame; /* the end of the stack */
 };
@@ -61,33 +61,29 @@ __attribute__((always_inline)) static inline void urd_runtime_copy(void *to, con
         __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n) : : "memory");
 }
 
-_Static_assert(sizeof(struct urd_runtime_state) == 0x1000, "the addresses below");
-#define URD_RUNTIME_AT_RSP    "+0x2000(%rip)"
-#define URD_RUNTIME_AT_TARGET "+0x2008(%rip)"
-#define URD_RUNTIME_AT_END    "+0x3000(%rip)"
+_Static_assert(sizeof(struct urd_runtime_state) == 0x1000, "the addresses that assembly has");
 
 /**
- * The code from `begin`, where the region's code begins, to `leave`: `decide` is called with the frame, may change it, and gives the
- * address where the caller goes on. All registers are the frame's then; `leave` is the last instruction.
+ * The way in: the caller's registers are in the frame, rdi points to it. Operands of the state: its rsp and stack_end. A call of a
+ * function may follow that gives the address where the caller goes on, and may change the frame.
  */
-#define URD_RUNTIME_ENTRY(begin, decide, leave)                                                    \
-    begin ":\n"                                                                                    \
-    "    mov %rsp, " begin URD_RUNTIME_AT_RSP "\n"                                                 \
-    "    lea " begin URD_RUNTIME_AT_END ", %rsp\n"                                                 \
+#define URD_RUNTIME_ENTER(at_rsp, at_stack_end)                                                    \
+    "    mov %rsp, " at_rsp "\n"                                                                   \
+    "    mov " at_stack_end ", %rsp\n"                                                             \
     "    pushfq\n"                                                                                 \
     "    push %rdi\n push %rsi\n push %rdx\n push %rcx\n push %rax\n"                              \
     "    push %r8\n push %r9\n push %r10\n push %r11\n"                                            \
     "    push %rbx\n push %rbp\n push %r12\n push %r13\n push %r14\n push %r15\n"                  \
     "    cld\n"                                                                                    \
-    "    mov %rsp, %rdi\n"                                                                         \
-    "    call " decide "\n"                                                                        \
-    "    mov %rax, " begin URD_RUNTIME_AT_TARGET "\n"                                              \
+    "    mov %rsp, %rdi\n"
+
+/** The way out: rax is in the state's target, all registers are the frame's; a jump to the target follows. */
+#define URD_RUNTIME_LEAVE(at_rsp, at_target)                                                       \
+    "    mov %rax, " at_target "\n"                                                                \
     "    pop %r15\n pop %r14\n pop %r13\n pop %r12\n pop %rbp\n pop %rbx\n"                        \
     "    pop %r11\n pop %r10\n pop %r9\n pop %r8\n"                                                \
     "    pop %rax\n pop %rcx\n pop %rdx\n pop %rsi\n pop %rdi\n"                                   \
     "    popfq\n"                                                                                  \
-    "    mov " begin URD_RUNTIME_AT_RSP ", %rsp\n"                                                 \
-    leave ":\n"                                                                                    \
-    "    jmp *" begin URD_RUNTIME_AT_TARGET "\n"
+    "    mov " at_rsp ", %rsp\n"
 
 #endif

@@ -67,6 +67,7 @@ static urd_err *run_segment(struct build *b, struct job *j, struct urd_kept_code
     struct urd_runner *r;
     URD_TRY(urd_runner_create(s, URD_PROBE_LOG, &sink, &r));
     urd_runner_keep_code(r, code);
+    urd_runner_set_limit(r, j->end_event);
     urd_err *err = NULL;
     uint64_t interval_start = 0;
     bool at_cut = false;

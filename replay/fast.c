@@ -1,7 +1,7 @@
 /* Calls without stops, in a native replay.
  *
  * The recording has patched call sites, made calls unseen, and told in its events what it wrote where (struct urd_patch). Here the
- * same trampolines lead to code that reads what the calls gave from a ring (fast_runtime.c). The tool fills it before a
+ * same trampolines lead to code that reads what the calls gave from a ring (playback_native.c). The tool fills it before a
  * task runs, with as many events as it may skip, and looks afterwards how many were played back. Whatever does not fit, the process
  * stops at its own `syscall`, as it does without any of this.
  *
@@ -13,7 +13,7 @@
  */
 #include "replay/fast.h"
 #include "base/log.h"
-#include "replay/fast_runtime.h"
+#include "replay/playback.h"
 #include "trace/checksum.h"
 #include <Zydis/Zydis.h>
 #include <errno.h>
@@ -22,7 +22,7 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 
-#define DATA_FIELD(field) (URD_RUNTIME_DATA + offsetof(struct fast_data, field))
+#define DATA_FIELD(field) (URD_RUNTIME_DATA + offsetof(struct playback, field))
 
 enum {
     WORTH = 8, /* stops of a process after which patching it pays */
@@ -118,20 +118,25 @@ static urd_err *map_at(struct urd_process *p, uint64_t at, uint64_t size, int pr
     return NULL;
 }
 
+void urd_fast_init_playback(struct playback *p, uint64_t at)
+{
+    playback_init(p, at, URD_FLAGS_CHECKED, (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT) != 0);
+}
+
 static urd_err *map_region(struct urd_process *p)
 {
     struct urd_fast *f = p->fast;
-    size_t code = (size_t)(fast_end - fast_begin);
-    struct {
-        uint64_t flags_checked, fsgsbase;
-    } begin = {URD_FLAGS_CHECKED, (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT) != 0};
+    size_t code = (size_t)(playback_native_end - playback_native_begin);
+    struct playback begin;
+    size_t size = offsetof(struct playback, log_at);
+    memset(&begin, 0, size);
+    urd_fast_init_playback(&begin, URD_RUNTIME_DATA);
     urd_check(code <= URD_RUNTIME_CODE_BYTES, "the region's code has room");
-    URD_TRY(map_at(p, URD_RUNTIME_CODE, FAST_REGION_BYTES, PROT_READ | PROT_WRITE | PROT_EXEC,
+    URD_TRY(map_at(p, URD_RUNTIME_CODE, PLAYBACK_NATIVE_BYTES, PROT_READ | PROT_WRITE | PROT_EXEC,
                    &f->mapped));
     f->off = !f->mapped;
-    if (f->mapped && (urd_tracee_write(p->mem, URD_RUNTIME_CODE, fast_begin, code) != code ||
-                      urd_tracee_write(p->mem, DATA_FIELD(flags_checked), &begin, sizeof begin) !=
-                          sizeof begin))
+    if (f->mapped && (urd_tracee_write(p->mem, URD_RUNTIME_CODE, playback_native_begin, code) != code ||
+                      urd_tracee_write(p->mem, URD_RUNTIME_DATA, &begin, size) != size))
         URD_FAIL("cannot fill the runtime region of process %d", p->pid);
     return NULL;
 }
@@ -238,10 +243,8 @@ static bool is_in_region(uint64_t rip)
 
 static urd_err *set_ring(struct urd_process *p, const struct urd_buf *ring)
 {
-    struct {
-        uint64_t done, at, end;
-    } head = {0, 0, ring ? ring->size : 0};
-    if (urd_tracee_write(p->mem, DATA_FIELD(done), &head, sizeof head) != sizeof head ||
+    struct playback_head head = {.end = ring ? ring->size : 0};
+    if (urd_tracee_write(p->mem, DATA_FIELD(head), &head, sizeof head) != sizeof head ||
         (ring && urd_tracee_write(p->mem, DATA_FIELD(ring), ring->data, ring->size) != ring->size))
         URD_FAIL("cannot write to the runtime region of process %d", p->pid);
     return NULL;
@@ -269,7 +272,7 @@ static urd_err *step(struct urd_process *p, struct user_regs_struct *regs, int *
 urd_err *urd_fast_leave(struct urd_process *p, struct user_regs_struct *regs)
 {
     const struct urd_fast *f = p->fast;
-    uint64_t leave = URD_RUNTIME_CODE + (uint64_t)(fast_leave - fast_begin);
+    uint64_t leave = URD_RUNTIME_CODE + (uint64_t)(playback_native_leave - playback_native_begin);
     int status = 0;
     uint64_t original = f ? original_of(p, regs->rip) : 0;
     if (original) {
@@ -336,7 +339,7 @@ static void put_record(struct urd_buf *ring, const struct urd_event *e)
 {
     const struct user_regs_struct *b = &e->before;
     size_t start = ring->size;
-    struct fast_record r = {.n_items = e->n_writes,
+    struct playback_record r = {.n_items = e->n_writes,
                             .rsp = b->rsp,
                             .fs_base = b->fs_base,
                             .result = (int64_t)e->after.rax};
@@ -346,7 +349,7 @@ static void put_record(struct urd_buf *ring, const struct urd_event *e)
     urd_buf_put(ring, &r, sizeof r);
     for (uint32_t i = 0; i < e->n_writes; i++) {
         const struct urd_mem_write *w = &e->writes[i];
-        const struct fast_item item = {w->address, w->size};
+        const struct playback_item item = {w->address, w->size};
         urd_buf_put(ring, &item, sizeof item);
         urd_buf_put(ring, w->data, w->size);
         urd_buf_put(ring, &(uint64_t){0}, -w->size & 7);
@@ -361,35 +364,43 @@ static bool goes_on(const struct urd_event *e, const struct urd_task *t)
     return e && e->tid == t->tid && e->flags & URD_EVENT_RAN && !e->cut;
 }
 
-urd_err *urd_fast_fill(struct urd_session *s, struct urd_task *t, uint64_t limit)
+urd_err *urd_fast_read_ahead(struct urd_session *s, const struct urd_task *t, uint64_t limit)
 {
     struct urd_ahead *a = &s->ahead;
-    struct urd_fast *f = t->process->fast;
     a->n = 0;
-    if (!f || f->off || s->no_fast || limit <= s->next->number || !can_play(s->next, t) ||
-        ++f->stopped < WORTH)
+    a->ring.size = 0;
+    if (s->no_fast || limit <= s->next->number || !can_play(s->next, t))
         return NULL;
     URD_TRY(read_to(s, s->next->number));
-    a->ring.size = 0;
-    while (a->event && a->event->number < limit && can_play(a->event, t)) {
+    while (a->event && a->event->number < limit && a->n < PLAYBACK_CALLS_MAX &&
+           can_play(a->event, t)) {
         size_t before = a->ring.size;
         put_record(&a->ring, a->event);
         URD_TRY(urd_trace_next(a->reader, &a->event));
-        if (a->ring.size > FAST_RING_BYTES || !goes_on(a->event, t)) {
+        if (a->ring.size > PLAYBACK_RING_BYTES || !goes_on(a->event, t)) {
             a->ring.size = before;
             break;
         }
         a->n++;
     }
-    if (!a->n)
+    return NULL;
+}
+
+urd_err *urd_fast_fill(struct urd_session *s, struct urd_task *t, uint64_t limit)
+{
+    struct urd_fast *f = t->process->fast;
+    s->ahead.n = 0;
+    if (!f || f->off || !can_play(s->next, t) || ++f->stopped < WORTH)
+        return NULL;
+    URD_TRY(urd_fast_read_ahead(s, t, limit));
+    if (!s->ahead.n)
         return NULL;
     URD_TRY(show(t->process));
-    if (f->off) {
-        a->n = 0;
-        urd_fast_hide(t->process);
-        return NULL;
-    }
-    return set_ring(t->process, &a->ring);
+    if (!f->off)
+        return set_ring(t->process, &s->ahead.ring);
+    s->ahead.n = 0;
+    urd_fast_hide(t->process);
+    return NULL;
 }
 
 urd_err *urd_fast_done(struct urd_session *s, struct urd_task *t, uint64_t *ret)
@@ -399,7 +410,7 @@ urd_err *urd_fast_done(struct urd_session *s, struct urd_task *t, uint64_t *ret)
     s->ahead.n = 0;
     if (!n)
         return NULL;
-    if (urd_tracee_read(t->process->mem, DATA_FIELD(done), ret, sizeof *ret) != sizeof *ret ||
+    if (urd_tracee_read(t->process->mem, DATA_FIELD(head), ret, sizeof *ret) != sizeof *ret ||
         *ret > n)
         URD_FAIL("the runtime region of process %d is damaged", t->process->pid);
     return *ret < n ? set_ring(t->process, NULL) : NULL;

@@ -230,8 +230,7 @@ static void note_recent(struct urd_session *s, const struct urd_event *e)
     s->recent[0].syscall = e->syscall;
 }
 
-/** s->next has happened. */
-static urd_err *go_past(struct urd_session *s)
+urd_err *urd_session_go_past(struct urd_session *s)
 {
     const struct urd_event *e = s->next;
     if (e->output && s->output)
@@ -248,7 +247,7 @@ static urd_err *past_played(struct urd_session *s, struct urd_task *t)
     uint64_t n;
     URD_TRY(urd_fast_done(s, t, &n));
     for (; n; n--)
-        URD_TRY(go_past(s));
+        URD_TRY(urd_session_go_past(s));
     return NULL;
 }
 
@@ -509,7 +508,7 @@ urd_err *urd_session_apply_event(struct urd_session *s)
     }
     if (e->n_patches && (t = urd_session_task(s, e->tid)))
         urd_fast_note(t->process, e);
-    return go_past(s);
+    return urd_session_go_past(s);
 }
 
 urd_err *urd_session_next(struct urd_session *s, uint64_t limit)

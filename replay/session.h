@@ -47,7 +47,7 @@ struct urd_session {
     struct urd_objects objects; /* memory that processes share */
     bool has_shared;            /* anonymous memory was shared: a fork would share it too */
     bool check_memory;          /* compare checksums */
-    bool no_fast;               /* stop at each call */
+    bool no_fast;               /* stop at each call, whatever the recording did */
     struct urd_ahead ahead;
     bool emulates_cpuid;        /* this processor answers CPUID otherwise than the recorded one */
     uint64_t checksums_compared;
@@ -96,6 +96,9 @@ urd_err *urd_session_apply(struct urd_session *s) URD_MUST_USE;
 
 /** What urd_session_apply does, without telling the session's cutter; for run_translated.c. */
 urd_err *urd_session_apply_event(struct urd_session *s) URD_MUST_USE;
+
+/** s->next has happened in place: only the session goes past it. For run_translated.c. */
+urd_err *urd_session_go_past(struct urd_session *s) URD_MUST_USE;
 
 /** Natively to the next event, or over several at once that need no stop, but not beyond `limit`; and apply it. */
 urd_err *urd_session_next(struct urd_session *s, uint64_t limit) URD_MUST_USE;

@@ -34,7 +34,12 @@ __asm__(
     ".pushsection urd_runtime, \"ax\", @progbits\n"
     ".globl runtime_begin, runtime_syscall, runtime_leave\n"
     ".hidden runtime_begin, runtime_syscall, runtime_leave\n"
-    URD_RUNTIME_ENTRY("runtime_begin", "runtime_decide", "runtime_leave")
+    "runtime_begin:\n"
+    URD_RUNTIME_ENTER("runtime_begin+0x2000(%rip)", "runtime_begin+0x2008(%rip)")
+    "    call runtime_decide\n"
+    URD_RUNTIME_LEAVE("runtime_begin+0x2000(%rip)", "runtime_begin+0x2010(%rip)")
+    "runtime_leave:\n"
+    "    jmp *runtime_begin+0x2010(%rip)\n"
     /* number, six arguments as a function has them: the kernel wants the number in rax, the fourth in r10 */
     "runtime_make:\n"
     "    mov %edi, %eax\n"
