@@ -9,6 +9,7 @@
 #include "record/syscalls.h"
 #include "base/map.h"
 #include "base/tracee.h"
+#include "trace/counter.h"
 #include "trace/trace.h"
 #include <signal.h>
 
@@ -65,6 +66,10 @@ struct task {
     struct clone_request { /* of the clone or clone3 under way */
         uint64_t flags, child_tid, parent_tid, pidfd;
     } clone;
+    bool counting;          /* clock.c: counter is open ... */
+    bool count_known;       /* ... and had the value counted_from at the task's last event */
+    struct urd_counter counter;
+    uint64_t counted_from;
     uint64_t starved_until_ns; /* chaos: others run before it */
     uint64_t
         clear_tid; /* the kernel writes 0 there when the task ends and others share the memory */
@@ -83,6 +88,7 @@ struct recorder {
     pid_t first_pid;
     int first_status;
     bool exec_seen;
+    const struct clock *clock; /* clock.h */
     bool chaos;       /* schedule.c makes rare interleavings frequent */
     uint64_t random;  /* its generator's state */
     uint64_t stepped; /* instructions that chaos has single-stepped */

@@ -261,13 +261,34 @@ urd_err *urd_cut_take(pid_t tid, int mem, const struct user_regs_struct *regs,
     return NULL;
 }
 
+/** Behind the stack pointer first: that can be read whenever the task runs, and is compared before the registers. */
+static void add_stack_top(struct urd_cut *c, int mem)
+{
+    static const int offsets[] = {0, 8, 16, 24, 32, 40, -8, -16, -24, -32};
+    for (unsigned i = 0; i < sizeof offsets / sizeof *offsets; i++) {
+        uint64_t address = c->regs.rsp + (uint64_t)(int64_t)offsets[i], value;
+        if (urd_tracee_read(mem, address, &value, 8) == 8)
+            c->words[c->n_words++] = (struct urd_cut_word){address, value};
+    }
+}
+
+urd_err *urd_cut_take_counted(pid_t tid, int mem, const struct user_regs_struct *regs,
+                              uint64_t branches, struct urd_cut *ret)
+{
+    struct urd_cut c = {.regs = *regs, .counted = true, .branches = branches};
+    add_stack_top(&c, mem);
+    URD_TRY(hash_vectors(tid, &c.vectors));
+    *ret = c;
+    return NULL;
+}
+
 urd_err *urd_cut_matches_nearly(const struct urd_cut *c, pid_t tid, int mem,
                                 const struct user_regs_struct *regs, bool *ret)
 {
     uint64_t vectors;
     *ret = false;
     if (((regs->eflags ^ c->regs.eflags) & 0xcd5) || regs->fs_base != c->regs.fs_base ||
-        hash_near(mem, regs) != c->near)
+        (!c->counted && hash_near(mem, regs) != c->near))
         return NULL;
     URD_TRY(hash_vectors(tid, &vectors));
     *ret = vectors == c->vectors;
@@ -277,8 +298,9 @@ urd_err *urd_cut_matches_nearly(const struct urd_cut *c, pid_t tid, int mem,
 urd_err *urd_cut_matches_memory(const struct urd_cut *c, pid_t tid, int mem,
                                 const struct urd_stacks *stacks, bool *ret)
 {
-    uint64_t sum, bytes;
-    URD_TRY(urd_checksum_memory(tid, mem, stacks, &sum, &bytes));
+    uint64_t sum = 0, bytes;
+    if (!c->counted)
+        URD_TRY(urd_checksum_memory(tid, mem, stacks, &sum, &bytes));
     *ret = sum == c->memory;
     return NULL;
 }

@@ -233,11 +233,30 @@ static void emit_jump_indirect(struct gen *g, const struct insn *in)
     g->log_at += 8;
 }
 
+/* Before a conditional branch, which cannot fault, so the count is exact wherever the subject may stop. Nothing else counts:
+ * trace/counter.h. It is in memory: a register for it would make blocks shorter, in traces that have no use for it as well. */
+static void emit_branch_count(struct gen *g)
+{
+    struct emit *e = &g->hot;
+    int t = g->reg_temp;
+    unsigned at = offsetof(struct urd_context, branches);
+    if (!(g->t->probes & URD_PROBE_BRANCHES))
+        return;
+    if (!carried_any(g->carries))
+        emit_ctx_store(e, t, urd_ctx_scratch(t));
+    emit_ctx_load(e, t, at);
+    emit_lea(e, t, EMIT_AT(t, 1));
+    emit_ctx_store(e, t, at);
+    if (!carried_any(g->carries))
+        emit_ctx_load(e, t, urd_ctx_scratch(t));
+}
+
 static void emit_branch(struct gen *g, const struct insn *in)
 {
     struct emit *e = &g->hot;
     uint64_t next = in->pc + in->length;
     uint8_t opcode = in->z.opcode;
+    emit_branch_count(g);
     if (in->z.opcode_map == ZYDIS_OPCODE_MAP_0F || (opcode & 0xf0) == 0x70) {
         edge(g, opcode & 15, in->target);
         edge(g, -1, next);
@@ -297,6 +316,7 @@ static void emit_end(struct gen *g, const struct insn *in, uint64_t next)
 /* A branch that the block runs past. */
 static void emit_side(struct gen *g, const struct insn *in)
 {
+    emit_branch_count(g);
     g->sides[g->n_sides++] = (struct side){.pc = in->target,
                                            .branch = urd_gen_branch(g, &g->hot, in->z.opcode & 15),
                                            .n_insns = (unsigned)(in - g->insns) + 1,
