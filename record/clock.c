@@ -3,7 +3,7 @@
 #include "record/fast.h"
 #include <string.h>
 
-enum { SIMULATED_SLICE = 3000 };
+enum { SIMULATED_SLICE = 700 };
 
 static urd_err *describe_state(struct recorder *r, struct task *t,
                                const struct user_regs_struct *regs)
@@ -83,9 +83,15 @@ void clock_runs_freely(struct task *t)
     t->counter.lost |= code[0] != 0x0f || code[1] != 0x05;
 }
 
-void clock_stepped(struct task *t, const uint8_t *code, size_t size)
+/* PTRACE_INTERRUPT may hide the stop of a step that was made, and that of no step may come after it: the registers tell. */
+void clock_stepped(struct task *t, const uint8_t *code, size_t size,
+                   const struct user_regs_struct *before)
 {
-    if (t->counting && t->counter.fd < 0)
+    struct user_regs_struct now = *before;
+    if (!t->counting || t->counter.fd >= 0)
+        return;
+    urd_err_free(urd_tracee_get_regs(t->tid, &now)); /* it may have been killed */
+    if (now.rip != before->rip || now.rcx != before->rcx)
         urd_counter_stepped(&t->counter, code, size);
 }
 

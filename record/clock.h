@@ -29,8 +29,9 @@ urd_err *clock_choose(const char *wanted, const struct clock **ret) URD_MUST_USE
 urd_err *clock_goes_on(struct task *t) URD_MUST_USE;
 /** t is about to be resumed in user code, and not for a single step. */
 void clock_runs_freely(struct task *t);
-/** t was single-stepped over this instruction. */
-void clock_stepped(struct task *t, const uint8_t *code, size_t size);
+/** t was resumed at this instruction for a single step, with these registers, and has stopped for that reason or another one. */
+void clock_stepped(struct task *t, const uint8_t *code, size_t size,
+                   const struct user_regs_struct *before);
 /** t ends. */
 void clock_forget(struct task *t);
 /** Instructions by which t must be stepped because that is how its branches are counted; 0: it runs freely. */

@@ -87,8 +87,9 @@ static bool must_run_freely(const uint8_t *code)
 
 urd_err *preempt_after_steps(struct recorder *r, struct task *t, uint64_t steps)
 {
-    struct user_regs_struct regs = t->last;
+    struct user_regs_struct regs;
     bool done;
+    URD_TRY(urd_tracee_get_regs(t->tid, &regs)); /* not those of its last event: a signal may wait, and it goes on */
     for (uint64_t i = 0; i < steps; i++) {
         int status;
         uint8_t code[15] = {0};
@@ -107,9 +108,9 @@ urd_err *preempt_after_steps(struct recorder *r, struct task *t, uint64_t steps)
         siginfo_t si = {0};
         bool stepped = WIFSTOPPED(status) && status >> 8 == SIGTRAP &&
                        ptrace(PTRACE_GETSIGINFO, t->tid, 0, &si) == 0 && si.si_code > 0;
+        clock_stepped(t, code, n, &regs);
         if (!stepped)
             return recorder_note_status(r, t->tid, status);
-        clock_stepped(t, code, n);
         URD_TRY(urd_tracee_get_regs(t->tid, &regs));
     }
     t->state = TASK_READY;

@@ -8,7 +8,7 @@
  * body to body; otherwise a branch leaves through cold code that gives up what is carried, and comes
  * in by the target's entry, which takes up its own.
  *
- *     entry (cold):  [stop]  [cut test]           exits that resume right behind themselves
+ *     entry (cold):  [cut test]  [stop]           exits that resume right behind themselves
  *                    mov gs:[home r11], r11;  mov gs:[home r10], r10;  mov r11, gs:[log_pos]
  *                    jmp body
  *     body (hot):    mov qword [r11], id          LOG: r11 is the record
@@ -99,10 +99,10 @@ static void emit_entry(struct gen *g, bool stop, bool cut)
     while ((uintptr_t)e->at & 7)
         emit_u8(e, 0xcc);
     b->entry = urd_gen_offset(g, e->at);
+    if (cut) /* first: an interval that ends here does not run the instruction at which others want to stop */
+        emit_cut_test(g);
     if (stop)
         urd_gen_exit(g, e, URD_EXIT_STOP, b->pub.pc, true);
-    if (cut)
-        emit_cut_test(g);
     if (!g->n_insns) {
         urd_gen_exit(g, e, URD_EXIT_STEP, b->pub.pc, false);
         return;
