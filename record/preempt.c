@@ -90,7 +90,7 @@ urd_err *preempt_after_steps(struct recorder *r, struct task *t, uint64_t steps)
     struct user_regs_struct regs;
     bool done;
     URD_TRY(urd_tracee_get_regs(t->tid, &regs)); /* not those of its last event: a signal may wait, and it goes on */
-    for (uint64_t i = 0; i < steps; i++) {
+    for (uint64_t i = 0; i < steps || fast_is_inside(t, regs.rip); i++) {
         int status;
         uint8_t code[15] = {0};
         size_t n = urd_tracee_read(t->mem, regs.rip, code, sizeof code);
