@@ -609,7 +609,7 @@ urd_err *urd_record_run(const char *directory, char **argv, const struct urd_rec
     free(r->early);
     free(r->shared);
     outside_deinit(r);
-    random_insns_deinit(r);
+    replaced_insns_deinit(r);
     fast_deinit(r);
     free(r);
     if (!err)

@@ -92,7 +92,7 @@ bool urd_counter_counts(const uint8_t *code, size_t size)
     ZydisDecodedInstruction in;
     ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
     return ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, NULL, code, size, &in)) &&
-           in.meta.category == ZYDIS_CATEGORY_COND_BR;
+           in.meta.category == ZYDIS_CATEGORY_COND_BR && in.mnemonic != ZYDIS_MNEMONIC_XBEGIN;
 }
 
 /* ---- a task's counter ---- */
