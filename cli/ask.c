@@ -474,6 +474,8 @@ urd_err *cli_info(int argc, char **argv, int *ret_status)
                    "changes seen\n",
                    text(who, "process"), number(who, "pid"), number(who, "changes"));
         print_counts("calls", json_object_get(s, "syscalls"));
+        printf("cuts      %lld places in the middle of a computation, %lld told by a count of branches\n",
+               number(s, "cuts"), number(s, "counted"));
         printf("fast      %lld calls did not stop the program\n", number(s, "fast"));
         print_counts("stopped", json_object_get(s, "stopped"));
         print_sites(json_object_get(s, "sites"));

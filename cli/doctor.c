@@ -5,7 +5,7 @@
 #include <cpuid.h>
 #include <errno.h>
 #include <jansson.h>
-#include <linux/perf_event.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -16,6 +16,7 @@
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "trace/counter.h"
 #include "trace/trace.h"
 
 enum verdict {
@@ -98,22 +99,11 @@ static int test_ptrace(int *ret_breakpoint)
     return result;
 }
 
-/** Retired conditional branches: Intel 0x5101c4, AMD Zen 0x5100d1 (the vendors' lists of events). */
-static int test_counter(void)
+/** What this machine's filters can do: kill or let pass is old, so ask for the action that the recorder's needs. */
+static int test_seccomp(void)
 {
-    uint32_t eax, ebx = 0, ecx, edx;
-    __cpuid(0, eax, ebx, ecx, edx);
-    bool amd = ebx == 0x68747541; /* "Auth" */
-    struct perf_event_attr a = {.size = sizeof a,
-                                .type = PERF_TYPE_RAW,
-                                .config = amd ? 0x5100d1 : 0x5101c4,
-                                .exclude_kernel = 1,
-                                .exclude_guest = 1};
-    int fd = (int)syscall(SYS_perf_event_open, &a, 0, -1, -1, 0);
-    if (fd < 0)
-        return errno;
-    close(fd);
-    return 0;
+    uint32_t action = SECCOMP_RET_TRACE;
+    return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0 ? 0 : errno;
 }
 
 static void check_machine(struct findings *f)
@@ -147,6 +137,13 @@ static void check_tracing(struct findings *f)
                    : "a task can be stopped behind a REP instruction");
 }
 
+static void check_filters(struct findings *f)
+{
+    int e = in_child(test_seccomp);
+    add(f, "seccomp filters", e ? LESS : GOOD, e ? strerror(e) : "work",
+        e ? "every system call stops the program" : "most system calls do not stop the program");
+}
+
 static void check_instructions(struct findings *f)
 {
     int e = in_child(test_tsc);
@@ -160,14 +157,21 @@ static void check_instructions(struct findings *f)
 
 static void check_clock(struct findings *f)
 {
-    char paranoid[32], text[128];
+    char paranoid[32], text[256];
+    const char *why;
     read_line("/proc/sys/kernel/perf_event_paranoid", paranoid, sizeof paranoid);
-    int e = test_counter();
-    snprintf(text, sizeof text, "%s (perf_event_paranoid: %s)", e ? strerror(e) : "there",
-             paranoid);
-    add(f, "counter of retired branches", e ? LESS : GOOD, text, "urd does not need one");
-    add(f, "clock", GOOD, "cut",
-        "a task that is stopped in the middle of a computation is recognised by its state");
+    const struct urd_counter_kind *k = urd_counter_kind(&why);
+    if (k)
+        snprintf(text, sizeof text, "%s counts exactly, skid %u (perf_event_paranoid: %s)", k->name,
+                 k->skid, paranoid);
+    else
+        snprintf(text, sizeof text, "none: %s (perf_event_paranoid: %s)", why, paranoid);
+    add(f, "counter of retired branches", k ? GOOD : LESS, text,
+        k ? "it has counted known loops, and will count the program"
+          : "urd does not need one; stopping a program that has much memory takes longer");
+    add(f, "clock", GOOD, k ? "pmu" : "cut",
+        k ? "a task that is stopped in the middle of a computation is found again by a count of branches"
+          : "a task that is stopped in the middle of a computation is recognised by its state");
 }
 
 static void check_room(struct findings *f)
@@ -196,6 +200,7 @@ urd_err *cli_doctor(int argc, char **argv, int *ret_status)
     struct findings f = {json_array(), false};
     check_machine(&f);
     check_tracing(&f);
+    check_filters(&f);
     check_instructions(&f);
     check_clock(&f);
     check_room(&f);

@@ -108,7 +108,7 @@ struct arguments {
     int program;         /* index in argv */
 };
 
-#define USAGE "urd record [-o DIR] [--no-fast] [--chaos] [--seed N] [--until-fail N] [--] PROGRAM [ARG...]"
+#define USAGE "urd record [-o DIR] [--no-fast] [--clock cut|pmu] [--chaos] [--seed N] [--until-fail N] [--] PROGRAM [ARG...]"
 
 static urd_err *get_number(const char *option, const char *text, uint64_t *ret)
 {
@@ -135,6 +135,8 @@ static urd_err *get_arguments(int argc, char **argv, struct arguments *ret)
             a.output = argv[++at];
         else if (strcmp(option, "--no-fast") == 0)
             a.options.no_fast = true;
+        else if (strcmp(option, "--clock") == 0 && more)
+            a.options.clock = argv[++at];
         else if (strcmp(option, "--chaos") == 0)
             a.options.chaos = true;
         else if (strcmp(option, "--seed") == 0 && more)

@@ -79,7 +79,7 @@ urd_err *q_info(struct answer *a)
     URD_TRY(urd_trace_read_from(e->trace, 1, &r));
     const struct urd_event *ev = NULL;
     urd_err *err;
-    uint64_t counts[URD_EVENT_KINDS] = {0}, last_ns = 0, tasks = 0;
+    uint64_t counts[URD_EVENT_KINDS] = {0}, last_ns = 0, tasks = 0, cuts = 0, counted = 0;
     URD_CLEANUP(call_counts_deinit) struct call_counts calls = {0};
     int32_t first = 0;
     json_t *outside = json_array();
@@ -89,6 +89,8 @@ urd_err *q_info(struct answer *a)
         counts[ev->kind]++;
         last_ns = ev->time_ns;
         tasks += ev->kind == URD_EVENT_START || ev->number == 1;
+        cuts += ev->cut != NULL;
+        counted += ev->cut && ev->cut->counted;
         call_counts_add(&calls, ev);
         if (ev->kind == URD_EVENT_EXIT && ev->tid == first)
             finding_of(a, ev, end);
@@ -96,6 +98,8 @@ urd_err *q_info(struct answer *a)
     urd_trace_reader_close(r);
     json_object_set_new(s, "outside", outside);
     call_counts_tell(&calls, e->trace, s);
+    json_object_set_new(s, "cuts", json_integer((json_int_t)cuts));
+    json_object_set_new(s, "counted", json_integer((json_int_t)counted));
     json_object_set_new(s, "tasks", json_integer((json_int_t)tasks));
     json_object_set_new(s, "time_ns", json_integer((json_int_t)last_ns));
     return err;

@@ -162,6 +162,21 @@ void fast_stop_at_call(struct task *t)
         set_flag(t, DATA_FIELD(enabled), &t->mm->fast->enabled, false);
 }
 
+/* The first thing that the region does is to write down the stack pointer. */
+void fast_watch_entry(struct task *t)
+{
+    static const uint64_t nobody = 0;
+    if (t->mm->fast)
+        urd_tracee_write(t->mem, DATA_FIELD(rsp), &nobody, sizeof nobody);
+}
+
+bool fast_was_entered(const struct task *t)
+{
+    uint64_t rsp = 0;
+    return t->mm->fast &&
+           (urd_tracee_read(t->mem, DATA_FIELD(rsp), &rsp, sizeof rsp) != sizeof rsp || rsp);
+}
+
 bool fast_is_inside(const struct task *t, uint64_t address)
 {
     const struct fast *f = t->mm->fast;

@@ -55,6 +55,10 @@ urd_err *fast_drain(struct recorder *r, struct task *t, bool stopped) URD_MUST_U
 bool fast_is_inside(const struct task *t, uint64_t address);
 /** t is about to run user code. */
 void fast_resume(struct task *t);
+/** From now on ... */
+void fast_watch_entry(struct task *t);
+/** ... has a task of t's memory been in the region? */
+bool fast_was_entered(const struct task *t);
 /** t, which may be running, shall stop at its next call. */
 void fast_stop_at_call(struct task *t);
 /** A file has become shared memory: nothing that was found out about file descriptors holds any longer. */

@@ -1,4 +1,4 @@
-#include "record/random_insns.h"
+#include "record/replaced_insns.h"
 #include "base/log.h"
 #include "base/tracee.h"
 #include <elf.h>
@@ -146,7 +146,7 @@ urd_err *layout_after_exec(struct recorder *r, struct task *t)
         event_add_op(&r->builder, op);
         if (!err && (m.prot & PROT_WRITE || !op.file))
             add_differences(&r->builder, t->mem, &m, fd);
-        random_insns_mapped(r, t, &op, fd);
+        replaced_insns_mapped(r, t, &op, fd);
         if (fd >= 0)
             close(fd);
     }

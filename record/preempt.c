@@ -2,11 +2,12 @@
  *
  * Signals and switches wait for a system call, where every replay finds the task by itself. When none comes, the task is
  * stopped by PTRACE_INTERRUPT wherever it is, and its state becomes evidence that a replay can recognise (trace/cut.h).
- * How long to wait follows from what a cut costs, which is mostly the sum over all writable memory.
+ * How long to wait follows from what a cut costs: mostly the sum over all writable memory, unless the clock counts (clock.h).
  */
 #include "record/recorder.h"
 #include "base/log.h"
 #include "base/tracee.h"
+#include "record/clock.h"
 #include "record/fast.h"
 #include "record/schedule.h"
 #include "record/signals.h"
@@ -56,12 +57,9 @@ urd_err *preempt_take_cut(struct recorder *r, struct task *t, struct user_regs_s
         URD_TRY(urd_tracee_get_regs(t->tid, regs));
     }
     URD_TRY(recorder_settle_memory(r, t->mm));
-    struct urd_stacks stacks;
-    recorder_stacks(r, t, regs->rsp, &stacks);
     patch_show(t, false); /* registers may point to patched code */
-    urd_err *err = urd_cut_take(t->tid, t->mem, regs, &stacks, &t->cut);
+    urd_err *err = r->clock->describe(r, t, regs);
     patch_show(t, true);
-    free(stacks.sps);
     URD_TRY(err);
     r->cut_cost_ns = urd_now_ns() - started;
     *ret_done = true;
@@ -81,22 +79,25 @@ urd_err *preempt_emit(struct recorder *r, struct task *t)
 }
 
 /** What must not be single-stepped: system calls; pushf and popf, which see the trap flag; int and its kind, which raise SIGTRAP. */
-static bool must_run_freely(struct task *t, uint64_t pc)
+static bool must_run_freely(const uint8_t *code)
 {
-    uint8_t code[2] = {0};
-    urd_tracee_read(t->mem, pc, code, sizeof code);
     return (code[0] == 0x0f && (code[1] == 0x05 || code[1] == 0x34)) || code[0] == 0x9c ||
            code[0] == 0x9d || code[0] == 0xcc || code[0] == 0xcd || code[0] == 0xf1;
 }
 
 urd_err *preempt_after_steps(struct recorder *r, struct task *t, uint64_t steps)
 {
-    struct user_regs_struct regs = t->last;
+    struct user_regs_struct regs;
     bool done;
-    for (uint64_t i = 0; i < steps; i++) {
+    URD_TRY(urd_tracee_get_regs(t->tid, &regs)); /* not those of its last event: a signal may wait, and it goes on */
+    for (uint64_t i = 0; i < steps || fast_is_inside(t, regs.rip); i++) {
         int status;
-        if (must_run_freely(t, regs.rip))
+        uint8_t code[15] = {0};
+        size_t n = urd_tracee_read(t->mem, regs.rip, code, sizeof code);
+        if (must_run_freely(code))
             return recorder_resume(t, 0);
+        if (!t->resumed_ns)
+            URD_TRY(clock_goes_on(t));
         if (ptrace(PTRACE_SINGLESTEP, t->tid, 0, 0) != 0)
             URD_FAIL_ERRNO("cannot step process %d", t->tid);
         t->state = TASK_RUNNING;
@@ -107,6 +108,7 @@ urd_err *preempt_after_steps(struct recorder *r, struct task *t, uint64_t steps)
         siginfo_t si = {0};
         bool stepped = WIFSTOPPED(status) && status >> 8 == SIGTRAP &&
                        ptrace(PTRACE_GETSIGINFO, t->tid, 0, &si) == 0 && si.si_code > 0;
+        clock_stepped(t, code, n, &regs);
         if (!stepped)
             return recorder_note_status(r, t->tid, status);
         URD_TRY(urd_tracee_get_regs(t->tid, &regs));

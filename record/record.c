@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/tracee.h"
 #include "record/calls.h"
+#include "record/clock.h"
 #include "record/fast.h"
 #include "record/futexes.h"
 #include "record/launch.h"
@@ -150,6 +151,7 @@ void recorder_remove_task(struct recorder *r, struct task *t)
     if (r->current == t)
         r->current = NULL;
     recorder_release_mm(t->mm);
+    clock_forget(t);
     if (t->mem >= 0)
         close(t->mem);
     call_scratch_deinit(&t->scratch);
@@ -159,8 +161,12 @@ void recorder_remove_task(struct recorder *r, struct task *t)
 urd_err *recorder_resume(struct task *t, int signal)
 {
     bool in_call = t->in_call && !t->held_exit;
-    if (!in_call)
+    if (!in_call) {
         fast_resume(t);
+        if (!t->in_call && !t->resumed_ns)
+            URD_TRY(clock_goes_on(t));
+        clock_runs_freely(t);
+    }
     bool killed = ptrace(in_call || !t->filtered ? PTRACE_SYSCALL : PTRACE_CONT, t->tid, 0,
                          (void *)(long)signal) != 0;
     if (killed && errno != ESRCH)
@@ -552,13 +558,18 @@ urd_err *urd_record_run(const char *directory, char **argv, const struct urd_rec
 {
     URD_AUTO_FREE char *program = NULL;
     URD_TRY(launch_find_program(argv[0], &program));
+    int core = launch_pin();
+    const struct clock *clock;
+    URD_TRY(clock_choose(o->clock, &clock));
     struct recorder *r = urd_xcalloc(1, sizeof *r);
+    r->clock = clock;
     r->chaos = o->chaos;
     r->fast = !o->no_fast && !o->chaos;
     fast_init(r);
     r->random = o->seed;
     struct urd_trace_info info;
-    URD_TRY(launch_describe(argv, launch_pin(), &info));
+    URD_TRY(launch_describe(argv, core, &info));
+    info.counted = clock == &clock_pmu;
     urd_err *err = urd_trace_create(directory, &info, &r->writer);
     urd_trace_info_deinit(&info);
     if (err) {
@@ -600,7 +611,7 @@ urd_err *urd_record_run(const char *directory, char **argv, const struct urd_rec
     free(r->early);
     free(r->shared);
     outside_deinit(r);
-    random_insns_deinit(r);
+    replaced_insns_deinit(r);
     fast_deinit(r);
     free(r);
     if (!err)

@@ -19,6 +19,7 @@ struct urd_record_options {
         chaos; /* random priorities, short slices, starvation: rare interleavings become frequent */
     uint64_t seed; /* of chaos */
     bool no_fast;  /* every call stops the program */
+    const char *clock; /* cut or pmu (record/clock.h); NULL: the better one of those that there are */
 };
 
 /**

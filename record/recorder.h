@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/map.h"
 #include "base/tracee.h"
+#include "trace/counter.h"
 #include "trace/trace.h"
 #include <signal.h>
 
@@ -74,6 +75,10 @@ struct task {
     struct clone_request { /* of the clone or clone3 under way */
         uint64_t flags, child_tid, parent_tid, pidfd;
     } clone;
+    bool counting;          /* clock.c: counter is open ... */
+    bool count_known;       /* ... and had the value counted_from at the task's last event */
+    struct urd_counter counter;
+    uint64_t counted_from;
     uint64_t starved_until_ns; /* chaos: others run before it */
     uint64_t
         clear_tid; /* the kernel writes 0 there when the task ends and others share the memory */
@@ -92,6 +97,7 @@ struct recorder {
     pid_t first_pid;
     int first_status;
     bool exec_seen;
+    const struct clock *clock; /* clock.h */
     bool chaos;       /* schedule.c makes rare interleavings frequent */
     uint64_t random;  /* its generator's state */
     uint64_t stepped; /* instructions that chaos has single-stepped */
@@ -106,9 +112,9 @@ struct recorder {
     unsigned n_shared, cap_shared;
     uint32_t last_object;
     struct outside *outside; /* outside.c: who else writes there */
-    struct random_sites
-        *random_sites; /* random_insns.c: of each stored file that was mapped as code */
-    unsigned n_random_sites, cap_random_sites;
+    struct replaced_sites
+        *replaced_sites; /* replaced_insns.c: of each stored file that was mapped as code */
+    unsigned n_replaced_sites, cap_replaced_sites;
     bool fast; /* calls may be made without a stop: fast.c */
     struct runtime_data *fast_data; /* what a new runtime region begins with */
     struct urd_buf fast_ring;       /* a ring's content while it is drained */
@@ -190,8 +196,8 @@ bool special_was_made(const struct task *t, const struct user_regs_struct *now);
 int special_output_class(struct recorder *r, struct task *t, int fd);
 /** layout.c: the address space right after exec, complete, into the event. */
 urd_err *layout_after_exec(struct recorder *r, struct task *t) URD_MUST_USE;
-/** random_insns.c: at the end. */
-void random_insns_deinit(struct recorder *r);
+/** replaced_insns.c: at the end. */
+void replaced_insns_deinit(struct recorder *r);
 /** layout.c: hide the vDSO from the new image, so that time is asked by system calls. */
 urd_err *layout_hide_vdso(struct task *t, uint64_t stack) URD_MUST_USE;
 /** layout.c: keep a file of the task's by a /proc path; 0 in *ret when it is no regular file. */

@@ -6,6 +6,7 @@
  * some instructions, so at every other system call the task is single-stepped for a random while and stopped there. */
 #include "record/schedule.h"
 #include "base/log.h"
+#include "record/clock.h"
 #include <errno.h>
 #include <sys/resource.h>
 #include <sys/time.h>
@@ -50,9 +51,17 @@ bool schedule_others_can_run(const struct recorder *r, const struct task *except
     return false;
 }
 
+/** Where a task has come to since its last event no replay knows: nobody else runs before it is at its next one (INV-E1). */
+static bool is_nowhere(const struct task *t)
+{
+    return t->resumed_ns && !t->in_call;
+}
+
 static bool keeps_its_turn(const struct recorder *r)
 {
     const struct task *c = r->current;
+    if (c && can_run(c) && is_nowhere(c))
+        return true;
     return c && !r->turn_over && can_run(c) && urd_now_ns() - r->turn_started_ns < r->turn_ns;
 }
 
@@ -94,6 +103,8 @@ static struct task *next_in_order(struct recorder *r)
 uint64_t schedule_steps(struct recorder *r, const struct task *t)
 {
     static const uint64_t scales[] = {30, 300, 3000};
+    if (clock_steps(r))
+        return t->in_call || t->held_exit ? 0 : clock_steps(r);
     uint64_t credit = FIRST_STEPS + (urd_now_ns() - r->started_ns) / STEP_EARNED_NS;
     if (!r->chaos || t->in_call || t->held_exit || r->stepped > credit ||
         !schedule_others_can_run(r, t) || random_below(r, 2) != 0)

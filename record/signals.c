@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "base/tracee.h"
 #include "record/calls.h"
-#include "record/random_insns.h"
+#include "record/replaced_insns.h"
 #include <errno.h>
 #include <stdio.h>
 #include <sys/ptrace.h>
@@ -220,7 +220,7 @@ urd_err *signals_stop(struct recorder *r, struct task *t, int signal, int *ret_s
     if (by_code && (signal == SIGSEGV || signal == SIGILL)) {
         bool done;
         URD_TRY(signal == SIGSEGV ? try_tsc(r, t, &now, &done)
-                                  : random_insns_try(r, t, &now, &done));
+                                  : replaced_insns_try(r, t, &now, &done));
         if (done)
             return NULL;
     }

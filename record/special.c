@@ -7,7 +7,7 @@
 #include "record/futexes.h"
 #include "record/ioctls.h"
 #include "record/others.h"
-#include "record/random_insns.h"
+#include "record/replaced_insns.h"
 #include "record/shared.h"
 #include "record/subcommands.h"
 #include <errno.h>
@@ -191,7 +191,7 @@ static urd_err *exit_mmap(struct recorder *r, struct task *t, uint64_t result)
     r->new_code.name = "";
     if (op.file && op.prot & PROT_EXEC) {
         URD_AUTO_CLOSE int fd = open(link, O_RDONLY | O_CLOEXEC);
-        random_insns_mapped(r, t, &op, fd);
+        replaced_insns_mapped(r, t, &op, fd);
     }
     return NULL;
 }

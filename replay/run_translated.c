@@ -16,6 +16,7 @@
 #include "replay/playback.h"
 #include "replay/stepped.h"
 #include "replay/written_code.h"
+#include "trace/counter.h"
 #include <errno.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -400,6 +401,7 @@ static urd_err *step(struct urd_runner *r, struct urd_task *t, struct task_run *
         URD_TRY(step_natively(r, t->process, code, regs, ret_signal));
     if (*ret_signal)
         return NULL;
+    tr->context->branches += urd_counter_counts(code, n);
     t->regs = *regs;
     if (block && r->sink.single)
         r->sink.single(r->sink.data, t, &space->id, block);
@@ -456,8 +458,12 @@ static urd_err *is_cut(struct urd_runner *r, const struct urd_cut *c, struct urd
                        const struct user_regs_struct *regs, bool *ret)
 {
     pid_t pid = t->process->pid;
-    URD_TRY(urd_cut_matches_nearly(c, pid, t->process->mem, regs, ret));
+    const struct task_run *tr = t->process->user;
+    *ret = !c->counted || tr->context->branches == c->branches;
     if (!*ret)
+        return NULL;
+    URD_TRY(urd_cut_matches_nearly(c, pid, t->process->mem, regs, ret));
+    if (!*ret || c->counted)
         return NULL;
     URD_TRY(urd_written_set_guards(t->process, false));
     struct urd_stacks stacks;
@@ -610,6 +616,7 @@ urd_err *urd_runner_run(struct urd_runner *r, uint64_t *steps, enum urd_run_end 
         ctx->steps_left = (int64_t)*steps;
     else
         ctx->steps_left = INT64_MAX;
+    ctx->branches = r->session->branches;
     const struct urd_cut *cut = active_cut(r);
     install_cut(cut, tr);
     URD_TRY(fill_playback(r, t, tr));
@@ -700,6 +707,7 @@ urd_err *urd_runner_run(struct urd_runner *r, uint64_t *steps, enum urd_run_end 
             URD_FAIL("translated code stopped at %#llx for no reason", regs.rip);
         }
     }
+    r->session->branches = ctx->branches;
     if (steps)
         *steps = (uint64_t)ctx->steps_left;
     return NULL;
@@ -799,6 +807,8 @@ urd_err *urd_runner_seek(struct urd_runner *r, struct urd_moment to)
 /** The only runner of the session, from now on. */
 static void attach(struct urd_runner *r, struct urd_session *s)
 {
+    if (urd_trace_get_info(s->trace)->counted)
+        r->probes |= URD_PROBE_BRANCHES;
     s->process_gone = on_process_gone;
     s->process_gone_data = r;
 }

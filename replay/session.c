@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include "trace/checksum.h"
+#include "trace/counter.h"
 
 static urd_err *read_next(struct urd_session *s)
 {
@@ -182,20 +183,6 @@ enum urd_stop urd_session_stop_wanted(const struct urd_event *e)
                : URD_STOP_SYSCALL;
 }
 
-/** Translated code finds the state; what it leaves behind in the processes is gone before they run natively again. */
-static urd_err *run_to_cut(struct urd_session *s, enum urd_stop *ret_stop)
-{
-    enum urd_run_end end;
-    if (!s->cutter)
-        URD_TRY(urd_runner_create_cutter(s, &s->cutter));
-    URD_TRY(urd_runner_run(s->cutter, NULL, &end));
-    URD_TRY(urd_runner_park(s->cutter));
-    *ret_stop = end == URD_RUN_EVENT     ? URD_STOP_CUT
-                : end == URD_RUN_SYSCALL ? URD_STOP_SYSCALL
-                                         : URD_STOP_SIGNAL;
-    return NULL;
-}
-
 /** It stopped: at a CPUID that is not to be answered by this processor? Then it can go on. */
 static urd_err *answer_cpuid(const struct urd_session *s, struct urd_task *t, int status,
                              bool *ret_answered)
@@ -238,6 +225,7 @@ urd_err *urd_session_go_past(struct urd_session *s)
     note_recent(s, e);
     s->event = e->number;
     s->in_interval = false;
+    s->branches = 0;
     return read_next(s);
 }
 
@@ -262,6 +250,54 @@ static urd_err *leave_region(struct urd_task *t, int status, bool *ret_left)
     uint64_t at = regs.rip;
     URD_TRY(urd_fast_leave(t->process, &regs));
     *ret_left = regs.rip != at;
+    return NULL;
+}
+
+/**
+ * Where this processor counts, too, the better part of the way to a counted cut is run natively. *ret_stop is CUT, or why it stopped before.
+ */
+static urd_err *approach_cut(struct urd_session *s, struct urd_task *t, enum urd_stop *ret_stop)
+{
+    *ret_stop = URD_STOP_CUT;
+    if (!s->next->cut->counted || !urd_counter_kind(NULL))
+        return NULL;
+    pid_t pid = t->process->pid;
+    uint64_t count;
+    int status;
+    bool answered = true;
+    URD_TRY(urd_task_load(t));
+    while (answered) {
+        answered = false;
+        URD_TRY(urd_counter_run(pid, PTRACE_SYSEMU, s->next->cut->branches - s->branches, &count,
+                                &status));
+        s->branches += count;
+        s->in_interval = true;
+        if (status && !WIFSTOPPED(status))
+            return urd_session_diverged(s, t, "the replayed process died");
+        if (status)
+            URD_TRY(answer_cpuid(s, t, status, &answered));
+    }
+    URD_TRY(urd_tracee_get_regs(pid, &t->regs));
+    if (status)
+        *ret_stop = WSTOPSIG(status) == (SIGTRAP | 0x80) ? URD_STOP_SYSCALL : URD_STOP_SIGNAL;
+    return NULL;
+}
+
+/** Translated code finds the state; what it leaves behind in the processes is gone before they run natively again. */
+static urd_err *run_to_cut(struct urd_session *s, enum urd_stop *ret_stop)
+{
+    enum urd_run_end end;
+    urd_fast_hide(urd_session_running(s)->process);
+    URD_TRY(approach_cut(s, urd_session_running(s), ret_stop));
+    if (*ret_stop != URD_STOP_CUT)
+        return NULL;
+    if (!s->cutter)
+        URD_TRY(urd_runner_create_cutter(s, &s->cutter));
+    URD_TRY(urd_runner_run(s->cutter, NULL, &end));
+    URD_TRY(urd_runner_park(s->cutter));
+    *ret_stop = end == URD_RUN_EVENT     ? URD_STOP_CUT
+                : end == URD_RUN_SYSCALL ? URD_STOP_SYSCALL
+                                         : URD_STOP_SIGNAL;
     return NULL;
 }
 

@@ -41,6 +41,7 @@ struct urd_session {
     const struct urd_event *next; /* event s->event + 1, or NULL at the end of the trace */
     uint64_t event;
     bool in_interval;
+    uint64_t branches; /* conditional ones in the interval so far; true only in traces that are counted, before counted cuts */
     struct urd_task *tasks;
     uint32_t n_tasks, cap_tasks;
     uint32_t n_spaces;

@@ -23,6 +23,7 @@ enum {
     PART_CUT =
         1024, /* u64 vectors, near, memory; varint words; for each varint address, u64 value */
     PART_PATCHES = 2048, /* varint n; for each varint start, size, code_size; with code varint pages, trampoline; code */
+    PART_BRANCHES = 4096, /* varint branches: the cut is counted */
 };
 
 #define N_REGS (sizeof(struct user_regs_struct) / 8)
@@ -138,7 +139,8 @@ void urd_codec_encode(struct urd_codec *c, const struct urd_event *e, struct urd
                      (e->xstate ? PART_XSTATE : 0) | (e->output ? PART_OUTPUT : 0) |
                      (e->text && *e->text ? PART_TEXT : 0) | (e->has_checksum ? PART_CHECKSUM : 0) |
                      (e->other_tid ? PART_OTHER : 0) | (shared ? PART_OUTPUT_SHARED : 0) |
-                     (e->cut ? PART_CUT : 0) | (e->n_patches ? PART_PATCHES : 0);
+                     (e->cut ? PART_CUT : 0) | (e->n_patches ? PART_PATCHES : 0) |
+                     (e->cut && e->cut->counted ? PART_BRANCHES : 0);
     urd_buf_u8(out, e->kind);
     urd_buf_u8(out, e->flags);
     urd_buf_varint(out, parts);
@@ -204,6 +206,8 @@ void urd_codec_encode(struct urd_codec *c, const struct urd_event *e, struct urd
         put_cut(out, e->cut);
     if (parts & PART_PATCHES)
         put_patches(out, e);
+    if (parts & PART_BRANCHES)
+        urd_buf_varint(out, e->cut->branches);
 }
 
 static const char *keep_text(struct urd_codec *c, char *text)
@@ -368,6 +372,10 @@ urd_err *urd_codec_decode(struct urd_codec *c, struct urd_cursor *in, struct urd
         get_cut(c, in, &e);
     if (parts & PART_PATCHES)
         get_patches(c, in, &e);
+    if (parts & PART_BRANCHES) {
+        c->cut.counted = true;
+        c->cut.branches = urd_cursor_varint(in);
+    }
     if (!in->ok)
         URD_FAIL("an event in the trace is damaged (it is longer than its chunk)");
     *ret = e;

@@ -21,6 +21,7 @@ struct ranges {
         uint64_t start, end;
     } * items;
     size_t n, capacity;
+    struct range kernels; /* vvar and vdso, which a replay has not; all one piece */
 };
 
 struct walk {
@@ -44,6 +45,9 @@ static urd_err *find_ranges(pid_t tid, struct ranges *ret)
         if ((m.prot & 3) == 3 && !m.shared && strncmp(m.name, "[v", 2) != 0 &&
             !(m.start >= URD_OWN_START && m.start < URD_OWN_END))
             URD_PUSH(ret->items, ret->n, ret->capacity) = (struct range){m.start, m.end};
+        else if (strncmp(m.name, "[vvar", 5) == 0 || strcmp(m.name, "[vdso]") == 0)
+            ret->kernels =
+                (struct range){ret->kernels.end ? ret->kernels.start : m.start, m.end};
     fclose(maps);
     return NULL;
 }
@@ -173,7 +177,7 @@ static void add_object(struct walk *w, uint64_t p, unsigned words)
         add_word(w, (p & ~7ull) + 8 * i);
 }
 
-static urd_err *find_words(struct urd_cut *c, pid_t tid, int mem)
+static urd_err *find_words(struct urd_cut *c, pid_t tid, int mem, struct range *ret_kernels)
 {
     ZydisDecoder decoder;
     ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
@@ -190,6 +194,7 @@ static urd_err *find_words(struct urd_cut *c, pid_t tid, int mem)
     uint32_t level = c->n_words;
     for (uint32_t i = 0; i < level; i++) /* what these point to in turn */
         add_object(&w, c->words[i].value, 4);
+    *ret_kernels = w.ranges.kernels;
     free(w.ranges.items);
     return err;
 }
@@ -198,16 +203,24 @@ static urd_err *find_words(struct urd_cut *c, pid_t tid, int mem)
 
 enum { NEAR_STACK = 512 }; /* farther up there may be what XSAVE left, see trace/checksum.h */
 
-static uint64_t hash_near(int mem, const struct user_regs_struct *regs)
+/** As far as a replay can read it: not into the kernel's pages. The dynamic linker often lies right behind them. */
+static void read_near(int mem, struct range kernels, uint64_t at, uint8_t *bytes, size_t size)
+{
+    if (at < kernels.end && at + size > kernels.start)
+        size = at < kernels.start ? kernels.start - at : 0;
+    urd_tracee_read(mem, at, bytes, size);
+}
+
+static uint64_t hash_near(int mem, struct range kernels, const struct user_regs_struct *regs)
 {
     uint8_t bytes[128 + NEAR_STACK + 16 * 128] = {0};
     struct user_regs_struct copy = *regs;
-    urd_tracee_read(mem, regs->rsp - 128, bytes, 128);
-    urd_tracee_read(mem, regs->rsp, bytes + 128, NEAR_STACK);
+    read_near(mem, kernels, regs->rsp - 128, bytes, 128);
+    read_near(mem, kernels, regs->rsp, bytes + 128, NEAR_STACK);
     for (unsigned i = 0; i < 16; i++)
         if (i != 4)
-            urd_tracee_read(mem, *urd_reg_slot(&copy, i) - 64, bytes + 128 + NEAR_STACK + i * 128,
-                            128);
+            read_near(mem, kernels, *urd_reg_slot(&copy, i) - 64,
+                      bytes + 128 + NEAR_STACK + i * 128, 128);
     return XXH3_64bits(bytes, sizeof bytes);
 }
 
@@ -253,10 +266,32 @@ urd_err *urd_cut_take(pid_t tid, int mem, const struct user_regs_struct *regs,
 {
     struct urd_cut c = {.regs = *regs};
     uint64_t bytes;
-    URD_TRY(find_words(&c, tid, mem));
-    c.near = hash_near(mem, regs);
+    struct range kernels;
+    URD_TRY(find_words(&c, tid, mem, &kernels));
+    c.near = hash_near(mem, kernels, regs);
     URD_TRY(hash_vectors(tid, &c.vectors));
     URD_TRY(urd_checksum_memory(tid, mem, stacks, &c.memory, &bytes));
+    *ret = c;
+    return NULL;
+}
+
+/** Behind the stack pointer first: that can be read whenever the task runs, and is compared before the registers. */
+static void add_stack_top(struct urd_cut *c, int mem)
+{
+    static const int offsets[] = {0, 8, 16, 24, 32, 40, -8, -16, -24, -32};
+    for (unsigned i = 0; i < sizeof offsets / sizeof *offsets; i++) {
+        uint64_t address = c->regs.rsp + (uint64_t)(int64_t)offsets[i], value;
+        if (urd_tracee_read(mem, address, &value, 8) == 8)
+            c->words[c->n_words++] = (struct urd_cut_word){address, value};
+    }
+}
+
+urd_err *urd_cut_take_counted(pid_t tid, int mem, const struct user_regs_struct *regs,
+                              uint64_t branches, struct urd_cut *ret)
+{
+    struct urd_cut c = {.regs = *regs, .counted = true, .branches = branches};
+    add_stack_top(&c, mem);
+    URD_TRY(hash_vectors(tid, &c.vectors));
     *ret = c;
     return NULL;
 }
@@ -267,7 +302,7 @@ urd_err *urd_cut_matches_nearly(const struct urd_cut *c, pid_t tid, int mem,
     uint64_t vectors;
     *ret = false;
     if (((regs->eflags ^ c->regs.eflags) & 0xcd5) || regs->fs_base != c->regs.fs_base ||
-        hash_near(mem, regs) != c->near)
+        (!c->counted && hash_near(mem, (struct range){0}, regs) != c->near))
         return NULL;
     URD_TRY(hash_vectors(tid, &vectors));
     *ret = vectors == c->vectors;
@@ -277,8 +312,9 @@ urd_err *urd_cut_matches_nearly(const struct urd_cut *c, pid_t tid, int mem,
 urd_err *urd_cut_matches_memory(const struct urd_cut *c, pid_t tid, int mem,
                                 const struct urd_stacks *stacks, bool *ret)
 {
-    uint64_t sum, bytes;
-    URD_TRY(urd_checksum_memory(tid, mem, stacks, &sum, &bytes));
+    uint64_t sum = 0, bytes;
+    if (!c->counted)
+        URD_TRY(urd_checksum_memory(tid, mem, stacks, &sum, &bytes));
     *ret = sum == c->memory;
     return NULL;
 }

@@ -12,6 +12,11 @@
  * are memory that the next instructions write (a loop that counts in memory differs there every time round), then the top
  * of the stack, what the registers point to, and what that points to (an interpreter's objects). Where all of that agrees the tool compares `near`, then vectors, then the sum over all writable private memory but stacks (trace/checksum.h says why not).
  *
+ * Where the processor counts conditional branches (trace/counter.h), the evidence is thin and costs nothing like the sum: `counted`,
+ * the number of them since the task's last event, the registers, vectors, and the top of the stack. Between two conditional branches
+ * there is one way only, and on it a place comes up twice with the same registers only where a function is called twice:
+ * the stack tells by the return address.
+ *
  * Example: -O0 `for (i = 0; i < n; i++) total += i;` stopped anywhere: registers repeat every second round; the
  * word at [rbp-4] is i.
  */
@@ -25,6 +30,8 @@
 
 struct urd_cut {
     struct user_regs_struct regs;
+    bool counted;      /* by branches: near and memory are 0 and not compared */
+    uint64_t branches; /* conditional ones that the task has retired since its last event */
     uint64_t vectors; /* hash of the x87 and vector registers */
     uint64_t near;    /* hash of the memory that rsp and the other registers point to */
     uint64_t memory;  /* urd_checksum_memory */
@@ -38,10 +45,14 @@ struct urd_cut {
 urd_err *urd_cut_take(pid_t tid, int mem, const struct user_regs_struct *regs,
                       const struct urd_stacks *stacks, struct urd_cut *ret) URD_MUST_USE;
 
+/** ... when so many conditional branches have been counted. */
+urd_err *urd_cut_take_counted(pid_t tid, int mem, const struct user_regs_struct *regs,
+                              uint64_t branches, struct urd_cut *ret) URD_MUST_USE;
+
 /** Given that the 16 registers, rip and words agree: all that is cheap to compare, then vectors. */
 urd_err *urd_cut_matches_nearly(const struct urd_cut *c, pid_t tid, int mem,
                                 const struct user_regs_struct *regs, bool *ret) URD_MUST_USE;
-/** ... and all writable memory but stacks. */
+/** ... and all writable memory but stacks; of a counted cut, nothing: its count is the caller's to compare. */
 urd_err *urd_cut_matches_memory(const struct urd_cut *c, pid_t tid, int mem,
                                 const struct urd_stacks *stacks, bool *ret) URD_MUST_USE;
 

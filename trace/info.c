@@ -55,6 +55,7 @@ void urd_trace_info_encode(const struct urd_trace_info *info, struct urd_buf *ou
     urd_buf_varint(out, info->xfeatures);
     urd_buf_varint(out, info->n_cpuid);
     urd_buf_put(out, info->cpuid, info->n_cpuid * sizeof *info->cpuid);
+    urd_buf_u8(out, info->counted);
 }
 
 urd_err *urd_trace_info_decode(const void *data, size_t size, struct urd_trace_info *ret)
@@ -87,6 +88,8 @@ urd_err *urd_trace_info_decode(const void *data, size_t size, struct urd_trace_i
     } else {
         in.ok = false;
     }
+    if (urd_cursor_left(&in))
+        info.counted = urd_cursor_u8(&in);
     if (!in.ok) {
         urd_trace_info_deinit(&info);
         URD_FAIL("the trace's header is damaged");

@@ -30,6 +30,7 @@ struct urd_trace_info {
     struct urd_cpuid {
         uint32_t leaf, subleaf, eax, ebx, ecx, edx;
     } * cpuid;
+    bool counted; /* it may have cuts that are counted (trace/cut.h); in traces from before there were such it is not there */
 };
 void urd_trace_info_deinit(struct urd_trace_info *info);
 /** Answer CPUID as the recorded CPU did; false when that leaf was not written down. */

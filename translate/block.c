@@ -8,7 +8,7 @@
  * body to body; otherwise a branch leaves through cold code that gives up what is carried, and comes
  * in by the target's entry, which takes up its own.
  *
- *     entry (cold):  [stop]  [cut test]           exits that resume right behind themselves
+ *     entry (cold):  [cut test]  [stop]           exits that resume right behind themselves
  *                    mov gs:[home r11], r11;  mov gs:[home r10], r10;  mov r11, gs:[log_pos]
  *                    jmp body
  *     body (hot):    mov qword [r11], id          LOG: r11 is the record
@@ -99,10 +99,10 @@ static void emit_entry(struct gen *g, bool stop, bool cut)
     while ((uintptr_t)e->at & 7)
         emit_u8(e, 0xcc);
     b->entry = urd_gen_offset(g, e->at);
+    if (cut) /* first: an interval that ends here does not run the instruction at which others want to stop */
+        emit_cut_test(g);
     if (stop)
         urd_gen_exit(g, e, URD_EXIT_STOP, b->pub.pc, true);
-    if (cut)
-        emit_cut_test(g);
     if (!g->n_insns) {
         urd_gen_exit(g, e, URD_EXIT_STEP, b->pub.pc, false);
         return;
@@ -233,11 +233,30 @@ static void emit_jump_indirect(struct gen *g, const struct insn *in)
     g->log_at += 8;
 }
 
+/* Before a conditional branch, which cannot fault, so the count is exact wherever the subject may stop. Nothing else counts:
+ * trace/counter.h. It is in memory: a register for it would make blocks shorter, in traces that have no use for it as well. */
+static void emit_branch_count(struct gen *g)
+{
+    struct emit *e = &g->hot;
+    int t = g->reg_temp;
+    unsigned at = offsetof(struct urd_context, branches);
+    if (!(g->t->probes & URD_PROBE_BRANCHES))
+        return;
+    if (!carried_any(g->carries))
+        emit_ctx_store(e, t, urd_ctx_scratch(t));
+    emit_ctx_load(e, t, at);
+    emit_lea(e, t, EMIT_AT(t, 1));
+    emit_ctx_store(e, t, at);
+    if (!carried_any(g->carries))
+        emit_ctx_load(e, t, urd_ctx_scratch(t));
+}
+
 static void emit_branch(struct gen *g, const struct insn *in)
 {
     struct emit *e = &g->hot;
     uint64_t next = in->pc + in->length;
     uint8_t opcode = in->z.opcode;
+    emit_branch_count(g);
     if (in->z.opcode_map == ZYDIS_OPCODE_MAP_0F || (opcode & 0xf0) == 0x70) {
         edge(g, opcode & 15, in->target);
         edge(g, -1, next);
@@ -299,6 +318,7 @@ static void emit_end(struct gen *g, const struct insn *in, uint64_t next)
 /* A branch that the block runs past. */
 static void emit_side(struct gen *g, const struct insn *in)
 {
+    emit_branch_count(g);
     g->sides[g->n_sides++] = (struct side){.pc = in->target,
                                            .branch = urd_gen_branch(g, &g->hot, in->z.opcode & 15),
                                            .n_insns = (unsigned)(in - g->insns) + 1,

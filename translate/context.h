@@ -52,6 +52,7 @@ struct urd_context {
     uint64_t log_pos;      /* address in the subject where the next record begins */
     uint64_t log_end;      /* a block is entered only while log_pos < log_end */
     int64_t steps_left;    /* for URD_PROBE_COUNT; like log_pos up to date at exits, not in a block */
+    uint64_t branches;     /* for URD_PROBE_BRANCHES: retired ones, always up to date */
     uint64_t cut_regs[16];
     struct {
         uint64_t address, value; /* 8 bytes of memory */

@@ -20,6 +20,7 @@ static void detect(struct features *f)
     unsigned a, b, c, d;
     if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) {
         f->bmi2 = b >> 8 & 1;
+        f->xtest = (b >> 4 & 1) || (b >> 11 & 1); /* HLE, RTM */
         f->fsgsbase = (b & 1) && (getauxval(AT_HWCAP2) & 2); /* the kernel lets us */
     }
     /* AMD before Zen 3 has pext in microcode. */
@@ -163,6 +164,10 @@ static void by_name(struct insn *in)
         in->written = NULL;
         break;
     }
+    case ZYDIS_MNEMONIC_XTEST: /* glibc's string functions have it; no transaction is ever under way */
+        if (!urd_translate_features()->xtest)
+            in->kind = INSN_STEP;
+        break;
     case ZYDIS_MNEMONIC_PUSH:
     case ZYDIS_MNEMONIC_PUSHFQ:
     case ZYDIS_MNEMONIC_PUSHF: in->write = WRITE_PUSH; break;
@@ -241,7 +246,7 @@ static void by_name(struct insn *in)
     case ZYDIS_MNEMONIC_IRET: case ZYDIS_MNEMONIC_IRETD: case ZYDIS_MNEMONIC_IRETQ:
     case ZYDIS_MNEMONIC_HLT: case ZYDIS_MNEMONIC_UD0: case ZYDIS_MNEMONIC_UD1:
     case ZYDIS_MNEMONIC_UD2: case ZYDIS_MNEMONIC_XBEGIN: case ZYDIS_MNEMONIC_XEND:
-    case ZYDIS_MNEMONIC_XABORT: case ZYDIS_MNEMONIC_XTEST: case ZYDIS_MNEMONIC_IN:
+    case ZYDIS_MNEMONIC_XABORT: case ZYDIS_MNEMONIC_IN:
     case ZYDIS_MNEMONIC_OUT: case ZYDIS_MNEMONIC_INSB: case ZYDIS_MNEMONIC_INSW:
     case ZYDIS_MNEMONIC_INSD: case ZYDIS_MNEMONIC_OUTSB: case ZYDIS_MNEMONIC_OUTSW:
     case ZYDIS_MNEMONIC_OUTSD: case ZYDIS_MNEMONIC_SGDT: case ZYDIS_MNEMONIC_SIDT:

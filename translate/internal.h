@@ -108,7 +108,7 @@ unsigned urd_slot_bytes(const struct urd_slot *slot); /* in the record, without 
 
 /** CPU features of this machine that the code generator asks for. */
 struct features {
-    bool bmi2, fsgsbase, fast_pext;
+    bool bmi2, fsgsbase, fast_pext, xtest;
     uint32_t xsave_bytes;
 };
 const struct features *urd_translate_features(void);

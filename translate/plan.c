@@ -31,7 +31,7 @@ struct demand urd_plan_demand(struct demand d, const struct insn *in, bool log)
     d.anchor |= in->rip_relative;
     d.temp2 |= urd_plan_needs_temp2(in, log);
     d.temp |= d.temp2 || in->kind == INSN_JUMP_INDIRECT || in->kind == INSN_CALL_INDIRECT ||
-              in->kind == INSN_RET;
+              in->kind == INSN_RET || in->kind == INSN_BRANCH; /* to count it */
     return d;
 }
 
@@ -113,7 +113,7 @@ static size_t read_code(struct urd_translator *t, uint64_t pc, const struct urd_
 bool urd_plan_passes(const struct urd_translator *t, const struct insn *in)
 {
     uint8_t opcode = in->z.opcode;
-    return t->probes == URD_PROBE_LOG && in->kind == INSN_BRANCH && in->target > in->pc &&
+    return (t->probes & ~(unsigned)URD_PROBE_BRANCHES) == URD_PROBE_LOG && in->kind == INSN_BRANCH && in->target > in->pc &&
            (in->z.opcode_map == ZYDIS_OPCODE_MAP_0F || (opcode & 0xf0) == 0x70);
 }
 

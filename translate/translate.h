@@ -37,6 +37,7 @@
 enum urd_probe {
     URD_PROBE_LOG = 1,   /* write the log */
     URD_PROBE_COUNT = 2, /* count steps_left down; URD_EXIT_BUDGET before it would go below 0 */
+    URD_PROBE_BRANCHES = 4, /* count conditional branches in ctx->branches; with any of the others, or alone */
 };
 
 enum urd_slot_kind { URD_SLOT_WRITE, URD_SLOT_COND, URD_SLOT_REP, URD_SLOT_SP };
