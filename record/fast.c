@@ -120,7 +120,7 @@ static urd_err *patch_image(struct recorder *r, struct task *t, const struct use
 urd_err *fast_after_exec(struct recorder *r, struct task *t, const struct user_regs_struct *now)
 {
     int64_t result;
-    if (!r->fast || !t->filtered)
+    if (!r->fast || !t->filtered || t->tracing.tracer)
         return NULL;
     URD_TRY(map_region(t, now, &result));
     if (result != (int64_t)RUNTIME_CODE) {
@@ -167,14 +167,14 @@ void fast_watch_entry(struct task *t)
 {
     static const uint64_t nobody = 0;
     if (t->mm->fast)
-        urd_tracee_write(t->mem, DATA_FIELD(rsp), &nobody, sizeof nobody);
+        urd_tracee_write(t->mem, DATA_FIELD(state.rsp), &nobody, sizeof nobody);
 }
 
 bool fast_was_entered(const struct task *t)
 {
     uint64_t rsp = 0;
     return t->mm->fast &&
-           (urd_tracee_read(t->mem, DATA_FIELD(rsp), &rsp, sizeof rsp) != sizeof rsp || rsp);
+           (urd_tracee_read(t->mem, DATA_FIELD(state.rsp), &rsp, sizeof rsp) != sizeof rsp || rsp);
 }
 
 bool fast_is_inside(const struct task *t, uint64_t address)
@@ -431,12 +431,19 @@ static urd_err *deliver_outside(struct task *t, siginfo_t *si, int now, bool at_
     return recorder_resume(t, 0);
 }
 
+void fast_off(struct task *t)
+{
+    if (!t->mm->fast)
+        return;
+    t->mm->fast->off = true;
+    patch_undo(t, 0, ~0ull);
+}
+
 /** A program that single-steps itself has come to a patch: it would see steps that are not its own. */
 static urd_err *step_without_patches(struct task *t, struct user_regs_struct *regs)
 {
-    t->mm->fast->off = true;
     regs->rip = patch_at(t->mm->fast, regs->rip)->start;
-    patch_undo(t, 0, ~0ull);
+    fast_off(t);
     URD_TRY(urd_tracee_set_regs(t->tid, regs));
     return recorder_resume(t, 0);
 }
