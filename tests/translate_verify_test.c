@@ -118,13 +118,13 @@ static unsigned long step_natively(char *const argv[])
     }
 }
 
-static int run(unsigned probes, char *const argv[], bool verify, int64_t budget,
+static int run(unsigned probes, char *const argv[], bool verify, bool follow, int64_t budget,
                unsigned long *ret_steps)
 {
     struct urd_translator *t;
     if (urd_translate_create(probes, &t))
         abort();
-    struct run r = {.budget = budget};
+    struct run r = {.budget = budget, .follow = follow};
     int out = memfd_create("out", 0);
     run_start(&r, t, argv, out);
     if (verify) {
@@ -140,6 +140,8 @@ static int run(unsigned probes, char *const argv[], bool verify, int64_t budget,
         probes & URD_PROBE_LOG ? r.steps_logged + r.steps_stepped : r.budget_used + r.steps_stepped;
     urd_translate_destroy(t);
     close(out);
+    if (follow)
+        printf("%lu of the records are of blocks that follow what ran before\n", r.followed);
     return ok ? r.exit_status >> 8 : -1;
 }
 
@@ -155,17 +157,17 @@ int main(int argc, char **argv)
     /* -n: without the native run, which takes 20 us a step */
     bool skip = !strcmp(argv[1], "-n");
     command += skip;
-    unsigned long want = skip ? 0 : step_natively(command), logged, counted, both;
-    int a = run(URD_PROBE_LOG, command, true, 0, &logged);
-    int b = run(URD_PROBE_COUNT, command, false, 70, &counted);
-    int c = run(URD_PROBE_COUNT | URD_PROBE_LOG, command, true, 1000, &both);
-    printf("steps: native %lu, logged %lu, counted %lu, both %lu; exit %d %d %d; memory checked "
-           "%lu times, %lu "
-           "bytes written, %lu bad\n",
-           want, logged, counted, both, a, b, c, n_checks, n_bytes, n_bad);
+    unsigned long want = skip ? 0 : step_natively(command), logged, followed, counted, both;
+    int a = run(URD_PROBE_LOG, command, true, false, 0, &logged);
+    int f = run(URD_PROBE_LOG, command, true, true, 0, &followed);
+    int b = run(URD_PROBE_COUNT, command, false, false, 70, &counted);
+    int c = run(URD_PROBE_COUNT | URD_PROBE_LOG, command, true, false, 1000, &both);
+    printf("steps: native %lu, logged %lu, following %lu, counted %lu, both %lu; exit %d %d %d %d; "
+           "memory checked %lu times, %lu bytes written, %lu bad\n",
+           want, logged, followed, counted, both, a, f, b, c, n_checks, n_bytes, n_bad);
     want = skip ? logged : want;
     bool bad =
-        want != logged || want != counted || want != both || n_bad || a < 0 || a != b || a != c;
+        want != logged || want != followed || want != counted || want != both || n_bad || a < 0 || a != f || a != b || a != c;
     puts(bad ? "FAILED" : "ok");
     return bad;
 }
