@@ -20,7 +20,8 @@ static void close_trace(struct urd_trace **t)
 urd_err *cli_index(int argc, char **argv, int *ret_status)
 {
     const char *usage = "urd index [-t TRACE] [-j N] [--json]";
-    const char *name = NULL, *jobs = NULL, *segment_ms = NULL, *processor = NULL;
+    const char *name = NULL, *jobs = NULL, *segment_ms = NULL, *processor = NULL,
+               *follow_after = NULL;
     bool json = false, no_cuts = false;
     int left;
     URD_TRY(cli_options(argc, argv,
@@ -28,6 +29,7 @@ urd_err *cli_index(int argc, char **argv, int *ret_status)
                                               {"-j", "--jobs", &jobs, NULL},
                                               {"--segment-ms", NULL, &segment_ms, NULL},
                                               {"--processor", NULL, &processor, NULL},
+                                              {"--follow-after", NULL, &follow_after, NULL},
                                               {"--no-cuts", NULL, NULL, &no_cuts},
                                               {"--json", NULL, NULL, &json},
                                               {0}},
@@ -48,6 +50,7 @@ urd_err *cli_index(int argc, char **argv, int *ret_status)
     struct urd_index_options o = {.workers = jobs ? (unsigned)atoi(jobs) : 0,
                                   .no_cuts = no_cuts,
                                   .processor = processor,
+                                  .follow_after = follow_after ? (unsigned)atoi(follow_after) : 0,
                                   .segment_ms = segment_ms ? (unsigned)atoi(segment_ms) : 0,
                                   .progress = terminal ? show_progress : NULL};
     struct urd_index_summary s;

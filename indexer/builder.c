@@ -27,7 +27,7 @@ static const struct urd_consumer *consumer_for(const char *processor)
 }
 
 struct urd_builder *urd_builder_create(struct urd_trace *trace, const char *processor,
-                                       struct urd_store_segment *out)
+                                       unsigned follow_after, struct urd_store_segment *out)
 {
     struct urd_builder *b = urd_xcalloc(1, sizeof *b);
     b->trace = trace;
@@ -36,6 +36,7 @@ struct urd_builder *urd_builder_create(struct urd_trace *trace, const char *proc
     b->modules = urd_xcalloc(urd_trace_file_count(trace) + 1, sizeof *b->modules);
     urd_flow_begin(&b->flow);
     urd_stores_init(&b->stores);
+    urd_paths_init(&b->paths, follow_after);
     b->consumer = consumer_for(processor);
     return b;
 }
@@ -47,7 +48,8 @@ void urd_builder_destroy(struct urd_builder *b)
     urd_writes_destroy(b->writes);
     urd_flow_deinit(&b->flow);
     urd_stores_deinit(&b->stores);
-    free(b->dictionary);
+    urd_paths_deinit(&b->paths);
+    urd_flow_dictionary_deinit(&b->dictionary);
     for (uint32_t i = 0; i < b->n_codes; i++)
         free(b->codes[i].dense);
     free(b->codes);
@@ -102,6 +104,15 @@ static struct task_state *task_state(struct urd_builder *b, int32_t tid)
     return &b->tasks[b->n_tasks - 1];
 }
 
+/** Among the first n shapes. */
+static unsigned n_stores(const struct urd_flow_trace *t, unsigned n)
+{
+    unsigned stores = 0;
+    for (unsigned i = 0; i < n; i++)
+        stores += t->stores[i].code != URD_STORE_HOLE;
+    return stores;
+}
+
 static void close_row(struct urd_builder *b)
 {
     if (!b->current || !b->flow.n_blocks) {
@@ -109,10 +120,10 @@ static void close_row(struct urd_builder *b)
         return;
     }
     for (uint32_t i = 0; i < b->flow.n_used; i++) {
-        struct urd_flow_block *d = &b->dictionary[b->flow.used[i]];
+        struct urd_flow_trace *t = &b->dictionary.traces[b->flow.used[i]];
         uint32_t times = b->flow.nodes[b->flow.used[i]].times;
-        d->count += times;
-        b->n_stores += (int64_t)d->n_stores * times;
+        t->count += times;
+        b->n_stores += (int64_t)n_stores(t, t->n_stores) * times;
     }
     struct urd_store_flow f = {.tid = b->current->tid,
                                .space = b->current_space,
@@ -193,21 +204,28 @@ static void forget_image(struct urd_builder *b, uint32_t space)
         }
 }
 
-static void find_function(struct urd_builder *b, struct urd_task *t, struct urd_flow_node *info)
+static struct urd_flow_place find_place(struct urd_builder *b, struct urd_task *t, uint64_t pc)
 {
+    struct urd_flow_place ret = {.pc = pc};
     struct urd_image *image = image_of(b, t->space, t->process->pid);
     struct urd_place place;
-    if (!urd_debuginfo_image_find(image, info->pc, &place))
-        return;
+    if (!urd_debuginfo_image_find(image, pc, &place))
+        return ret;
     const struct urd_symbol *s = urd_debuginfo_symbol_at(place.module, place.address);
     if (!s || s->kind == URD_SYMBOL_OBJECT || s->kind == URD_SYMBOL_TLS)
-        return;
-    info->function = s->address + place.bias;
+        return ret;
+    ret.function = s->address + place.bias;
     if (s->address == place.address && s->kind == URD_SYMBOL_FUNCTION)
-        info->flags |= URD_BLOCK_ENTRY;
+        ret.flags |= URD_BLOCK_ENTRY;
+    return ret;
 }
 
 /* ---- blocks ---- */
+
+static uint64_t padded(uint64_t size)
+{
+    return (size + 7) & ~7ull;
+}
 
 static enum urd_flow_slot_how how_of(const struct urd_slot *slot)
 {
@@ -227,16 +245,19 @@ static enum urd_flow_slot_how how_of(const struct urd_slot *slot)
 /** What the hot loop, or urd_builder_any_record, makes of the block's record; its stores for the dictionary. The translator's
  * slots go with its code space. */
 static void take_slots(struct urd_flow_encoder *f, const struct urd_block *block,
-                       struct urd_flow_node *node, struct urd_flow_block *d)
+                       struct urd_flow_node *node, struct urd_flow_trace *d)
 {
     node->flags |= URD_NODE_PLAIN;
     node->slots = f->n_slots;
     for (unsigned i = 0; i < block->n_slots; i++) {
         const struct urd_slot *from = &block->slots[i];
         enum urd_flow_slot_how how = how_of(from);
+        how = how == URD_HOW_SP && from->insn + 1 < block->n_insns ? URD_HOW_HOLE : how;
         if (how == URD_HOW_STORE)
             d->stores[d->n_stores++] = (struct urd_store_shape){
                 from->insn, (uint8_t)(__builtin_ctz(from->size) | from->by_sp << 3)};
+        else if (how == URD_HOW_HOLE)
+            d->stores[d->n_stores++] = (struct urd_store_shape){from->insn, URD_STORE_HOLE};
         else if (how != URD_HOW_SP)
             node->flags &= (uint8_t)~URD_NODE_PLAIN;
         URD_PUSH(f->slots, f->n_slots, f->cap_slots) =
@@ -275,23 +296,75 @@ static uint8_t transfer_of(unsigned end)
     }
 }
 
+/** Words of the record behind the id before the slots of an instruction; none of them is of a REP. */
+static uint16_t words_before(const struct urd_block *block, unsigned insn)
+{
+    unsigned bytes = 0;
+    for (unsigned i = 0; i < block->n_slots && block->slots[i].insn < insn; i++) {
+        const struct urd_slot *slot = &block->slots[i];
+        bytes += slot->kind == URD_SLOT_SP ? 8 : 8 + (unsigned)padded(slot->size);
+        bytes += slot->kind == URD_SLOT_COND ? 8 : 0;
+    }
+    return (uint16_t)(bytes / 8);
+}
+
+/** The transfer behind instruction `insn` of a block, where one piece of it ends and the next one begins. */
+static void take_transfer(struct urd_builder *b, const struct urd_block *block,
+                          struct urd_flow_node *node, unsigned insn, uint8_t transfer,
+                          uint64_t function, const struct urd_flow_place *to)
+{
+    struct urd_flow_encoder *f = &b->flow;
+    bool jump_within = transfer == URD_TRANSFER_JUMP && to->function == function;
+    if (transfer == URD_TRANSFER_NONE || jump_within)
+        return;
+    URD_PUSH(f->ops, f->n_ops, f->cap_ops) =
+        (struct urd_flow_op){.transfer = transfer,
+                             .insn = (uint8_t)insn,
+                             .word = words_before(block, insn),
+                             .site = urd_block_pc(block, insn),
+                             .function = function,
+                             .to = *to};
+    node->n_ops++;
+}
+
+static void take_pieces(struct urd_builder *b, struct urd_task *t, const struct urd_block *block,
+                        struct urd_flow_node *node, struct urd_flow_trace *trace)
+{
+    const uint8_t *lengths = block->insn_lengths;
+    struct urd_flow_dictionary *d = &b->dictionary;
+    unsigned insn = 0;
+    trace->first = d->n_blocks;
+    trace->n_blocks = block->n_pieces;
+    node->ops = b->flow.n_ops;
+    for (unsigned i = 0; i < block->n_pieces; i++) {
+        const struct urd_block_piece *p = &block->pieces[i];
+        struct urd_flow_place place = find_place(b, t, p->pc);
+        if (i)
+            take_transfer(b, block, node, insn - 1, transfer_of(p[-1].end), node->function, &place);
+        else
+            node->start = place;
+        node->function = place.function;
+        struct urd_flow_block one = {
+            .pc = p->pc, .n_insns = p->n_insns, .end = p->end, .flags = place.flags};
+        memcpy(one.lengths, lengths + insn, p->n_insns);
+        URD_PUSH(d->blocks, d->n_blocks, d->cap_blocks) = one;
+        insn += p->n_insns;
+    }
+    node->site = urd_block_pc(block, block->n_insns - 1u);
+}
+
 static uint32_t new_block(struct urd_builder *b, struct urd_task *t, const struct urd_block *block,
                           bool stepped)
 {
-    struct urd_flow_node node = {.pc = block->pc,
-                                 .n_insns = block->n_insns,
+    struct urd_flow_node node = {.n_insns = block->n_insns,
+                                 .flags = block->followed ? URD_NODE_FOLLOWED : 0,
                                  .transfer = stepped ? URD_TRANSFER_NONE : transfer_of(block->end)};
-    struct urd_flow_block d = {.pc = block->pc, .n_insns = block->n_insns, .end = block->end};
-    for (unsigned i = 0; i < block->n_insns; i++) {
-        d.lengths[i] = block->insn_lengths[i];
-        if (i + 1 < block->n_insns)
-            node.last_insn = (uint16_t)(node.last_insn + block->insn_lengths[i]);
-    }
+    struct urd_flow_trace trace = {.n_insns = block->n_insns};
+    take_pieces(b, t, block, &node, &trace);
     if (!stepped)
-        take_slots(&b->flow, block, &node, &d);
-    find_function(b, t, &node);
-    d.flags = node.flags & URD_BLOCK_ENTRY;
-    URD_PUSH(b->dictionary, b->n_dictionary, b->cap_dictionary) = d;
+        take_slots(&b->flow, block, &node, &trace);
+    struct urd_flow_dictionary *d = &b->dictionary;
+    URD_PUSH(d->traces, d->n_traces, d->cap_traces) = trace;
     return urd_flow_add(&b->flow, &node);
 }
 
@@ -385,50 +458,65 @@ static void add_unmatched(struct task_state *ts, uint64_t sp, int64_t clock)
     URD_PUSH(ts->unmatched, ts->n_unmatched, ts->cap_unmatched) = (struct unmatched){sp, clock};
 }
 
-/** Frames below sp ended before the row's next block, which its readers cannot tell by themselves. */
-static void note_dropped(struct urd_builder *b, const struct urd_call_stack *s, uint64_t sp)
+/** Frames below sp ended before the row's block that begins at clock, which its readers cannot tell by themselves. */
+static void note_dropped(struct urd_builder *b, const struct urd_call_stack *s, uint64_t sp,
+                         int64_t clock)
 {
-    urd_buf_varint(&b->irregular, b->flow.n_blocks);
+    urd_buf_varint(&b->irregular, (uint64_t)clock - b->row_first);
     urd_buf_varint(&b->irregular, s->n ? (uint64_t)s->frames[s->n - 1].entry + 1 : 0);
     urd_buf_varint(&b->irregular, sp);
 }
 
-void urd_builder_after_transfer(struct urd_builder *b, struct task_state *ts, uint32_t dense)
+/** A call put its return address to `slot`; the callee begins at clock. */
+static void enter(struct urd_builder *b, struct task_state *ts, uint64_t slot, uint64_t return_pc,
+                  uint64_t site, uint64_t callee, int64_t clock)
 {
-    const struct urd_flow_node *to = &b->flow.nodes[dense], *from = &b->flow.nodes[ts->last];
     struct urd_call_stack *s = &ts->stack;
-    if (ts->pending == URD_TRANSFER_CALL) {
-        if (__builtin_expect(s->n && s->frames[s->n - 1].sp <= ts->return_slot, 0) &&
-            urd_calls_drop_dead(s, ts->return_slot, b->clock, ts->tid, call_done, b))
-            note_dropped(b, s, ts->return_slot);
-        struct urd_call_frame *f = urd_calls_new(s);
-        f->callee = to->pc;
-        f->return_pc = ts->return_pc;
-        f->sp = ts->return_slot;
-        f->site = urd_builder_site(from);
-        f->entry = b->clock;
-        f->inherited = f->signal = false;
-        return;
-    }
-    if (!s->n || to->function == from->function)
+    if (__builtin_expect(s->n && s->frames[s->n - 1].sp <= slot, 0) &&
+        urd_calls_drop_dead(s, slot, clock, ts->tid, call_done, b))
+        note_dropped(b, s, slot, clock);
+    struct urd_call_frame *f = urd_calls_new(s);
+    f->callee = callee;
+    f->return_pc = return_pc;
+    f->sp = slot;
+    f->site = site;
+    f->entry = clock;
+    f->inherited = f->signal = false;
+}
+
+/** A jump, perhaps a tail call. function, site: of the jump. */
+static void enter_by_jump(struct task_state *ts, bool indirect, uint64_t function, uint64_t site,
+                          const struct urd_flow_place *to, int64_t clock)
+{
+    struct urd_call_stack *s = &ts->stack;
+    if (!s->n || to->function == function)
         return;
     struct urd_call_frame *top = &s->frames[s->n - 1];
     /* through a PLT stub or the dynamic linker's resolver: the call was meant for this function */
-    bool stub = ts->pending == URD_TRANSFER_JUMP_INDIRECT && top->callee != to->pc &&
-                (b->clock - top->entry <= 3 || from->function == 0);
+    bool stub = indirect && top->callee != to->pc && (clock - top->entry <= 3 || function == 0);
     if (!(to->flags & URD_BLOCK_ENTRY) && !stub)
         return;
     if (stub || (s->n > 8 && s->frames[s->n - 8].sp == top->sp)) {
         top->callee = to->pc;
-        top->entry = b->clock;
+        top->entry = clock;
         return;
     }
     urd_calls_push(s, (struct urd_call_frame){.callee = to->pc,
                                               .return_pc = top->return_pc,
                                               .sp = top->sp,
-                                              .site = urd_builder_site(from),
-                                              .entry = b->clock,
+                                              .site = site,
+                                              .entry = clock,
                                               .inherited = top->inherited});
+}
+
+void urd_builder_after_transfer(struct urd_builder *b, struct task_state *ts, uint32_t dense)
+{
+    const struct urd_flow_node *to = &b->flow.nodes[dense], *from = &b->flow.nodes[ts->last];
+    if (ts->pending == URD_TRANSFER_CALL)
+        enter(b, ts, ts->return_slot, ts->return_pc, from->site, to->start.pc, b->clock);
+    else
+        enter_by_jump(ts, ts->pending == URD_TRANSFER_JUMP_INDIRECT, from->function, from->site,
+                      &to->start, b->clock);
 }
 
 void urd_builder_return(struct urd_builder *b, struct task_state *ts, uint64_t sp, int64_t clock)
@@ -452,7 +540,7 @@ void urd_builder_return(struct urd_builder *b, struct task_state *ts, uint64_t s
     if (urd_calls_return(s, sp, clock, ts->tid, call_done, b))
         return;
     if (n > s->n)
-        note_dropped(b, s, sp);
+        note_dropped(b, s, sp, clock);
     add_unmatched(ts, sp << 1, clock);
     if (sp > ts->entry_sp)
         ts->entry_sp = sp;
@@ -462,20 +550,38 @@ void urd_builder_jump(struct urd_builder *b, struct task_state *ts, uint64_t sp,
 {
     struct urd_call_stack *s = &ts->stack;
     if (urd_calls_unwind(s, sp, clock, ts->tid, call_done, b))
-        note_dropped(b, s, sp);
+        note_dropped(b, s, sp, clock);
     if (!s->n && sp > ts->entry_sp) { /* frames from before the segment may be left, too */
-        note_dropped(b, s, sp);
+        note_dropped(b, s, sp, clock);
         add_unmatched(ts, sp << 1 | 1, clock);
         ts->entry_sp = sp;
     }
 }
 
-/* ---- the log: what the hot loop leaves ---- */
-
-static uint64_t padded(uint64_t size)
+void urd_builder_transfers(struct urd_builder *b, struct task_state *ts,
+                           const struct urd_flow_node *node, const uint8_t *words, int64_t clock,
+                           unsigned n_insns)
 {
-    return (size + 7) & ~7ull;
+    const struct urd_flow_op *op = b->flow.ops + node->ops;
+    for (unsigned i = 0; i < node->n_ops && op->insn < n_insns; i++, op++) {
+        uint64_t slot[2] = {0, 0};
+        int64_t behind = clock + op->insn + 1;
+        if (op->transfer != URD_TRANSFER_JUMP) /* and not more than there is: the log may end there */
+            memcpy(slot, words + 8 * op->word, op->transfer == URD_TRANSFER_CALL ? 16 : 8);
+        if (op->transfer == URD_TRANSFER_CALL) {
+            enter(b, ts, slot[0], slot[1], op->site, op->to.pc, behind);
+        } else if (op->transfer == URD_TRANSFER_RET) {
+            urd_builder_return(b, ts, slot[0], behind);
+        } else {
+            bool indirect = op->transfer == URD_TRANSFER_JUMP_INDIRECT;
+            if (indirect)
+                urd_builder_jump(b, ts, slot[0], behind);
+            enter_by_jump(ts, indirect, op->function, op->site, &op->to, behind);
+        }
+    }
 }
+
+/* ---- the log: what the hot loop leaves ---- */
 
 /** A REP store: its bytes are in the log, or in the process's memory. */
 static const uint8_t *rep_slot(struct urd_builder *b, struct urd_task *t, const uint8_t *p,
@@ -553,25 +659,28 @@ const uint8_t *urd_builder_any_record(struct urd_builder *b, struct urd_task *t,
 {
     static __thread uint8_t words[URD_STORES_MAX_GROUPS * 64];
     struct urd_flow_node *node = &b->flow.nodes[dense];
+    struct urd_flow_trace *trace = &b->dictionary.traces[dense];
     const struct urd_flow_slot *slot = b->flow.slots + node->slots;
-    unsigned n = 0, n_stores = 0;
+    unsigned n = 0, n_shapes = 0;
+    urd_builder_transfers(b, ts, node, p, clock, n_insns);
     for (; slot->how != URD_HOW_END && slot->insn < n_insns; slot++) {
-        if (slot->how != URD_HOW_STORE) {
+        if (slot->how != URD_HOW_STORE && slot->how != URD_HOW_HOLE) {
             p = rare_slot(b, t, ts, p, slot, node->transfer == URD_TRANSFER_RET,
                           clock + slot->insn);
             continue;
         }
-        uint64_t bytes = 8 + padded(slot->size);
+        uint64_t bytes = slot->how == URD_HOW_HOLE ? 8 : 8 + padded(slot->size);
         memcpy(words + n, p, bytes);
         n += (unsigned)bytes;
-        n_stores++;
+        n_shapes++;
         p += bytes;
     }
     struct urd_stores_layout layout;
-    urd_stores_lay_out(b->dictionary[dense].stores, n_stores, &layout);
+    urd_stores_lay_out(trace->stores, n_shapes, &layout);
     urd_stores_put(&b->stores, &layout, b->flow.memory + node->memory, words);
     node->sp = 0; /* the hot loop cannot know what was marked */
-    b->n_stores -= b->dictionary[dense].n_stores - n_stores; /* close_row counts whole blocks */
+    /* close_row counts whole blocks */
+    b->n_stores -= n_stores(trace, trace->n_stores) - n_stores(trace, n_shapes);
     return p;
 }
 
@@ -615,7 +724,7 @@ static struct task_state *on_block(struct urd_builder *b, struct urd_task *t,
     *ret_dense = urd_builder_dense(b, t, code, block->id, block, stepped);
     if (ts->pending >= URD_TRANSFER_CALL && ts->last != URD_FLOW_NONE)
         urd_builder_after_transfer(b, ts, *ret_dense);
-    ts->first_pc = ts->first_pc ? ts->first_pc : b->flow.nodes[*ret_dense].pc;
+    ts->first_pc = ts->first_pc ? ts->first_pc : b->flow.nodes[*ret_dense].start.pc;
     ts->pending = URD_TRANSFER_NONE;
     ts->last = *ret_dense;
     return ts;
@@ -638,8 +747,8 @@ static void on_partial(void *data, struct urd_task *t, const struct urd_code *co
 static uint64_t slot_of_return(const struct urd_task *t, const struct urd_block *block)
 {
     uint16_t drops = 0;
-    if (block->bytes >= 3)
-        urd_tracee_read(t->process->mem, block->pc + block->bytes - 2u, &drops, sizeof drops);
+    if (block->insn_lengths[0] >= 3)
+        urd_tracee_read(t->process->mem, urd_block_pc(block, 1) - 2u, &drops, sizeof drops);
     return t->regs.rsp - 8 - drops;
 }
 
@@ -656,7 +765,7 @@ static void on_single(void *data, struct urd_task *t, const struct urd_code *cod
     if (transfer == URD_TRANSFER_CALL) {
         ts->pending = transfer;
         ts->return_slot = t->regs.rsp;
-        ts->return_pc = block->pc + block->bytes;
+        ts->return_pc = urd_block_pc(block, 1);
     } else if (transfer == URD_TRANSFER_RET) {
         urd_builder_return(b, ts, slot_of_return(t, block), b->clock);
     }
@@ -746,7 +855,7 @@ static void start_of_tracers_call(struct urd_builder *b, const struct urd_task *
                            .callee = e->before.rip,
                            .return_pc = ts->return_pc,
                            .sp = ts->return_slot,
-                           .site = urd_builder_site(&b->flow.nodes[ts->last]),
+                           .site = b->flow.nodes[ts->last].site,
                            .entry = b->clock});
     urd_tracee_read(t->process->mem, e->after.rsp, &return_pc, sizeof return_pc);
     urd_calls_push(&ts->stack, (struct urd_call_frame){.callee = e->after.rip,
@@ -812,7 +921,7 @@ static void encode_joins(struct urd_builder *b, struct urd_buf *raw)
         /* the segment may end between a call and its callee's first instruction */
         bool calls = ts->pending == URD_TRANSFER_CALL && ts->last != URD_FLOW_NONE;
         urd_buf_varint(raw, ts->first_pc);
-        urd_buf_varint(raw, calls ? urd_builder_site(&b->flow.nodes[ts->last]) : 0);
+        urd_buf_varint(raw, calls ? b->flow.nodes[ts->last].site : 0);
         urd_buf_varint(raw, ts->return_slot);
         urd_buf_varint(raw, ts->return_pc);
         urd_buf_varint(raw, ts->n_unmatched);
@@ -848,7 +957,7 @@ urd_err *urd_builder_finish(struct urd_builder *b)
     g->n_writes = urd_writes_count(b->writes) + (uint64_t)b->n_stores;
     urd_blob_pack(b->event_steps.data, b->event_steps.size, &b->data);
     g->event_steps = urd_store_keep(g, b->data.data, b->data.size);
-    urd_flow_dictionary_encode(b->dictionary, b->n_dictionary, &b->data);
+    urd_flow_dictionary_encode(&b->dictionary, &b->data);
     g->blocks = urd_store_keep(g, b->data.data, b->data.size);
     struct urd_buf raw = {0};
     encode_joins(b, &raw);

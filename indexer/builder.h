@@ -15,9 +15,9 @@
 
 struct urd_builder;
 
-/** processor: as in urd_index_options. */
+/** processor, follow_after: as in urd_index_options. */
 struct urd_builder *urd_builder_create(struct urd_trace *trace, const char *processor,
-                                       struct urd_store_segment *out);
+                                       unsigned follow_after, struct urd_store_segment *out);
 void urd_builder_destroy(struct urd_builder *b);
 struct urd_sink urd_builder_sink(struct urd_builder *b);
 /** Before event e is applied: its writes, its mappings, and what it does to stacks. */

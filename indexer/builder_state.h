@@ -9,6 +9,7 @@
 #include "base/map.h"
 #include "debuginfo/image.h"
 #include "indexer/builder.h"
+#include "indexer/paths.h"
 
 struct unmatched {
     uint64_t sp; /* times 2; plus 1: of a jump, not of a return. ~0: the whole stack ended */
@@ -56,10 +57,10 @@ struct urd_builder {
     struct urd_writes *writes;
     struct urd_flow_encoder flow;
     struct urd_stores stores;
+    struct urd_paths paths;
     int64_t n_stores;                  /* of the rows that are closed */
     int64_t clock;                     /* steps since the segment's start */
-    struct urd_flow_block *dictionary; /* by dense id, as flow.nodes */
-    uint32_t n_dictionary, cap_dictionary;
+    struct urd_flow_dictionary dictionary; /* its traces by dense id, as flow.nodes */
     struct code_ids *codes; /* by serial */
     uint32_t n_codes;
     struct task_state *tasks;
@@ -93,12 +94,6 @@ struct urd_consumer {
 };
 extern const struct urd_consumer urd_consumer_plain, urd_consumer_v3, urd_consumer_wide;
 
-/** Where its last instruction lies. */
-static inline uint64_t urd_builder_site(const struct urd_flow_node *n)
-{
-    return n->pc + n->last_insn;
-}
-
 struct task_state *urd_builder_begin_records(struct urd_builder *b, struct urd_task *t);
 /** By id of the code space's blocks, as many as there are now: dense id + 1, or 0. */
 const uint32_t *urd_builder_ids(struct urd_builder *b, const struct urd_code *code);
@@ -108,6 +103,10 @@ uint32_t urd_builder_dense(struct urd_builder *b, struct urd_task *t, const stru
 void urd_builder_next_row(struct urd_builder *b, struct task_state *ts, uint32_t space);
 /** Room for the stores of that many bytes of log. */
 void urd_builder_reserve(struct urd_builder *b, size_t log_bytes);
+/** The transfers in the middle of a block, but for those of instruction n_insns and later. words: its record behind the id. */
+void urd_builder_transfers(struct urd_builder *b, struct task_state *ts,
+                           const struct urd_flow_node *node, const uint8_t *words, int64_t clock,
+                           unsigned n_insns);
 /** The block after one that called or jumped has come: it is the callee, or a tail call. */
 void urd_builder_after_transfer(struct urd_builder *b, struct task_state *ts, uint32_t dense);
 /** It returned, or jumped to somewhere, with this stack pointer. */

@@ -48,8 +48,10 @@ static bool moves_up(const struct task_state *ts, uint64_t sp)
     return sp > (ts->stack.n ? ts->stack.frames[ts->stack.n - 1].sp : ts->entry_sp);
 }
 
-static void records(void *data, struct urd_task *t, const struct urd_code *code, const uint8_t *log,
-                    size_t bytes)
+/* trail: gets the dense ids of the blocks in order and is moved, or is NULL. */
+__attribute__((always_inline)) static inline void
+consume(void *data, struct urd_task *t, const struct urd_code *code, const uint8_t *log,
+        size_t bytes, uint32_t **trail)
 {
     struct urd_builder *b = data;
     struct task_state *ts = urd_builder_begin_records(b, t);
@@ -66,7 +68,7 @@ static void records(void *data, struct urd_task *t, const struct urd_code *code,
         uint64_t id;
         memcpy(&id, p, 8);
         uint32_t first = urd_builder_dense(b, t, code, (uint32_t)id, NULL, false);
-        ts->first_pc = b->flow.nodes[first].pc;
+        ts->first_pc = b->flow.nodes[first].start.pc;
         nodes = b->flow.nodes;
     }
     uint8_t transfer = ts->last == URD_FLOW_NONE ? URD_TRANSFER_NONE : ts->pending;
@@ -82,12 +84,14 @@ static void records(void *data, struct urd_task *t, const struct urd_code *code,
             nodes = b->flow.nodes;
         }
         dense--;
+        if (trail)
+            *(*trail)++ = dense;
         struct urd_flow_node *node = &nodes[dense];
         __builtin_prefetch(&nodes[node->a]); /* what came next the last time */
         if (transfer >= URD_TRANSFER_CALL) {
-            if (transfer == URD_TRANSFER_CALL || node->function != nodes[ts->last].function) {
+            if (transfer == URD_TRANSFER_CALL ||
+                node->start.function != nodes[ts->last].function) {
                 b->clock = clock;
-                b->flow.n_blocks = n_blocks;
                 urd_builder_after_transfer(b, ts, dense);
             } else if (transfer == URD_TRANSFER_JUMP) { /* it always goes there: not asked again */
                 nodes[ts->last].transfer = URD_TRANSFER_NONE;
@@ -97,6 +101,8 @@ static void records(void *data, struct urd_task *t, const struct urd_code *code,
         last = node;
         transfer = node->transfer;
         if (__builtin_expect(node->flags & URD_NODE_PLAIN, 1)) {
+            if (node->n_ops)
+                urd_builder_transfers(b, ts, node, p, clock, UINT32_MAX);
             sp = put_stores(&b->stores, &b->flow, node, p, sp, &out);
             p += 8 * node->words;
             clock += node->n_insns;
@@ -104,7 +110,6 @@ static void records(void *data, struct urd_task *t, const struct urd_code *code,
                 uint64_t at;
                 memcpy(&at, p - 8, 8);
                 if (transfer == URD_TRANSFER_RET || moves_up(ts, at)) {
-                    b->flow.n_blocks = n_blocks;
                     (transfer == URD_TRANSFER_RET ? urd_builder_return
                                                   : urd_builder_jump)(b, ts, at, clock);
                 }
@@ -112,7 +117,6 @@ static void records(void *data, struct urd_task *t, const struct urd_code *code,
         } else {
             b->stores.columns.at = out;
             b->stores.sp = sp;
-            b->flow.n_blocks = n_blocks;
             p = urd_builder_any_record(b, t, ts, dense, p, clock, UINT32_MAX);
             out = b->stores.columns.at;
             sp = b->stores.sp;
@@ -147,6 +151,19 @@ static void records(void *data, struct urd_task *t, const struct urd_code *code,
     if (bytes && transfer < URD_TRANSFER_CALL)
         ts->pending = URD_TRANSFER_NONE;
     urd_check(p == end, "the log of task %d does not end with a record", t->tid);
+}
+
+static void records(void *data, struct urd_task *t, const struct urd_code *code, const uint8_t *log,
+                    size_t bytes)
+{
+    struct urd_builder *b = data;
+    uint32_t *trail = urd_paths_begin(&b->paths, bytes);
+    if (!trail) {
+        consume(data, t, code, log, bytes, NULL);
+        return;
+    }
+    consume(data, t, code, log, bytes, &trail);
+    urd_paths_learn(&b->paths, (uint32_t)(trail - b->paths.trail), code, &b->flow, &b->dictionary);
 }
 
 static void pack_calls(struct callee *c)

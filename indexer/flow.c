@@ -102,6 +102,7 @@ void urd_flow_begin(struct urd_flow_encoder *f)
 void urd_flow_deinit(struct urd_flow_encoder *f)
 {
     free(f->slots);
+    free(f->ops);
     free(f->groups);
     free(f->nodes);
     free(f->memory);
@@ -245,75 +246,104 @@ urd_err *urd_flow_cover(const void *cover, size_t size, uint32_t n_dense, uint32
     return NULL;
 }
 
-void urd_flow_dictionary_encode(const struct urd_flow_block *blocks, uint32_t n,
-                                struct urd_buf *out)
+void urd_flow_dictionary_encode(const struct urd_flow_dictionary *d, struct urd_buf *out)
 {
     struct urd_buf raw = {0};
     uint64_t last = 0;
-    urd_buf_varint(&raw, n);
-    for (uint32_t i = 0; i < n; i++) {
-        urd_buf_varint(&raw, urd_zigzag((int64_t)(blocks[i].pc - last)));
-        last = blocks[i].pc;
-        urd_buf_u8(&raw, blocks[i].n_insns);
-        urd_buf_u8(&raw, blocks[i].end);
-        urd_buf_u8(&raw, blocks[i].flags);
-        urd_buf_put(&raw, blocks[i].lengths, blocks[i].n_insns);
-        urd_buf_varint(&raw, blocks[i].count);
-        urd_buf_u8(&raw, blocks[i].n_stores);
-        urd_buf_put(&raw, blocks[i].stores, blocks[i].n_stores * sizeof *blocks[i].stores);
+    urd_buf_varint(&raw, d->n_traces);
+    for (uint32_t i = 0; i < d->n_traces; i++) {
+        const struct urd_flow_trace *t = &d->traces[i];
+        urd_buf_u8(&raw, t->n_blocks);
+        for (unsigned k = 0; k < t->n_blocks; k++) {
+            const struct urd_flow_block *b = &d->blocks[t->first + k];
+            urd_buf_varint(&raw, urd_zigzag((int64_t)(b->pc - last)));
+            last = b->pc;
+            urd_buf_u8(&raw, b->n_insns);
+            urd_buf_u8(&raw, b->end);
+            urd_buf_u8(&raw, b->flags);
+            urd_buf_put(&raw, b->lengths, b->n_insns);
+        }
+        urd_buf_varint(&raw, t->count);
+        urd_buf_u8(&raw, t->n_stores);
+        urd_buf_put(&raw, t->stores, t->n_stores * sizeof *t->stores);
     }
     urd_blob_pack(raw.data, raw.size, out);
     urd_buf_deinit(&raw);
 }
 
-static void get_shapes(struct urd_cursor *in, struct urd_flow_block *b)
+static void get_shapes(struct urd_cursor *in, struct urd_flow_trace *t)
 {
-    b->n_stores = urd_cursor_u8(in);
-    const uint8_t *shapes =
-        b->n_stores <= 64 ? urd_cursor_bytes(in, b->n_stores * sizeof *b->stores) : NULL;
+    t->n_stores = urd_cursor_u8(in);
+    const uint8_t *shapes = t->n_stores <= URD_FLOW_INSNS
+                                ? urd_cursor_bytes(in, t->n_stores * sizeof *t->stores)
+                                : NULL;
     if (!shapes) {
         in->ok = false;
         return;
     }
-    memcpy(b->stores, shapes, b->n_stores * sizeof *b->stores);
-    for (unsigned i = 0; i < b->n_stores; i++)
-        if ((b->stores[i].code & 7) == 7) /* 128 bytes: there is none */
+    memcpy(t->stores, shapes, t->n_stores * sizeof *t->stores);
+    for (unsigned i = 0; i < t->n_stores; i++)
+        if ((t->stores[i].code & 7) == 7 && t->stores[i].code != URD_STORE_HOLE) /* 128 bytes: there is none */
             in->ok = false;
 }
 
-urd_err *urd_flow_dictionary_decode(const void *data, size_t size, struct urd_flow_block **ret,
-                                    uint32_t *ret_n)
+static void get_block(struct urd_cursor *in, struct urd_flow_block *b, uint64_t *pc)
+{
+    *b = (struct urd_flow_block){0};
+    b->pc = *pc += (uint64_t)urd_unzigzag(urd_cursor_varint(in));
+    b->n_insns = urd_cursor_u8(in);
+    b->end = urd_cursor_u8(in);
+    b->flags = urd_cursor_u8(in);
+    const uint8_t *lengths =
+        b->n_insns <= URD_FLOW_INSNS ? urd_cursor_bytes(in, b->n_insns) : NULL;
+    if (lengths)
+        memcpy(b->lengths, lengths, b->n_insns);
+    in->ok &= lengths != NULL;
+}
+
+static void get_trace(struct urd_cursor *in, struct urd_flow_dictionary *d, uint64_t *pc)
+{
+    struct urd_flow_trace t = {.first = d->n_blocks, .n_blocks = urd_cursor_u8(in)};
+    unsigned n_insns = 0;
+    for (unsigned k = 0; k < t.n_blocks && in->ok; k++) {
+        struct urd_flow_block *b = &URD_PUSH(d->blocks, d->n_blocks, d->cap_blocks);
+        get_block(in, b, pc);
+        n_insns += b->n_insns;
+    }
+    if (!t.n_blocks || n_insns > URD_FLOW_INSNS)
+        in->ok = false;
+    t.n_insns = (uint8_t)n_insns;
+    t.count = urd_cursor_varint(in);
+    get_shapes(in, &t);
+    for (uint32_t k = t.first; k < d->n_blocks; k++)
+        d->blocks[k].count = t.count;
+    URD_PUSH(d->traces, d->n_traces, d->cap_traces) = t;
+}
+
+urd_err *urd_flow_dictionary_decode(const void *data, size_t size,
+                                    struct urd_flow_dictionary *ret)
 {
     uint8_t *raw;
     size_t raw_size;
     URD_TRY(urd_blob_unpack(data, size, &raw, &raw_size));
     struct urd_cursor in = urd_cursor(raw, raw_size);
     uint64_t n = urd_cursor_varint(&in), pc = 0;
-    if (n > raw_size) {
-        free(raw);
-        URD_FAIL("a dictionary of blocks in the index is damaged");
-    }
-    struct urd_flow_block *blocks = urd_xcalloc(n + 1, sizeof *blocks);
-    for (uint64_t i = 0; i < n && in.ok; i++) {
-        pc += (uint64_t)urd_unzigzag(urd_cursor_varint(&in));
-        blocks[i].pc = pc;
-        blocks[i].n_insns = urd_cursor_u8(&in);
-        blocks[i].end = urd_cursor_u8(&in);
-        blocks[i].flags = urd_cursor_u8(&in);
-        if (blocks[i].n_insns > 64)
-            in.ok = false;
-        const uint8_t *lengths = in.ok ? urd_cursor_bytes(&in, blocks[i].n_insns) : NULL;
-        if (lengths)
-            memcpy(blocks[i].lengths, lengths, blocks[i].n_insns);
-        blocks[i].count = urd_cursor_varint(&in);
-        get_shapes(&in, &blocks[i]);
-    }
+    struct urd_flow_dictionary d = {0};
+    in.ok &= n <= raw_size;
+    for (uint64_t i = 0; i < n && in.ok; i++)
+        get_trace(&in, &d, &pc);
     free(raw);
     if (!in.ok) {
-        free(blocks);
+        urd_flow_dictionary_deinit(&d);
         URD_FAIL("a dictionary of blocks in the index is damaged");
     }
-    *ret = blocks;
-    *ret_n = (uint32_t)n;
+    *ret = d;
     return NULL;
+}
+
+void urd_flow_dictionary_deinit(struct urd_flow_dictionary *d)
+{
+    free(d->blocks);
+    free(d->traces);
+    *d = (struct urd_flow_dictionary){0};
 }

@@ -3,20 +3,21 @@
  *
  * PURPOSE  Two bits for most blocks, and clock -> pc, pc -> executions, counts by decoding a small piece.
  * NOT      Calls; see calls.h.
- * FORMAT   A row of `flow` covers one uninterrupted run of one task, at most URD_FLOW_CHUNK blocks. Each block has a
- *          *dense* id within its segment; the segment's dictionary (zstd of, for each in order: varint pc as
- *          zigzag difference to the one before, u8 number of instructions, u8 end kind, u8 flags, the length
- *          of each instruction, varint number of executions in the segment, u8 number of its stores, of each u8 insn and
- *          u8 code, see stores.h) gives the rest.
+ * FORMAT   A row of `flow` covers one uninterrupted run of one task, at most URD_FLOW_CHUNK blocks. The blocks of the log may
+ *          have several pieces (translate.h): they are *traces* of plain blocks, which is what questions are answered with. Each
+ *          trace has a *dense* id within its segment; the segment's dictionary (zstd of, for each in order: u8 number of plain
+ *          blocks, of each varint pc as zigzag difference to the one before, u8 number of instructions, u8 end kind, u8 flags, the
+ *          length of each instruction; varint number of executions in the segment, u8 number of its stores, of each u8 insn
+ *          and u8 code, see stores.h) gives the rest.
  *
- *          Every block remembers its last two distinct successors in this row. A symbol of two bits says
+ *          Below a block is one of the log, a trace. Every block remembers its last two distinct successors in this row. A symbol of two bits says
  *          which came: 0 the first, 1 the second, 2 another one (varint dense id in escapes; it becomes
  *          the first), 3 the same but only part of it ran (varint dense id, varint instructions in escapes).
  *          data is zstd of: varint size of symbols, symbols (four a byte, low first), escapes.
  *          Example: a loop of block 7 that runs 1000 times and ends in 9 is: 2, 0 x 998 .. 2, about 251 bytes
  *          of which zstd leaves a dozen.
  *          stack is zstd of: varint unmatched returns of the task in the segment before the row, its frames then
- *          (calls.h), and for each time that frames were found dead: varint blocks of the row before, varint 0 or 1 + entry clock of
+ *          (calls.h), and for each time that frames were found dead: varint steps of the row before, varint 0 or 1 + entry clock of
  *          the newest frame of this segment that is alive (all later ones are not), varint the stack pointer below which, when
  *          there is none, older ones are not either (urd_calls_unwind).
  *          cover is zstd of: for each block that ran, ascending, varint difference of dense id, varint times.
@@ -30,39 +31,64 @@
 #define URD_FLOW_CHUNK     262144
 #define URD_FLOW_CHUNK_MIN 32768
 #define URD_FLOW_NONE      UINT32_MAX
+#define URD_FLOW_INSNS     64 /* of a trace */
 
 enum urd_flow_block_flag {
     URD_BLOCK_ENTRY = 1, /* a symbol says that a function begins here */
 };
 
+/** A plain block. */
 struct urd_flow_block {
     uint64_t pc;
-    uint8_t n_insns, end, flags, n_stores;
-    uint8_t lengths[64];
-    struct urd_store_shape stores[64];
-    uint64_t count; /* executions in the segment */
+    uint8_t n_insns, end, flags;
+    uint8_t lengths[URD_FLOW_INSNS];
+    uint64_t count; /* executions in the segment, of this trace of which it is a part */
 };
 
-/** A block while a segment is being made: all that the hot loop wants of it in one cache line. */
+/** Plain blocks that ran one after the other. */
+struct urd_flow_trace {
+    uint32_t first; /* index in urd_flow_dictionary.blocks */
+    uint8_t n_blocks, n_insns, n_stores;
+    struct urd_store_shape stores[URD_FLOW_INSNS];
+    uint64_t count;
+};
+
+struct urd_flow_dictionary {
+    struct urd_flow_block *blocks;
+    struct urd_flow_trace *traces; /* by dense id */
+    uint32_t n_blocks, cap_blocks, n_traces, cap_traces;
+};
+
+/** Where a plain block begins. */
+struct urd_flow_place {
+    uint64_t pc;
+    uint64_t function; /* start of the symbol that holds it, 0 when unknown */
+    uint8_t flags;     /* enum urd_flow_block_flag */
+};
+
+/** A block of the log while a segment is being made: what the hot loop wants of it each time in one cache line. */
 struct urd_flow_node {
     uint32_t a, b, epoch, times; /* successors and executions; of the row whose number epoch is */
-    uint64_t function;           /* start of the symbol that holds it, 0 when unknown */
-    uint64_t pc;
     uint64_t sp; /* address of its first store by the stack pointer when it ran last in this row */
     uint32_t memory; /* index of what its stores remember in urd_flow_encoder.memory */
     uint32_t groups; /* of its stores' words, index into urd_flow_encoder.groups */
-    uint32_t slots;  /* of a block that is not plain: index into urd_flow_encoder.slots */
+    uint32_t ops;    /* of its transfers before the last: index into urd_flow_encoder.ops */
     uint16_t words;  /* u64s of a plain block's record behind the id */
     uint16_t first_sp, last_sp; /* with URD_NODE_SP: as in urd_stores_layout */
-    uint16_t last_insn;         /* bytes from pc to its last instruction */
-    uint8_t n_insns, n_groups;
-    uint8_t transfer; /* enum urd_flow_transfer */
-    uint8_t flags;    /* enum urd_flow_block_flag, and: */
+    uint8_t n_insns, n_groups, n_ops;
+    uint8_t transfer; /* enum urd_flow_transfer, of its last instruction */
+    uint8_t flags;    /* enum urd_flow_node_flag */
+    /* the second cache line */
+    struct urd_flow_place start __attribute__((aligned(64))); /* its first instruction */
+    uint64_t function; /* of its last instruction, as urd_flow_place.function */
+    uint64_t site;     /* pc of its last instruction */
+    uint32_t slots;    /* of a block that is not plain: index into urd_flow_encoder.slots */
 } __attribute__((aligned(64)));
 
 enum urd_flow_node_flag {
     URD_NODE_PLAIN = 0x40, /* its record is the words of its stores, and a return's or indirect jump's stack pointer */
     URD_NODE_SP = 0x80,    /* some store is by the stack pointer */
+    URD_NODE_FOLLOWED = 0x20, /* urd_block.followed */
 };
 
 /** What a block's end means for the next block, or for the call stack. */
@@ -74,6 +100,16 @@ enum urd_flow_transfer {
     URD_TRANSFER_JUMP_INDIRECT,
 };
 
+/** A transfer in the middle of a block, that calls.h is about. */
+struct urd_flow_op {
+    uint8_t transfer; /* enum urd_flow_transfer */
+    uint8_t insn;     /* index of the instruction within the block */
+    uint16_t word;    /* u64s of the record behind the id before those of its slot */
+    uint64_t site;    /* pc of the instruction */
+    uint64_t function; /* that holds it */
+    struct urd_flow_place to;
+};
+
 /** What a slot of the log becomes, of a block that is not plain. */
 struct urd_flow_slot {
     uint16_t size;
@@ -83,7 +119,8 @@ struct urd_flow_slot {
 
 enum urd_flow_slot_how {
     URD_HOW_STORE, /* 1 to 64 bytes, a power of 2 */
-    URD_HOW_SP, /* of a return or indirect jump */
+    URD_HOW_SP,   /* of a return or indirect jump that ends the block */
+    URD_HOW_HOLE, /* of one in its middle */
     URD_HOW_WRITE, /* of another size */
     URD_HOW_COND,
     URD_HOW_REP,
@@ -97,6 +134,8 @@ struct urd_flow_encoder {
     uint32_t n_memory, cap_memory;
     struct urd_words_group *groups; /* of all blocks side by side: those of one function share cache lines */
     uint32_t n_groups, cap_groups;
+    struct urd_flow_op *ops;
+    uint32_t n_ops, cap_ops;
     struct urd_flow_slot *slots;
     uint32_t n_slots, cap_slots;
     uint32_t epoch, last, n_blocks; /* last: URD_FLOW_NONE at first */
@@ -178,10 +217,10 @@ bool urd_flow_next(struct urd_flow_decoder *d, uint32_t *ret_dense, uint32_t *re
 urd_err *urd_flow_cover(const void *cover, size_t size, uint32_t n_dense,
                         uint32_t *counts) URD_MUST_USE;
 
-void urd_flow_dictionary_encode(const struct urd_flow_block *blocks, uint32_t n,
-                                struct urd_buf *out);
-urd_err *urd_flow_dictionary_decode(const void *data, size_t size, struct urd_flow_block **ret,
-                                    uint32_t *ret_n) URD_MUST_USE;
+void urd_flow_dictionary_encode(const struct urd_flow_dictionary *d, struct urd_buf *out);
+urd_err *urd_flow_dictionary_decode(const void *data, size_t size,
+                                    struct urd_flow_dictionary *ret) URD_MUST_USE;
+void urd_flow_dictionary_deinit(struct urd_flow_dictionary *d);
 
 /** zstd with the raw size before it, as all blobs of the index have it. */
 void urd_blob_pack(const void *data, size_t size, struct urd_buf *out);

@@ -13,6 +13,7 @@ struct urd_index_options {
     unsigned workers;    /* 0: one for each core */
     bool no_cuts;        /* segments begin at events only */
     const char *processor; /* use no more than it has: "plain", "v3" (AVX2) or NULL for all that is here; for tests */
+    unsigned follow_after; /* executions after which a path is chosen (paths.h); 0: as many as pay; for tests */
     unsigned segment_ms; /* native time of a segment; 0: chosen */
     /** done and total are events; may be NULL. */
     void (*progress)(void *data, uint64_t done, uint64_t total, uint64_t steps);

@@ -29,7 +29,7 @@
 #ifndef URD_INDEXER_SCHEMA_H
 #define URD_INDEXER_SCHEMA_H
 
-#define URD_INDEX_VERSION "6"
+#define URD_INDEX_VERSION "7"
 
 #define URD_INDEX_SCHEMA                                                                           \
     "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value);"                                \

@@ -44,6 +44,8 @@ void urd_stores_lay_out(const struct urd_store_shape *shapes, unsigned n,
             struct urd_words_group *g = &ret->groups[at / 8];
             if (at % 8 == 0)
                 *g = (struct urd_words_group){0};
+            if (shapes[i].code == URD_STORE_HOLE)
+                continue;
             g->bytes |= (k == 0 || bytes >= 8 ? 0xffull : (1ull << bytes) - 1) << at % 8 * 8;
             if (k)
                 continue;
@@ -214,6 +216,8 @@ void urd_stores_next(struct urd_stores_decoder *d, uint32_t dense,
         unsigned bytes = urd_store_bytes(shapes[i].code), words = urd_store_words(shapes[i].code);
         uint64_t address = urd_words_get(&d->in, at % 8, &memory[at]);
         at++;
+        if (shapes[i].code == URD_STORE_HOLE)
+            continue;
         if (shapes[i].code >> 3 & 1) {
             address += any_sp ? first : d->sp;
             first = any_sp ? first : address;

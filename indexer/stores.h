@@ -5,8 +5,8 @@
  *          page which rows of flow store to it.
  * NOT      Writes of the kernel, of REP and of conditional stores, and those of odd sizes: writes.h has them.
  * OWNS     A urd_stores owns its columns and pages. One thread.
- * FORMAT   Flow says which blocks ran, the dictionary which stores a block has (urd_flow_block.stores); so neither clock,
- *          size nor instruction is kept. A block's *words* are, for each of its stores in order, its address and its value
+ * FORMAT   Flow says which blocks ran, the dictionary which stores a block has (urd_flow_trace.stores); so neither clock,
+ *          size nor instruction is kept. Blocks are those of the log here, of one or more pieces. A block's *words* are, for each of its stores in order, its address and its value
  *          (one word up to 8 bytes, more for 16 to 64), in groups of eight as in words.h; each block remembers the words that it
  *          wrote last in the row (0 at first). flow.stores is a blob (flow.h) of these groups, for the blocks of the row in
  *          order; of a block of which only a part ran, the words of that part.
@@ -27,8 +27,11 @@
 /** One store of a block, as the dictionary has it. */
 struct urd_store_shape {
     uint8_t insn; /* index within the block */
-    uint8_t code; /* bits 0-2: log2 of its bytes, at most 64; bit 3: by the stack pointer */
+    uint8_t code; /* bits 0-2: log2 of its bytes, at most 64; bit 3: by the stack pointer; or URD_STORE_HOLE */
 };
+
+/** No store, but a word of the log's record that is not kept: it counts as one that never changes. */
+#define URD_STORE_HOLE 7
 
 static inline unsigned urd_store_bytes(uint8_t code)
 {
@@ -38,7 +41,7 @@ static inline unsigned urd_store_bytes(uint8_t code)
 /** Words of a store: its address, its value. */
 static inline unsigned urd_store_words(uint8_t code)
 {
-    return (code & 7) <= 3 ? 2 : 1 + (1u << ((code & 7) - 3));
+    return code == URD_STORE_HOLE ? 1 : (code & 7) <= 3 ? 2 : 1 + (1u << ((code & 7) - 3));
 }
 
 #define URD_STORES_MAX        64 /* of a block */
@@ -151,11 +154,11 @@ struct urd_stores_decoder {
     size_t n_values, cap_values;
 };
 
-/** starts: for each block of the dictionary where its stores' words begin, and at the end the sum. */
+/** starts: for each trace of the dictionary where its stores' words begin, and at the end the sum. */
 urd_err *urd_stores_decoder_init(struct urd_stores_decoder *d, const void *data, size_t size,
                                  const uint32_t *starts, uint32_t n_dense) URD_MUST_USE;
 void urd_stores_decoder_deinit(struct urd_stores_decoder *d);
-/** The stores of the first n_insns of block `dense`, whose first instruction runs at clock. */
+/** The stores of the first n_insns of trace `dense`, whose first instruction runs at clock. */
 void urd_stores_next(struct urd_stores_decoder *d, uint32_t dense,
                      const struct urd_store_shape *shapes, unsigned n_shapes, unsigned n_insns,
                      int64_t clock);

@@ -33,7 +33,7 @@ struct urd_words_columns {
 
 /** What a group's words are. */
 struct urd_words_group {
-    uint64_t bytes; /* bit 8 i + k: byte k of word i counts; words that there are not have none */
+    uint64_t bytes; /* bit 8 i + k: byte k of word i counts; words that there are not, and holes, have none */
     uint8_t first, rest; /* words to be taken relative to one number, and to another */
     uint8_t addresses;   /* stores.h: which words are addresses, */
     uint32_t sizes;      /* and of how many bytes the store is, four bits for each word: log2 */
@@ -73,8 +73,10 @@ urd_words_put(struct urd_words *w, uint64_t *memory, const void *words,
     return changed;
 #else
     uint8_t changed = 0;
-    for (unsigned i = 0; i < 8 && g->bytes >> 8 * i & 0xff; i++) {
+    for (unsigned i = 0; i < 8 && g->bytes >> 8 * i; i++) {
         uint64_t x;
+        if (!(g->bytes >> 8 * i & 0xff))
+            continue;
         memcpy(&x, (const uint8_t *)words + 8 * i, 8);
         unsigned unused = (unsigned)__builtin_clz((uint32_t)(g->bytes >> 8 * i & 0xff)) - 24;
         x &= ~0ull >> 8 * unused;

@@ -10,7 +10,7 @@
 
 struct flow_step {
     int64_t clock; /* of the block's first instruction */
-    uint32_t dense;
+    uint32_t block; /* index in the dictionary */
     uint16_t insns;
 };
 
@@ -173,7 +173,7 @@ void urd_index_close(struct urd_index *x)
     if (!x)
         return;
     for (uint32_t i = 0; i < x->n_segments; i++) {
-        free(x->segments[i].blocks);
+        urd_flow_dictionary_deinit(&x->segments[i].dictionary);
         free(x->segments[i].memory);
         free(x->segments[i].firsts);
     }
@@ -273,23 +273,23 @@ static struct urd_index_segment *segment_at(struct urd_index *x, int64_t clock)
 
 static urd_err *load_blocks(struct urd_index *x, struct urd_index_segment *s)
 {
-    if (s->blocks)
+    struct urd_flow_dictionary *d = &s->dictionary;
+    if (s->memory)
         return NULL;
     sqlite3_stmt *q;
     URD_TRY(prepare(x, "SELECT blocks FROM segments WHERE id = ?", &q));
     sqlite3_bind_int64(q, 1, s->id);
     urd_err *err = sqlite3_step(q) == SQLITE_ROW
                        ? urd_flow_dictionary_decode(sqlite3_column_blob(q, 0),
-                                                    (size_t)sqlite3_column_bytes(q, 0), &s->blocks,
-                                                    &s->n_blocks)
+                                                    (size_t)sqlite3_column_bytes(q, 0), d)
                        : failed(x);
     sqlite3_finalize(q);
     URD_TRY(err);
-    s->memory = urd_xcalloc(s->n_blocks + 1, sizeof *s->memory);
-    for (uint32_t i = 0; i < s->n_blocks; i++) {
+    s->memory = urd_xcalloc(d->n_traces + 1, sizeof *s->memory);
+    for (uint32_t i = 0; i < d->n_traces; i++) {
         s->memory[i + 1] = s->memory[i];
-        for (unsigned k = 0; k < s->blocks[i].n_stores; k++)
-            s->memory[i + 1] += urd_store_words(s->blocks[i].stores[k].code);
+        for (unsigned k = 0; k < d->traces[i].n_stores; k++)
+            s->memory[i + 1] += urd_store_words(d->traces[i].stores[k].code);
     }
     return NULL;
 }
@@ -298,8 +298,8 @@ urd_err *urd_index_blocks(struct urd_index *x, uint32_t i, const struct urd_flow
                           uint32_t *ret_n)
 {
     URD_TRY(load_blocks(x, &x->segments[i]));
-    *ret = x->segments[i].blocks;
-    *ret_n = x->segments[i].n_blocks;
+    *ret = x->segments[i].dictionary.blocks;
+    *ret_n = x->segments[i].dictionary.n_blocks;
     return NULL;
 }
 
@@ -316,23 +316,29 @@ static bool flow_cached(struct urd_index *x, const struct urd_index_segment *s, 
     return false;
 }
 
+/** Traces become the plain blocks that they stand for. */
 static urd_err *decode_flow(struct urd_index *x, struct urd_index_segment *s, const void *data,
-                            size_t size, uint32_t n_blocks, int64_t first, struct flow_step **ret,
+                            size_t size, uint32_t n_traces, int64_t first, struct flow_step **ret,
                             uint32_t *ret_n)
 {
     struct urd_flow_decoder d;
     URD_TRY(load_blocks(x, s));
-    URD_TRY(urd_flow_decoder_init(&d, data, size, n_blocks, s->n_blocks));
-    struct flow_step *steps = urd_xrealloc(NULL, n_blocks * sizeof *steps);
-    uint32_t n = 0, dense, partial;
+    URD_TRY(urd_flow_decoder_init(&d, data, size, n_traces, s->dictionary.n_traces));
+    struct flow_step *steps = NULL;
+    uint32_t n = 0, capacity = 0, dense, left, n_read = 0;
     int64_t clock = first;
-    while (n < n_blocks && urd_flow_next(&d, &dense, &partial)) {
-        uint16_t insns = partial == UINT32_MAX ? s->blocks[dense].n_insns : (uint16_t)partial;
-        steps[n++] = (struct flow_step){clock, dense, insns};
-        clock += insns;
+    for (; n_read < n_traces && urd_flow_next(&d, &dense, &left); n_read++) {
+        const struct urd_flow_trace *t = &s->dictionary.traces[dense];
+        for (uint32_t k = t->first; k < t->first + t->n_blocks && left; k++) {
+            uint32_t insns = s->dictionary.blocks[k].n_insns;
+            insns = insns < left ? insns : left;
+            URD_PUSH(steps, n, capacity) = (struct flow_step){clock, k, (uint16_t)insns};
+            left -= left == UINT32_MAX ? 0 : insns;
+            clock += insns;
+        }
     }
     urd_flow_decoder_deinit(&d);
-    if (n != n_blocks) {
+    if (n_read != n_traces) {
         free(steps);
         URD_FAIL("a row of control flow in the index is damaged");
     }
@@ -421,21 +427,29 @@ urd_err *urd_index_rows(struct urd_index *x, uint32_t i, const int64_t **ret_fir
     return NULL;
 }
 
-/** From a statement whose columns are those of FLOW_COLUMNS and stores. */
+/** From a statement whose columns are those of FLOW_COLUMNS and stores. Of which the flow is decoded once more: the row's steps know
+ * no traces. */
 static urd_err *decode_stores(struct urd_index *x, struct urd_index_segment *s, sqlite3_stmt *q,
                               struct urd_stores_decoded *ret)
 {
-    struct flow_row row;
+    struct urd_flow_decoder flow;
     struct urd_stores_decoder d;
-    URD_TRY(flow_from(x, s, q, &row));
-    URD_TRY(urd_stores_decoder_init(&d, sqlite3_column_blob(q, 7),
-                                    (size_t)sqlite3_column_bytes(q, 7), s->memory, s->n_blocks));
-    for (uint32_t i = 0; i < row.n; i++) {
-        const struct flow_step *step = &row.steps[i];
-        const struct urd_flow_block *b = &s->blocks[step->dense];
-        urd_stores_next(&d, step->dense, b->stores, b->n_stores, step->insns, step->clock);
+    int64_t clock = sqlite3_column_int64(q, 3) + s->start;
+    uint32_t dense, partial, n_traces = s->dictionary.n_traces;
+    URD_TRY(urd_flow_decoder_init(&flow, sqlite3_column_blob(q, 5),
+                                  (size_t)sqlite3_column_bytes(q, 5),
+                                  (uint32_t)sqlite3_column_int(q, 4), n_traces));
+    urd_err *err =
+        urd_stores_decoder_init(&d, sqlite3_column_blob(q, 7), (size_t)sqlite3_column_bytes(q, 7),
+                                s->memory, n_traces);
+    while (!err && urd_flow_next(&flow, &dense, &partial)) {
+        const struct urd_flow_trace *t = &s->dictionary.traces[dense];
+        urd_stores_next(&d, dense, t->stores, t->n_stores, partial, clock);
+        clock += partial < t->n_insns ? partial : t->n_insns;
     }
-    urd_err *err = urd_stores_take(&d, ret);
+    urd_flow_decoder_deinit(&flow);
+    URD_TRY(err);
+    err = urd_stores_take(&d, ret);
     urd_stores_decoder_deinit(&d);
     return err;
 }
@@ -468,6 +482,7 @@ urd_err *urd_index_stores(struct urd_index *x, uint32_t i, uint32_t row,
         e = stores_victim(c);
         e->used = false;
         urd_stores_decoded_deinit(&e->d);
+        URD_TRY(load_blocks(x, s));
         URD_TRY(prepare(
             x, "SELECT " FLOW_COLUMNS ", stores FROM flow WHERE segment = ? AND chunk = ?", &q));
         sqlite3_bind_int64(q, 1, s->id);
@@ -523,16 +538,17 @@ urd_err *urd_index_place(struct urd_index *x, int64_t clock, struct urd_index_pl
     const struct flow_step *s = &row.steps[step_at(&row, clock)];
     if (clock < s->clock || clock >= s->clock + s->insns)
         return NULL;
-    ret->pc = pc_in_block(&row.segment->blocks[s->dense], (unsigned)(clock - s->clock));
+    ret->pc = pc_in_block(&row.segment->dictionary.blocks[s->block],
+                          (unsigned)(clock - s->clock));
     ret->tid = row.tid;
     ret->space = row.space;
     ret->found = true;
     return NULL;
 }
 
-/** Which instruction of each dense block is a wanted one: a list, for each row's space. */
+/** Which instruction of each block is a wanted one: a list, for each row's space. */
 struct wanted {
-    uint32_t dense, insn, which;
+    uint32_t block, insn, which;
 };
 
 static uint32_t find_wanted(const struct urd_index_segment *s, uint32_t space,
@@ -545,8 +561,8 @@ static uint32_t find_wanted(const struct urd_index_segment *s, uint32_t space,
         any = pcs[i].space == space;
     if (!any)
         return 0;
-    for (uint32_t d = 0; d < s->n_blocks; d++) {
-        const struct urd_flow_block *b = &s->blocks[d];
+    for (uint32_t d = 0; d < s->dictionary.n_blocks; d++) {
+        const struct urd_flow_block *b = &s->dictionary.blocks[d];
         for (uint32_t i = 0; i < n; i++) {
             if (pcs[i].space != space || pcs[i].pc < b->pc || pcs[i].pc > b->pc + 64 * 15)
                 continue;
@@ -559,35 +575,48 @@ static uint32_t find_wanted(const struct urd_index_segment *s, uint32_t space,
     return found;
 }
 
+/** How often each plain block ran in a row, added to counts. */
+static urd_err *add_cover(const struct urd_index_segment *s, sqlite3_stmt *q, int column,
+                          uint32_t *counts)
+{
+    const struct urd_flow_dictionary *d = &s->dictionary;
+    URD_AUTO_FREE uint32_t *traces = urd_xcalloc(d->n_traces + 1, sizeof *traces);
+    URD_TRY(urd_flow_cover(sqlite3_column_blob(q, column), (size_t)sqlite3_column_bytes(q, column),
+                           d->n_traces, traces));
+    for (uint32_t i = 0; i < d->n_traces; i++)
+        for (uint32_t k = 0; traces[i] && k < d->traces[i].n_blocks; k++)
+            counts[d->traces[i].first + k] += traces[i];
+    return NULL;
+}
+
 static urd_err *row_has(const struct urd_index_segment *s, sqlite3_stmt *q, int column,
                         const struct wanted *list, uint32_t n, uint32_t *counts, bool *ret)
 {
-    memset(counts, 0, s->n_blocks * sizeof *counts);
-    URD_TRY(urd_flow_cover(sqlite3_column_blob(q, column), (size_t)sqlite3_column_bytes(q, column),
-                           s->n_blocks, counts));
+    memset(counts, 0, s->dictionary.n_blocks * sizeof *counts);
+    URD_TRY(add_cover(s, q, column, counts));
     *ret = false;
     for (uint32_t i = 0; i < n && !*ret; i++)
-        *ret = counts[list[i].dense] > 0;
+        *ret = counts[list[i].block] > 0;
     return NULL;
 }
 
 static bool give_row(const struct flow_row *row, const struct wanted *list, uint32_t n,
                      int64_t from, int64_t to, bool descending, urd_execution_fn fn, void *data)
 {
-    uint32_t n_blocks = row->segment->n_blocks;
+    uint32_t n_blocks = row->segment->dictionary.n_blocks;
     int32_t *first = urd_xrealloc(NULL, (n_blocks + 1) * sizeof *first);
     memset(first, 0xff, (n_blocks + 1) * sizeof *first);
     for (uint32_t i = n; i-- > 0;)
-        first[list[i].dense] = (int32_t)i;
+        first[list[i].block] = (int32_t)i;
     bool more = true;
     for (uint32_t k = 0; k < row->n && more; k++) {
         const struct flow_step *s = &row->steps[descending ? row->n - 1 - k : k];
-        int32_t at = first[s->dense];
+        int32_t at = first[s->block];
         if (at < 0)
             continue;
         /* wanted instructions of one block lie side by side in the list; order them by instruction */
         uint32_t end = (uint32_t)at;
-        while (end < n && list[end].dense == s->dense)
+        while (end < n && list[end].block == s->block)
             end++;
         for (unsigned j = 0; j < s->insns && more; j++) {
             unsigned insn = descending ? s->insns - 1 - j : j;
@@ -614,7 +643,7 @@ static urd_err *segment_executions(struct urd_index *x, struct urd_index_segment
                                  ", cover, steps FROM flow WHERE segment = ? ORDER BY chunk",
                     &q));
     sqlite3_bind_int64(q, 1, s->id);
-    uint32_t *counts = urd_xrealloc(NULL, (s->n_blocks + 1) * sizeof *counts);
+    uint32_t *counts = urd_xrealloc(NULL, (s->dictionary.n_blocks + 1) * sizeof *counts);
     struct wanted *list = NULL;
     uint32_t n_list = 0, list_space = 0;
     bool have = false;
@@ -668,25 +697,25 @@ urd_err *urd_index_counts(struct urd_index *x, urd_count_fn fn, void *data)
         sqlite3_stmt *q;
         URD_TRY(prepare(x, "SELECT space, cover FROM flow WHERE segment = ? ORDER BY space", &q));
         sqlite3_bind_int64(q, 1, s->id);
-        uint32_t *counts = urd_xcalloc(s->n_blocks + 1, sizeof *counts), space = 0;
+        const struct urd_flow_dictionary *dictionary = &s->dictionary;
+        uint32_t *counts = urd_xcalloc(dictionary->n_blocks + 1, sizeof *counts), space = 0;
         urd_err *err = NULL;
         bool more = true;
         while (!err && more) {
             more = sqlite3_step(q) == SQLITE_ROW;
             uint32_t now = more ? (uint32_t)sqlite3_column_int(q, 0) : 0;
             if (space && now != space) {
-                for (uint32_t d = 0; d < s->n_blocks; d++) {
-                    uint64_t pc = s->blocks[d].pc;
-                    for (unsigned i = 0; counts[d] && i < s->blocks[d].n_insns;
-                         pc += s->blocks[d].lengths[i++])
+                for (uint32_t d = 0; d < dictionary->n_blocks; d++) {
+                    const struct urd_flow_block *b = &dictionary->blocks[d];
+                    uint64_t pc = b->pc;
+                    for (unsigned i = 0; counts[d] && i < b->n_insns; pc += b->lengths[i++])
                         fn(data, space, pc, counts[d]);
                 }
-                memset(counts, 0, (s->n_blocks + 1) * sizeof *counts);
+                memset(counts, 0, (dictionary->n_blocks + 1) * sizeof *counts);
             }
             space = now;
             if (more)
-                err = urd_flow_cover(sqlite3_column_blob(q, 1), (size_t)sqlite3_column_bytes(q, 1),
-                                     s->n_blocks, counts);
+                err = add_cover(s, q, 1, counts);
         }
         free(counts);
         sqlite3_finalize(q);
@@ -830,12 +859,12 @@ static void replay_calls(const struct flow_row *row, int64_t clock, struct urd_c
 {
     uint64_t drop_at =
         urd_cursor_left(irregular) ? urd_cursor_varint(irregular) : UINT64_MAX;
-    const struct urd_flow_block *blocks = row->segment->blocks;
+    const struct urd_flow_block *blocks = row->segment->dictionary.blocks;
     uint64_t sp_guess = 0;
     for (uint32_t i = 0; i + 1 < row->n && row->steps[i + 1].clock <= clock; i++) {
-        const struct urd_flow_block *b = &blocks[row->steps[i].dense];
-        const struct urd_flow_block *next = &blocks[row->steps[i + 1].dense];
-        while (drop_at <= i + 1) {
+        const struct urd_flow_block *b = &blocks[row->steps[i].block];
+        const struct urd_flow_block *next = &blocks[row->steps[i + 1].block];
+        while (drop_at <= (uint64_t)(row->steps[i + 1].clock - row->first)) {
             drop_dead(stack, irregular, row->segment->start);
             drop_at = urd_cursor_left(irregular) ? urd_cursor_varint(irregular) : UINT64_MAX;
         }

@@ -24,10 +24,8 @@ struct urd_index_event {
 struct urd_index_segment {
     uint32_t id;
     int64_t start, steps;          /* clocks */
-    struct urd_flow_block *blocks; /* loaded when needed */
-    uint32_t n_blocks;
-    uint32_t
-        *memory; /* for each block, where urd_stores_decoder has its stores' memory; with blocks */
+    struct urd_flow_dictionary dictionary; /* loaded when needed, with memory */
+    uint32_t *memory; /* for each trace, where urd_stores_decoder has its stores' memory */
     int64_t *firsts; /* clock at which each row of flow begins; loaded when needed */
     uint32_t n_rows;
 };

@@ -390,7 +390,8 @@ int main(int argc, char **argv)
             compare_writes(&stepped, &indexed);
             compare_calls(&stepped, &indexed);
         }
-        printf("%s: %d problems\n", argv[i], problems);
+        printf("%s: %d problems, %llu blocks that follow\n", argv[i], problems,
+               (unsigned long long)indexed.n_followed);
         bad += problems != 0;
         run_deinit(&indexed);
     }

@@ -21,35 +21,38 @@ static uint64_t number(sqlite3_stmt *q, int column)
 
 struct segment {
     uint64_t id, start_clock, steps, n_writes;
-    struct urd_flow_block *blocks;
-    uint32_t n_blocks;
-    uint32_t *memory; /* of the blocks' stores, see urd_stores_decoder */
+    struct urd_flow_dictionary d;
+    uint32_t *memory; /* of the traces' stores, see urd_stores_decoder */
     uint64_t *counts;
     uint64_t n_stores;
     struct urd_map touched; /* page << 20 | row -> 1, from the stores themselves */
 };
 
-static urd_err *expand_block(struct run *r, const struct urd_flow_block *b, uint32_t partial)
+static urd_err *expand_trace(struct run *r, const struct segment *g, const struct urd_flow_trace *t, uint32_t partial)
 {
-    uint64_t pc = b->pc;
-    uint32_t n = partial == UINT32_MAX ? b->n_insns : partial;
-    if (n > b->n_insns)
-        URD_FAIL("a block of %u instructions ran for %u", b->n_insns, n);
-    for (uint32_t i = 0; i < n; i++) {
-        URD_PUSH(r->pcs, r->n_steps, r->cap_steps) = pc;
-        pc += b->lengths[i];
+    uint32_t left = partial == UINT32_MAX ? t->n_insns : partial;
+    if (left > t->n_insns)
+        URD_FAIL("a block of %u instructions ran for %u", t->n_insns, left);
+    r->n_followed += t->n_blocks > 1;
+    for (uint32_t k = t->first; k < t->first + t->n_blocks; k++) {
+        const struct urd_flow_block *b = &g->d.blocks[k];
+        uint64_t pc = b->pc;
+        for (uint32_t i = 0; i < b->n_insns && left; i++, left--) {
+            URD_PUSH(r->pcs, r->n_steps, r->cap_steps) = pc;
+            pc += b->lengths[i];
+        }
     }
     return NULL;
 }
 
 static urd_err *check_cover(sqlite3_stmt *q, const struct segment *g, const uint32_t *seen)
 {
-    URD_AUTO_FREE uint32_t *counts = urd_xcalloc(g->n_blocks + 1, sizeof *counts);
-    URD_TRY(urd_flow_cover(sqlite3_column_blob(q, 4), (size_t)sqlite3_column_bytes(q, 4), g->n_blocks, counts));
-    for (uint32_t i = 0; i < g->n_blocks; i++) {
+    URD_AUTO_FREE uint32_t *counts = urd_xcalloc(g->d.n_traces + 1, sizeof *counts);
+    URD_TRY(urd_flow_cover(sqlite3_column_blob(q, 4), (size_t)sqlite3_column_bytes(q, 4), g->d.n_traces, counts));
+    for (uint32_t i = 0; i < g->d.n_traces; i++) {
         if (counts[i] != seen[i])
             URD_FAIL("cover of segment %llu says that the block at %#llx ran %u times, flow says %u",
-                     (unsigned long long)g->id, (unsigned long long)g->blocks[i].pc, counts[i], seen[i]);
+                     (unsigned long long)g->id, (unsigned long long)g->d.blocks[g->d.traces[i].first].pc, counts[i], seen[i]);
         g->counts[i] += seen[i];
     }
     return NULL;
@@ -86,17 +89,17 @@ static urd_err *read_flow_row(struct run *r, sqlite3_stmt *q, struct segment *g,
     run_add_interval(r, (int32_t)number(q, 2), (uint32_t)number(q, 3));
     struct urd_flow_decoder d;
     uint32_t n_blocks = (uint32_t)number(q, 6), dense, partial, n = 0;
-    URD_AUTO_FREE uint32_t *seen = urd_xcalloc(g->n_blocks + 1, sizeof *seen);
+    URD_AUTO_FREE uint32_t *seen = urd_xcalloc(g->d.n_traces + 1, sizeof *seen);
     URD_TRY(urd_flow_decoder_init(&d, sqlite3_column_blob(q, 5), (size_t)sqlite3_column_bytes(q, 5), n_blocks,
-                                  g->n_blocks));
+                                  g->d.n_traces));
     struct urd_stores_decoder stores;
     urd_err *err = urd_stores_decoder_init(&stores, sqlite3_column_blob(q, 7), (size_t)sqlite3_column_bytes(q, 7),
-                                           g->memory, g->n_blocks);
+                                           g->memory, g->d.n_traces);
     for (; !err && urd_flow_next(&d, &dense, &partial); n++) {
-        const struct urd_flow_block *b = &g->blocks[dense];
+        const struct urd_flow_trace *t = &g->d.traces[dense];
         seen[dense]++;
-        urd_stores_next(&stores, dense, b->stores, b->n_stores, partial, (int64_t)r->n_steps);
-        err = expand_block(r, b, partial);
+        urd_stores_next(&stores, dense, t->stores, t->n_stores, partial, (int64_t)r->n_steps);
+        err = expand_trace(r, g, t, partial);
     }
     urd_flow_decoder_deinit(&d);
     if (!err)
@@ -120,11 +123,11 @@ static urd_err *read_flow(struct run *r, sqlite3 *db, struct segment *g)
         err = read_flow_row(r, q, g, row);
     sqlite3_finalize(q);
     URD_TRY(err);
-    for (uint32_t i = 0; i < g->n_blocks; i++)
-        if (g->counts[i] != g->blocks[i].count)
+    for (uint32_t i = 0; i < g->d.n_traces; i++)
+        if (g->counts[i] != g->d.traces[i].count)
             URD_FAIL("the dictionary of segment %llu says that the block at %#llx ran %llu times, flow says %llu",
-                     (unsigned long long)g->id, (unsigned long long)g->blocks[i].pc,
-                     (unsigned long long)g->blocks[i].count, (unsigned long long)g->counts[i]);
+                     (unsigned long long)g->id, (unsigned long long)g->d.blocks[g->d.traces[i].first].pc,
+                     (unsigned long long)g->d.traces[i].count, (unsigned long long)g->counts[i]);
     return NULL;
 }
 
@@ -269,15 +272,15 @@ static urd_err *read_segment(struct run *r, sqlite3 *db, sqlite3_stmt *q)
     if (g.start_clock != r->n_steps)
         URD_FAIL("segment %llu begins at clock %llu, flow ended at %llu", (unsigned long long)g.id,
                  (unsigned long long)g.start_clock, (unsigned long long)r->n_steps);
-    URD_TRY(urd_flow_dictionary_decode(sqlite3_column_blob(q, 4), (size_t)sqlite3_column_bytes(q, 4), &g.blocks,
-                                       &g.n_blocks));
-    URD_AUTO_FREE struct urd_flow_block *blocks = g.blocks;
-    URD_AUTO_FREE uint64_t *counts = g.counts = urd_xcalloc(g.n_blocks + 1, sizeof *counts);
-    URD_AUTO_FREE uint32_t *memory = g.memory = urd_xcalloc(g.n_blocks + 1, sizeof *memory);
-    for (uint32_t i = 0; i < g.n_blocks; i++) {
+    URD_TRY(urd_flow_dictionary_decode(sqlite3_column_blob(q, 4), (size_t)sqlite3_column_bytes(q, 4), &g.d));
+    URD_AUTO_FREE struct urd_flow_block *blocks = g.d.blocks;
+    URD_AUTO_FREE struct urd_flow_trace *traces = g.d.traces;
+    URD_AUTO_FREE uint64_t *counts = g.counts = urd_xcalloc(g.d.n_traces + 1, sizeof *counts);
+    URD_AUTO_FREE uint32_t *memory = g.memory = urd_xcalloc(g.d.n_traces + 1, sizeof *memory);
+    for (uint32_t i = 0; i < g.d.n_traces; i++) {
         memory[i + 1] = memory[i];
-        for (unsigned k = 0; k < blocks[i].n_stores; k++)
-            memory[i + 1] += urd_store_words(blocks[i].stores[k].code);
+        for (unsigned k = 0; k < traces[i].n_stores; k++)
+            memory[i + 1] += urd_store_words(traces[i].stores[k].code);
     }
     URD_TRY(read_flow(r, db, &g));
     URD_TRY(check_touched(db, &g));

@@ -41,6 +41,7 @@ struct run {
     uint64_t n_calls, cap_calls;
     uint64_t *event_clocks; /* index 0: 0 */
     uint64_t n_events, cap_events;
+    uint64_t n_followed; /* executions of traces of more than one block */
     struct urd_buf values;
     struct urd_map code; /* pc -> offset in values of 16 bytes of code (for messages) */
 };

@@ -146,6 +146,20 @@ static bool drain_slot(struct run *r, const struct urd_slot *slot, const uint8_t
     return true;
 }
 
+/* Now and then what ran is what is to be followed from now on. */
+static void follow(struct run *r, const struct urd_block *b)
+{
+    enum { ENOUGH = sizeof r->path / sizeof *r->path };
+    if (!r->n_path && ++r->records % 7)
+        return;
+    for (unsigned i = 0; i < b->n_pieces && r->n_path < ENOUGH; i++)
+        r->path[r->n_path++] = b->pieces[i];
+    if (r->n_path < ENOUGH)
+        return;
+    urd_translate_follow(r->t, r->path, r->records % ENOUGH + 1);
+    r->n_path = 0;
+}
+
 bool run_drain(struct run *r)
 {
     const uint8_t *at = r->log, *end = r->log + (r->ctx->log_pos - URD_LOG_BASE);
@@ -164,6 +178,9 @@ bool run_drain(struct run *r)
                         (long)(end - r->log));
         at += 8;
         r->steps_logged += b->n_insns;
+        r->followed += b->n_pieces > 1;
+        if (r->follow)
+            follow(r, b);
         for (unsigned i = 0; i < b->n_slots; i++)
             drain_slot(r, &b->slots[i], &at);
     }

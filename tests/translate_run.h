@@ -17,6 +17,10 @@ struct run {
     struct urd_code_reader reader;
     uint64_t exits[16], faults, steps_logged, writes_logged, steps_stepped;
     bool discard; /* do not read the log */
+    bool follow;  /* let blocks follow what ran: urd_translate_follow */
+    struct urd_block_piece path[40];
+    unsigned n_path, records;
+    uint64_t followed; /* records of blocks that did */
     int64_t budget;      /* steps given at each URD_EXIT_BUDGET, 0: many */
     int64_t budget_used; /* with budget: steps taken so far */
     /* Called for each slot of the log, in order. size 0 for SP. */

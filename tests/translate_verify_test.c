@@ -131,13 +131,13 @@ static unsigned long step_natively(char *const argv[], unsigned long *ret_branch
     }
 }
 
-static int run(unsigned probes, char *const argv[], bool verify, int64_t budget,
+static int run(unsigned probes, char *const argv[], bool verify, bool follow, int64_t budget,
                unsigned long *ret_steps, unsigned long *ret_branches)
 {
     struct urd_translator *t;
     if (urd_translate_create(probes, &t))
         abort();
-    struct run r = {.budget = budget};
+    struct run r = {.budget = budget, .follow = follow};
     int out = memfd_create("out", 0);
     run_start(&r, t, argv, out);
     if (verify) {
@@ -154,6 +154,8 @@ static int run(unsigned probes, char *const argv[], bool verify, int64_t budget,
     *ret_branches = r.ctx->branches;
     urd_translate_destroy(t);
     close(out);
+    if (follow)
+        printf("%lu of the records are of blocks that follow what ran before\n", r.followed);
     return ok ? r.exit_status >> 8 : -1;
 }
 
@@ -169,25 +171,27 @@ int main(int argc, char **argv)
     /* -n: without the native run, which takes 20 us a step */
     bool skip = !strcmp(argv[1], "-n");
     command += skip;
-    static const unsigned probes[] = {URD_PROBE_LOG, URD_PROBE_COUNT,
-                                      URD_PROBE_COUNT | URD_PROBE_LOG, 0,
-                                      URD_PROBE_LOG,
+    static const unsigned probes[] = {URD_PROBE_LOG, URD_PROBE_LOG,
+                                      URD_PROBE_COUNT, URD_PROBE_COUNT | URD_PROBE_LOG,
+                                      0, URD_PROBE_LOG,
                                       URD_PROBE_COUNT};
-    static const int64_t budgets[] = {0, 70, 1000, 0, 0, 70};
+    static const int64_t budgets[] = {0, 0, 70, 1000, 0, 0, 70};
+    enum { RUNS = 7, FOLLOWS = 1, COUNTS_FROM = 4 };
     unsigned long branches = 0, want = skip ? 0 : step_natively(command, &branches);
     bool bad = false;
     int exit_status = -1;
-    for (unsigned i = 0; i < 6; i++) {
-        bool log = probes[i] & URD_PROBE_LOG, counts = i >= 3;
+    for (unsigned i = 0; i < RUNS; i++) {
+        bool log = probes[i] & URD_PROBE_LOG, counts = i >= COUNTS_FROM;
         unsigned long steps, taken;
-        int status = run(probes[i] | (counts ? URD_PROBE_BRANCHES : 0), command, log, budgets[i],
-                         &steps, &taken);
+        int status = run(probes[i] | (counts ? URD_PROBE_BRANCHES : 0), command, log, i == FOLLOWS,
+                         budgets[i], &steps, &taken);
         printf("probes %u: %lu steps, %lu branches, exit %d\n", probes[i], steps, taken, status);
         if (skip && i == 0)
             want = steps;
         if (i == 0)
             exit_status = status;
-        bad |= status < 0 || status != exit_status || (probes[i] && steps != want) || (!skip && counts && taken != branches);
+        bad |= status < 0 || status != exit_status || (probes[i] && steps != want) ||
+               (!skip && counts && taken != branches);
     }
     printf("native: %lu steps, %lu branches; memory checked %lu times, %lu bytes written, %lu bad\n",
            want, branches, n_checks, n_bytes, n_bad);

@@ -17,7 +17,7 @@
  *                    mov r10, r15; bswap r10; movsx r10, r10b     its sign, and
  *                    mov r10, gs:[r10*8]          a fault below the context when that is negative
  *                    the instructions, each followed by the stores of its slot
- *                    jcc side                     a forward branch in the middle; LOG only
+ *                    jcc side                     a branch in the middle; LOG only
  *                    lea r11, [r11+size]
  *                    jcc taken                    rel32s that lie within 8 aligned bytes and are patched
  *                    jmp fall-through             left out when that block's body follows right here
@@ -28,6 +28,16 @@
  *
  * So a block runs past forward branches that are not taken, and what ran is told by the id at its end: each branch that is
  * taken has one of its own, that of a block which is the beginning of this one (struct block.side).
+ *
+ * A block that follows pieces (urd_translate_follow) goes on behind transfers, too: a branch that is to be taken has its opposite
+ * for the way out; behind a return, or an indirect jump or call, r10 has the target and
+ *
+ *                    mov rcx, -expected;  lea rcx, [rcx+r10];  jrcxz on;  jmp side;  on: mov rcx, gs:[home rcx]
+ *
+ * and that side ends as such a block would. Where the instructions need the registers that instrumentation has, it moves to others:
+ *
+ *                    mov gs:[home r15], r15;  mov gs:[home r14], r14;  mov r15, r11
+ *                    mov r11, gs:[home r11];  mov r10, gs:[home r10]
  *
  * Both faults are turned into exits by urd_translate_log_full. Rejected: compares and branches, for they
  * need the flags or rcx; keeping log_pos in memory (four more instructions and three more stores a
@@ -315,15 +325,80 @@ static void emit_end(struct gen *g, const struct insn *in, uint64_t next)
     }
 }
 
-/* A branch that the block runs past. */
-static void emit_side(struct gen *g, const struct insn *in)
+/* A way out of the middle of the block, by a branch that is there now. */
+static void add_side(struct gen *g, const struct insn *in, uint64_t pc, uint32_t branch)
 {
-    emit_branch_count(g);
-    g->sides[g->n_sides++] = (struct side){.pc = in->target,
-                                           .branch = urd_gen_branch(g, &g->hot, in->z.opcode & 15),
+    g->sides[g->n_sides++] = (struct side){.pc = pc,
+                                           .branch = branch,
                                            .n_insns = (unsigned)(in - g->insns) + 1,
                                            .log_at = g->log_at,
-                                           .spilled = g->spilled};
+                                           .spilled = g->spilled,
+                                           .carries = g->carries,
+                                           .indirect = in->kind != INSN_BRANCH};
+}
+
+/* Leave unless the address in temp is where the block goes on. */
+static void emit_guard(struct gen *g, const struct insn *in)
+{
+    struct emit *e = &g->hot;
+    urd_gen_spill(g, RCX);
+    emit_mov_imm(e, RCX, -in->to);
+    emit_lea(e, RCX, (struct emit_mem){g->reg_temp, RCX, 1, 0});
+    uint8_t *same = emit_jump8(e, 0xe3);
+    add_side(g, in, 0, urd_gen_branch(g, e, -1));
+    emit_here(e, same);
+    urd_gen_unspill(g, RCX);
+}
+
+/* A transfer in the middle of the block. */
+static void emit_followed(struct gen *g, const struct insn *in)
+{
+    bool taken = in->to != in->pc + in->length;
+    switch (in->kind) {
+    case INSN_BRANCH:
+        emit_branch_count(g);
+        add_side(g, in, taken ? in->pc + in->length : in->target,
+                 urd_gen_branch(g, &g->hot, (in->z.opcode & 15) ^ taken));
+        break;
+    case INSN_CALL:
+        emit_call(g, in);
+        break;
+    case INSN_CALL_INDIRECT:
+        emit_target(g, in);
+        emit_call(g, in);
+        emit_guard(g, in);
+        break;
+    case INSN_JUMP_INDIRECT:
+        emit_target(g, in);
+        emit_jump_indirect(g, in);
+        emit_guard(g, in);
+        break;
+    case INSN_RET:
+        emit_ret(g, in);
+        emit_guard(g, in);
+        break;
+    default: /* a jump: what it leads to follows */
+        break;
+    }
+}
+
+/* The pieces of the first n_insns. */
+static void cut_pieces(struct urd_block *b, enum urd_block_end end)
+{
+    struct urd_block_piece *pieces = urd_xcalloc(b->n_pieces, sizeof *pieces);
+    unsigned n = 0, left = b->n_insns, at = 0;
+    for (; left; n++) {
+        struct urd_block_piece *p = &pieces[n];
+        *p = b->pieces[n];
+        p->n_insns = (uint8_t)(p->n_insns < left ? p->n_insns : left);
+        p->bytes = 0;
+        for (unsigned i = 0; i < p->n_insns; i++)
+            p->bytes += b->insn_lengths[at++];
+        left -= p->n_insns;
+    }
+    pieces[n - 1].end = (uint8_t)end;
+    b->pieces = pieces;
+    b->n_pieces = (uint8_t)n;
 }
 
 static uint32_t add_side_block(struct gen *g, unsigned n_insns)
@@ -334,33 +409,96 @@ static uint32_t add_side_block(struct gen *g, unsigned n_insns)
     b->side = true;
     b->pub.id = t->n_blocks;
     b->pub.n_insns = (uint8_t)n_insns;
-    b->pub.end = URD_END_BRANCH;
-    b->pub.bytes = 0;
-    for (unsigned i = 0; i < n_insns; i++)
-        b->pub.bytes += b->pub.insn_lengths[i];
+    b->pub.end = (uint8_t)urd_plan_end(&g->insns[n_insns - 1]);
+    cut_pieces(&b->pub, b->pub.end);
     while (b->pub.n_slots && b->pub.slots[b->pub.n_slots - 1].insn >= n_insns)
         b->pub.n_slots--;
     URD_PUSH(t->blocks, t->n_blocks, t->blocks_capacity) = b;
     return b->pub.id;
 }
 
-/* Where the branches in the middle go when they are taken. g->carries may be another by now: behind REP. */
+/* To the address in temp, from cold code: as at the block's end, but for the place. */
+static void emit_side_indirect(struct gen *g, const struct side *s)
+{
+    struct emit hot = g->hot;
+    g->hot = g->cold;
+    g->cold = hot;
+    g->cold_only = true;
+    g->spilled = s->spilled;
+    urd_gen_indirect(g);
+    hot = g->cold;
+    g->cold = g->hot;
+    g->hot = hot;
+    g->cold_only = false;
+}
+
+/* Where the block is left in the middle. */
 static void emit_sides(struct gen *g)
 {
     struct emit *e = &g->cold;
-    struct carried carries = g->b->carries;
     for (unsigned i = 0; i < g->n_sides; i++) {
         const struct side *s = &g->sides[i];
+        g->carries = s->carries;
+        g->reg_log = s->carries.log;
+        g->reg_temp = s->carries.temp;
         urd_gen_branch_to(g->t, s->branch, urd_gen_offset(g, e->at));
         emit_store_imm(e, (int32_t)add_side_block(g, s->n_insns), EMIT_AT(g->reg_log, 0));
         emit_lea(e, g->reg_log, EMIT_AT(g->reg_log, s->log_at));
-        uint16_t homes = s->spilled & (uint16_t)~urd_carried_mask(carries);
+        if (s->indirect) {
+            emit_side_indirect(g, s);
+            continue;
+        }
+        uint16_t homes = s->spilled & (uint16_t)~urd_carried_mask(s->carries);
         for (int r = 0; r < 16; r++)
             if (homes >> r & 1)
                 emit_ctx_load(e, r, urd_ctx_scratch(r));
         uint32_t branch = urd_gen_branch(g, e, -1);
-        urd_cache_edge(g->t, e, s->pc, branch, carries);
+        urd_cache_edge(g->t, e, s->pc, branch, s->carries);
     }
+}
+
+/* ---- the body ---- */
+
+static struct allocation allocate(const struct gen *g, unsigned first, struct carried hint)
+{
+    struct demand d = {0};
+    struct allocation a;
+    unsigned i = first;
+    do {
+        d = urd_plan_demand(d, &g->insns[i], g->log);
+    } while (++i < g->n_insns && !g->insns[i].window);
+    bool enough = urd_plan_allocate(d, g->t->probes, hint, g->t->standard, &a);
+    urd_check(enough, "one instruction uses every register");
+    return a;
+}
+
+static void use(struct gen *g, struct allocation a)
+{
+    g->reg_log = a.log;
+    g->reg_count = a.count;
+    g->reg_temp = a.temp;
+    g->reg_temp2 = a.temp2;
+    g->reg_anchor = a.anchor;
+    g->carries = CARRIED_NONE;
+    if (g->log || g->count)
+        g->carries = (struct carried){(int8_t)a.log, (int8_t)a.count, (int8_t)a.temp};
+}
+
+/* Other registers for instrumentation, from this instruction on. Only where nothing but the log pointer is kept. */
+static void emit_window(struct gen *g, unsigned first)
+{
+    struct allocation a = allocate(g, first, g->carries);
+    int log = g->reg_log;
+    urd_gen_spill(g, a.log);
+    urd_gen_spill(g, a.temp);
+    if (a.log != log)
+        emit_mov(&g->hot, a.log, log);
+    use(g, a);
+    urd_gen_note(g);
+    for (int r = 0; r < 16; r++)
+        if (!(urd_carried_mask(g->carries) >> r & 1))
+            urd_gen_unspill(g, r);
+    g->anchor_loaded = false;
 }
 
 static void emit_body(struct gen *g)
@@ -369,6 +507,8 @@ static void emit_body(struct gen *g)
     for (unsigned i = 0; i < g->n_insns; i++) {
         const struct insn *in = &g->insns[i];
         b->insn_offsets[i] = urd_gen_offset(g, g->hot.at);
+        if (in->window && i)
+            emit_window(g, i);
         struct urd_slot slot;
         if (in->kind == INSN_REP) {
             urd_gen_rep(g, in);
@@ -379,8 +519,8 @@ static void emit_body(struct gen *g)
             g->log_at += urd_slot_bytes(&slot);
         } else if (in->kind == INSN_COPY) {
             urd_gen_copy(g, in);
-        } else if (in->kind == INSN_BRANCH && i + 1 < g->n_insns) {
-            emit_side(g, in);
+        } else if (i + 1 < g->n_insns) {
+            emit_followed(g, in);
         }
         if (!b->done_offsets[i])
             b->done_offsets[i] = urd_gen_offset(g, g->hot.at);
@@ -400,20 +540,7 @@ static unsigned record_bytes(const struct block *b)
 
 static void start(struct gen *g, struct carried hint)
 {
-    struct demand d = {0};
-    struct allocation a;
-    for (unsigned i = 0; i < g->n_insns; i++)
-        d = urd_plan_demand(d, &g->insns[i], g->log);
-    bool enough = urd_plan_allocate(d, g->t->probes, hint, g->t->standard, &a);
-    urd_check(enough, "one instruction uses every register");
-    g->reg_log = a.log;
-    g->reg_count = a.count;
-    g->reg_temp = a.temp;
-    g->reg_temp2 = a.temp2;
-    g->reg_anchor = a.anchor;
-    g->carries = CARRIED_NONE;
-    if (g->log || g->count)
-        g->carries = (struct carried){(int8_t)a.log, (int8_t)a.count, (int8_t)a.temp};
+    use(g, g->n_insns ? allocate(g, 0, hint) : (struct allocation){-1, -1, -1, -1, -1});
     g->b->carries = g->carries;
     g->b->insn_offsets = urd_xcalloc(g->n_insns + 1, sizeof *g->b->insn_offsets);
     g->b->done_offsets = urd_xcalloc(g->n_insns + 1, sizeof *g->b->done_offsets);
@@ -474,7 +601,9 @@ static void emit_block(struct gen *g)
         b->counted = b->body;
     emit_body(g);
     emit_end(g, last, last->pc + last->length);
+    struct carried carries = g->carries;
     emit_sides(g);
+    g->carries = carries; /* of the edges */
     b->insn_offsets[g->n_insns] = b->done_offsets[g->n_insns - 1];
 }
 
@@ -485,7 +614,7 @@ static void link_edges(struct gen *g, uint64_t *next, unsigned *n_next)
     *n_next = 0;
     for (unsigned i = g->n_edges; i-- > 0;)
         next[(*n_next)++] = g->edges[i].pc;
-    for (unsigned i = g->n_sides; i-- > 0;)
+    for (unsigned i = g->n_sides; !g->b->pub.followed && i-- > 0;) /* else they were there before */
         next[(*n_next)++] = g->sides[i].pc;
     for (unsigned i = 0; i < g->n_edges; i++)
         urd_cache_edge(t, &g->cold, g->edges[i].pc, g->edges[i].branch, g->carries);
@@ -515,11 +644,13 @@ struct block *urd_block_build(struct urd_translator *t, uint64_t pc,
                     .count = t->probes & URD_PROBE_COUNT,
                     .hot = {t->map + t->hot},
                     .cold = {t->map + t->cold}};
+    const struct path *path = urd_plan_path(t, pc);
     b->pub.pc = pc;
     b->pub.id = t->n_blocks;
+    b->pub.followed = path != NULL;
     URD_PUSH(t->blocks, t->n_blocks, t->blocks_capacity) = b;
     urd_block_describe(b, insns, n);
-    start(&g, hint);
+    start(&g, path ? path->hint : hint);
     emit_entries(&g, urd_map_get(&t->stops, pc), t->cut && t->cut == pc, indirect);
     if (n)
         emit_block(&g);

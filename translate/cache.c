@@ -69,6 +69,7 @@ void urd_translate_destroy(struct urd_translator *t)
     if (!t)
         return;
     for (uint32_t i = 0; i < t->n_blocks; i++) {
+        free((void *)t->blocks[i]->pub.pieces);
         if (!t->blocks[i]->side) {
             free((void *)t->blocks[i]->pub.insn_lengths);
             free((void *)t->blocks[i]->pub.slots);
@@ -87,6 +88,10 @@ void urd_translate_destroy(struct urd_translator *t)
     urd_map_deinit(&t->by_pc);
     urd_map_deinit(&t->waiting);
     urd_map_deinit(&t->page_of);
+    for (uint32_t i = 0; i < t->n_paths; i++)
+        free(t->paths[i].pieces);
+    free(t->paths);
+    urd_map_deinit(&t->path_of);
     urd_map_deinit(&t->stops);
     urd_map_deinit(&t->constants);
     urd_map_deinit(&t->singles);
@@ -187,13 +192,10 @@ static struct page *page_at(const struct urd_translator *t, uint64_t number)
     return index ? &t->pages[*index - 1] : NULL;
 }
 
-static void add_block(struct urd_translator *t, struct block *b)
+static void add_to_pages(struct urd_translator *t, const struct block *b, const struct urd_block_piece *p)
 {
-    b->live = true;
-    URD_PUSH(t->order, t->n_order, t->order_capacity) = b->pub.id;
-    *urd_map_put(&t->by_pc, b->pub.pc) = b->pub.id + 1;
-    uint64_t last = b->pub.pc + (b->pub.bytes ? b->pub.bytes - 1 : 0);
-    for (uint64_t number = b->pub.pc >> 12; number <= last >> 12; number++) {
+    uint64_t last = p->pc + (p->bytes ? p->bytes - 1 : 0);
+    for (uint64_t number = p->pc >> 12; number <= last >> 12; number++) {
         uint64_t *index = urd_map_put(&t->page_of, number);
         if (!*index) {
             URD_PUSH(t->pages, t->n_pages, t->pages_capacity) = (struct page){.number = number};
@@ -203,16 +205,30 @@ static void add_block(struct urd_translator *t, struct block *b)
         const uint64_t hash =
             t->code[number % CODE_PAGES].number == number + 1 ? t->code[number % CODE_PAGES].hash : 0;
         page->hash = !page->n_ids || page->hash == hash ? hash : 0;
-        URD_PUSH(page->ids, page->n_ids, page->capacity) = b->pub.id;
+        if (!page->n_ids || page->ids[page->n_ids - 1] != b->pub.id)
+            URD_PUSH(page->ids, page->n_ids, page->capacity) = b->pub.id;
     }
+    t->stats.subject_bytes += p->bytes;
+}
+
+static void add_block(struct urd_translator *t, struct block *b)
+{
+    b->live = true;
+    URD_PUSH(t->order, t->n_order, t->order_capacity) = b->pub.id;
+    *urd_map_put(&t->by_pc, b->pub.pc) = b->pub.id + 1;
+    for (unsigned i = 0; i < b->pub.n_pieces; i++)
+        add_to_pages(t, b, &b->pub.pieces[i]);
     t->stats.blocks++;
-    t->stats.subject_bytes += b->pub.bytes;
 }
 
 static bool touches(const struct block *b, uint64_t start, uint64_t size)
 {
-    uint64_t bytes = b->pub.bytes ? b->pub.bytes : 1;
-    return b->live && b->pub.pc < start + size && start < b->pub.pc + bytes;
+    for (unsigned i = 0; b->live && i < b->pub.n_pieces; i++) {
+        const struct urd_block_piece *p = &b->pub.pieces[i];
+        if (p->pc < start + size && start < p->pc + (p->bytes ? p->bytes : 1))
+            return true;
+    }
+    return false;
 }
 
 /* A jump over the instruction at `at`, with its rel32 written in one go, that waits for pc. */
@@ -380,11 +396,12 @@ static void translate_from(struct urd_translator *t, uint64_t pc, bool indirect,
         add_block(t, b);
         batch->made[batch->n_made++] = b;
         bool calls = b->pub.end == URD_END_CALL || b->pub.end == URD_END_CALL_INDIRECT;
+        uint64_t behind = urd_block_pc(&b->pub, b->pub.n_insns);
         if (calls)
-            batch->returns[batch->n_returns++] = b->pub.pc + b->pub.bytes;
+            batch->returns[batch->n_returns++] = behind;
         for (unsigned i = n_next; i-- > 0;) {
             todo[n_todo].hint = b->carries;
-            todo[n_todo].indirect = calls && next[i] == b->pub.pc + b->pub.bytes;
+            todo[n_todo].indirect = calls && next[i] == behind;
             todo[n_todo++].pc = next[i];
         }
     }
@@ -431,6 +448,25 @@ static void forget_at(struct urd_translator *t, uint64_t pc)
 {
     if (pc)
         urd_translate_invalidate(t, pc, 1);
+}
+
+void urd_translate_follow(struct urd_translator *t, const struct urd_block_piece *pieces, unsigned n)
+{
+    if (t->probes != URD_PROBE_LOG)
+        return;
+    uint64_t *index = urd_map_put(&t->path_of, pieces[0].pc);
+    uint64_t *id = urd_map_get(&t->by_pc, pieces[0].pc);
+    if (!*index) {
+        URD_PUSH(t->paths, t->n_paths, t->paths_capacity) = (struct path){.pieces = NULL};
+        *index = t->n_paths;
+    }
+    struct path *path = &t->paths[*index - 1];
+    path->pieces = urd_xrealloc(path->pieces, n * sizeof *pieces);
+    memcpy(path->pieces, pieces, n * sizeof *pieces);
+    path->n = n;
+    path->hint = id ? t->blocks[*id - 1]->carries : CARRIED_NONE;
+    if (id && t->cold + HEADROOM_BYTES / 2 <= COLD_END)
+        kill_block(t, t->blocks[*id - 1]);
 }
 
 void urd_translate_set_stops(struct urd_translator *t, const uint64_t *pcs, size_t n)

@@ -22,10 +22,13 @@ uint32_t urd_gen_offset(const struct gen *g, const uint8_t *at)
 void urd_gen_note(struct gen *g)
 {
     uint32_t offset = urd_gen_offset(g, g->hot.at);
+    if (g->cold_only)
+        return;
     if (g->n_events && g->events[g->n_events - 1].offset == offset)
         g->n_events--;
     urd_check(g->n_events < MAX_EVENTS, "too many spills in a block");
-    g->events[g->n_events++] = (struct spill_event){offset, g->spilled};
+    g->events[g->n_events++] =
+        (struct spill_event){offset, g->spilled, (int8_t)(g->log ? g->carries.log : -1)};
 }
 
 void urd_gen_spill(struct gen *g, int reg)
@@ -154,12 +157,13 @@ void urd_gen_jump(struct gen *g, struct emit *e, uint32_t target)
     emit_u32(e, target - (urd_gen_offset(g, e->at) + 4));
 }
 
-static void load_anchor(struct gen *g)
+static void load_anchor(struct gen *g, const struct insn *in)
 {
     if (g->anchor_loaded)
         return;
     urd_gen_spill(g, g->reg_anchor);
-    emit_mov_imm(&g->hot, g->reg_anchor, g->b->pub.pc);
+    g->anchor = in->pc;
+    emit_mov_imm(&g->hot, g->reg_anchor, g->anchor);
     g->anchor_loaded = true;
 }
 
@@ -174,9 +178,9 @@ struct mem_parts urd_gen_parts(struct gen *g, const struct insn *in, const Zydis
         .address32 = in->z.address_width == 32,
     };
     if (op->mem.base == ZYDIS_REGISTER_RIP) {
-        load_anchor(g);
+        load_anchor(g, in);
         p.base = g->reg_anchor;
-        p.disp = (int64_t)(urd_insn_rip_target(in) - g->b->pub.pc);
+        p.disp = (int64_t)(urd_insn_rip_target(in) - g->anchor);
     }
     /* `pop [rsp+8]`: the address is formed after the increment. */
     if (in->z.mnemonic == ZYDIS_MNEMONIC_POP && op->mem.base == ZYDIS_REGISTER_RSP)
@@ -240,8 +244,8 @@ void urd_gen_copy(struct gen *g, const struct insn *in)
         emit_mov_imm(e, urd_insn_register(in->ops[0].reg.value), target);
         return;
     }
-    load_anchor(g);
-    int64_t disp = (int64_t)(target - g->b->pub.pc);
+    load_anchor(g, in);
+    int64_t disp = (int64_t)(target - g->anchor);
     uint8_t bytes[24];
     if (disp == (int32_t)disp) {
         unsigned n = urd_rewrite_memory(in, g->reg_anchor, (int32_t)disp, true, bytes);
@@ -251,5 +255,5 @@ void urd_gen_copy(struct gen *g, const struct insn *in)
     /* A displacement near 2 GB: move the anchor for a moment. */
     emit_mov_imm(e, g->reg_anchor, target);
     emit_bytes(e, bytes, urd_rewrite_memory(in, g->reg_anchor, 0, true, bytes));
-    emit_mov_imm(e, g->reg_anchor, g->b->pub.pc);
+    emit_mov_imm(e, g->reg_anchor, g->anchor);
 }

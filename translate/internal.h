@@ -15,14 +15,15 @@
 #include <Zydis/Zydis.h>
 
 enum {
-    MAX_INSNS = 64,
-    CODE_PAGES = 8,
+    MAX_INSNS = URD_BLOCK_INSNS,
+    CODE_PAGES = 32,
     MAX_RECORD_BYTES = 6144, /* the fixed part of a log record; the contract says below 8 KB */
     MAX_REP_BYTES = 4096,    /* of a REP's data in the log */
-    MAX_SIDES = 8,           /* branches that a block runs past when they are not taken */
-    MAX_NEXT = MAX_SIDES + 3, /* where a block may lead to, and where its call returns to */
+    MAX_PASSED = 8,          /* branches that a block runs past when they are not taken */
+    MAX_SIDES = MAX_INSNS,   /* ways out of the middle of a block that follows pieces */
+    MAX_NEXT = MAX_PASSED + 3, /* where a block may lead to, and where its call returns to */
     EAGER_BLOCKS = 16,       /* translated beyond the one that was asked for */
-    MAX_EVENTS = 512,        /* spills and unspills in one block */
+    MAX_EVENTS = 1024,       /* spills and unspills in one block */
 };
 
 /* The cache file: lookup tables, then code that usually runs, then code that seldom runs. */
@@ -86,6 +87,8 @@ struct insn {
     uint16_t used; /* bit r: general register r is read or written */
     bool rip_relative, high_byte;
     uint64_t target; /* of a direct jump, branch or call */
+    uint64_t to;     /* where the block goes on, if it does */
+    bool window;     /* registers for instrumentation are chosen anew before it */
 };
 
 /** A general memory operand. Registers are numbers, -1 for none. */
@@ -133,21 +136,22 @@ static inline bool carried_any(struct carried c)
     return c.log >= 0 || c.count >= 0;
 }
 
-/** From cache offset on, the registers in mask are in their homes. */
+/** From cache offset on, the registers in mask are in their homes, and log has the log pointer. */
 struct spill_event {
     uint32_t offset;
     uint16_t mask;
+    int8_t log;
 };
 
 struct block {
     struct urd_block pub;
     bool live;
-    bool side; /* the beginning of another block, up to a branch that was taken; shares its lists */
+    bool side; /* the beginning of another block, up to where it was left; shares its lists */
     uint32_t entry;         /* cache offset: all registers are the subject's; pub.cache */
     uint32_t hot, hot_end;  /* cache offsets of its body */
     uint32_t indirect;      /* cache offset where indirect branches come in, see lookup.c */
     struct carried accepts; /* a branch that carries these may go straight to `hot` */
-    struct carried carries; /* within its body */
+    struct carried carries; /* when its body begins */
     uint32_t counted; /* from here on its steps are subtracted and its instructions under way */
     uint32_t body;    /* where its instructions begin: a fault before that is an exit */
     uint32_t *insn_offsets; /* n_insns + 1 */
@@ -164,6 +168,13 @@ struct edge {
         leave; /* of the rel32 that ends the code which gives up what is carried; 0: nothing is */
     uint32_t next; /* index + 1 of the next one with that target */
     struct carried carries;
+};
+
+/** What urd_translate_follow asked for. */
+struct path {
+    struct urd_block_piece *pieces;
+    unsigned n;
+    struct carried hint; /* what the block that was there carried */
 };
 
 struct page {
@@ -189,6 +200,9 @@ struct urd_translator {
     struct urd_map page_of; /* page number -> index + 1 in pages */
     struct page *pages;
     uint32_t n_pages, pages_capacity;
+    struct urd_map path_of; /* pc -> index + 1 in paths */
+    struct path *paths;
+    uint32_t n_paths, paths_capacity;
     struct urd_map stops;
     struct urd_map singles; /* pc -> id + 1 of urd_translate_single's blocks */
     uint64_t cut;
@@ -224,6 +238,8 @@ struct gen {
     int reg_log, reg_count, reg_temp, reg_temp2, reg_anchor; /* no instruction uses them, or -1 */
     struct carried carries;
     bool anchor_loaded;
+    uint64_t anchor; /* what reg_anchor has then */
+    bool cold_only; /* what is generated lies outside of the body: no place for events */
     uint16_t spilled;
     struct spill_event events[MAX_EVENTS];
     unsigned n_events;
@@ -239,6 +255,8 @@ struct gen {
         unsigned n_insns; /* up to it, inclusive */
         unsigned log_at;
         uint16_t spilled;
+        struct carried carries;
+        bool indirect; /* to the address in carries.temp */
     } sides[MAX_SIDES];
     unsigned n_sides;
 };
@@ -307,13 +325,13 @@ bool urd_plan_needs_temp2(const struct insn *in, bool log);
 bool urd_plan_allocate(struct demand d, unsigned probes, struct carried hint,
                        struct carried standard, struct allocation *ret);
 uint64_t urd_plan_page_hash(const uint8_t *bytes);
-/** Is it a branch that a block may run past, when it is not taken? */
-bool urd_plan_passes(const struct urd_translator *t, const struct insn *in);
-/** Instructions from pc up to where a block must end. Returns their number. */
+/** Instructions from pc up to where a block must end, along the path if there is one for pc. Returns their number. */
 unsigned urd_block_decode(struct urd_translator *t, uint64_t pc,
                           const struct urd_code_reader *reader, struct insn *insns,
                           bool *ret_unreadable);
 void urd_block_describe(struct block *b, const struct insn *insns, unsigned n);
+enum urd_block_end urd_plan_end(const struct insn *last);
+const struct path *urd_plan_path(const struct urd_translator *t, uint64_t pc);
 /* block.c */
 struct block *urd_block_build(struct urd_translator *t, uint64_t pc,
                               const struct urd_code_reader *reader, struct carried hint,

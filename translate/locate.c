@@ -42,10 +42,13 @@ static void restore(const struct block *b, uint32_t offset, struct user_regs_str
                     struct urd_context *ctx)
 {
     uint16_t mask = 0;
-    for (uint32_t i = 0; i < b->n_events && b->events[i].offset <= offset; i++)
+    int log = b->carries.log;
+    for (uint32_t i = 0; i < b->n_events && b->events[i].offset <= offset; i++) {
         mask = b->events[i].mask;
-    if (b->carries.log >= 0)
-        ctx->log_pos = *register_of(regs, (unsigned)b->carries.log);
+        log = b->events[i].log;
+    }
+    if (log >= 0)
+        ctx->log_pos = *register_of(regs, (unsigned)log);
     if (b->carries.count >= 0)
         ctx->steps_left = (int64_t)*register_of(regs, (unsigned)b->carries.count);
     for (unsigned r = 0; r < 16; r++)
@@ -62,19 +65,18 @@ bool urd_translate_locate(const struct urd_translator *t, struct user_regs_struc
     if (!b)
         return false;
     unsigned n = b->pub.n_insns, insn = 0;
-    uint64_t pc = b->pub.pc;
     if (offset >= b->body) {
         if (!n || offset > b->insn_offsets[n])
             return false;
         while (insn + 1 < n && offset >= b->insn_offsets[insn + 1])
-            pc += b->pub.insn_lengths[insn++];
+            insn++;
         if (offset >= b->done_offsets[insn] && offset > b->insn_offsets[insn])
             return false;
     }
     restore(b, offset, regs, ctx);
     if (b->carries.count >= 0 && offset >= b->counted)
         ctx->steps_left += n - insn;
-    regs->rip = pc;
+    regs->rip = urd_block_pc(&b->pub, insn);
     *ret_block = offset >= b->body ? &b->pub : NULL;
     *ret_insn = insn;
     return true;

@@ -1,9 +1,9 @@
 /*
  * Before a block is generated: which instructions it has, and which registers instrumentation gets.
  *
- * Instrumentation may only use registers that no instruction of the block mentions. So a block ends
- * not only at a control transfer, a stop address, or before what must be stepped, but also where
- * its instructions would leave too few registers over. Which ones are taken matters for speed only:
+ * Instrumentation may only use registers that no instruction around it mentions. Where the instructions so far would leave too
+ * few of them over others are chosen (struct insn.window); a block that counts steps ends there instead, as it does
+ * at a control transfer, a stop address, or before what must be stepped. Which ones are taken matters for speed only:
  * blocks that carry the same registers are linked body to body, so the choice is, in this order,
  * what the block that leads here carries; r11 and r10, which compiled code mentions least; the
  * first that are free.
@@ -108,13 +108,69 @@ static size_t read_code(struct urd_translator *t, uint64_t pc, const struct urd_
     return done;
 }
 
-/* Not those backwards: a loop's is nearly always taken, and what follows would be translated twice for nothing. Where steps
- * are counted a block takes all of its steps before it begins. */
-bool urd_plan_passes(const struct urd_translator *t, const struct insn *in)
+/* Not loop and jrcxz: there is no other instruction for the opposite. */
+static bool is_condition(const struct insn *in)
 {
-    uint8_t opcode = in->z.opcode;
-    return (t->probes & ~(unsigned)URD_PROBE_BRANCHES) == URD_PROBE_LOG && in->kind == INSN_BRANCH && in->target > in->pc &&
-           (in->z.opcode_map == ZYDIS_OPCODE_MAP_0F || (opcode & 0xf0) == 0x70);
+    return in->kind == INSN_BRANCH &&
+           (in->z.opcode_map == ZYDIS_OPCODE_MAP_0F || (in->z.opcode & 0xf0) == 0x70);
+}
+
+/* Is it a branch that a block may run past, when it is not taken? Not those backwards: a loop's is nearly always taken, and what
+ * follows would be translated twice for nothing. Where steps are counted a block takes all of its steps before it begins. */
+static bool passes(const struct urd_translator *t, const struct insn *in)
+{
+    return (t->probes & ~(unsigned)URD_PROBE_BRANCHES) == URD_PROBE_LOG && is_condition(in) &&
+           in->target > in->pc;
+}
+
+/* May a path lead from this transfer to there? */
+static bool leads_to(const struct insn *in, uint64_t to)
+{
+    switch (in->kind) {
+    case INSN_JUMP:
+    case INSN_CALL:
+        return to == in->target;
+    case INSN_BRANCH:
+        return is_condition(in) && (to == in->target || to == in->pc + in->length);
+    case INSN_CALL_INDIRECT:
+    case INSN_JUMP_INDIRECT:
+    case INSN_RET:
+        return true;
+    default:
+        return false;
+    }
+}
+
+const struct path *urd_plan_path(const struct urd_translator *t, uint64_t pc)
+{
+    uint64_t *index = t->probes == URD_PROBE_LOG ? urd_map_get(&t->path_of, pc) : NULL;
+    return index ? &t->paths[*index - 1] : NULL;
+}
+
+/* Where decoding stands on a path. Off it, n is 0. */
+struct walk {
+    const struct urd_block_piece *piece;
+    unsigned n, insn; /* pieces left; instructions of this one done */
+};
+
+/* Behind an instruction: does the block go on, and where? */
+static bool goes_on(const struct urd_translator *t, struct walk *w, const struct insn *in,
+                    unsigned *passed, uint64_t *ret)
+{
+    *ret = in->pc + in->length;
+    bool transfer = in->kind != INSN_COPY;
+    if (w->n && ++w->insn < w->piece->n_insns)
+        return !transfer || is_condition(in);
+    if (!w->n)
+        return !transfer || (passes(t, in) && (*passed)++ < MAX_PASSED);
+    w->piece++;
+    w->insn = 0;
+    if (--w->n && (transfer ? leads_to(in, w->piece->pc) : w->piece->pc == *ret)) {
+        *ret = w->piece->pc;
+        return true;
+    }
+    w->n = 0;
+    return !transfer;
 }
 
 unsigned urd_block_decode(struct urd_translator *t, uint64_t pc,
@@ -124,6 +180,8 @@ unsigned urd_block_decode(struct urd_translator *t, uint64_t pc,
     bool log = t->probes & URD_PROBE_LOG;
     struct demand demand = {0};
     struct allocation unused;
+    const struct path *path = urd_plan_path(t, pc);
+    struct walk walk = {path ? path->pieces : NULL, path ? path->n : 0, 0};
     unsigned n = 0, record = 8, passed = 0;
     *ret_unreadable = false;
     for (uint64_t at = pc; n < MAX_INSNS; n++) {
@@ -141,19 +199,23 @@ unsigned urd_block_decode(struct urd_translator *t, uint64_t pc,
         struct urd_slot slot;
         unsigned more = urd_insn_slot(in, &slot) ? urd_slot_bytes(&slot) : 0;
         struct demand next = urd_plan_demand(demand, in, log);
-        if (n && (record + more > MAX_RECORD_BYTES ||
-                  !urd_plan_allocate(next, t->probes, CARRIED_NONE, t->standard, &unused)))
+        in->window = n && !urd_plan_allocate(next, t->probes, CARRIED_NONE, t->standard, &unused);
+        if (in->window && t->probes == URD_PROBE_LOG)
+            next = urd_plan_demand((struct demand){0}, in, log);
+        else if (in->window)
+            break;
+        if (n && record + more > MAX_RECORD_BYTES)
             break;
         demand = next;
         record += more;
-        at += in->length;
-        if (in->kind != INSN_COPY && !(urd_plan_passes(t, in) && passed++ < MAX_SIDES))
+        if (!goes_on(t, &walk, in, &passed, &at))
             return n + 1;
+        in->to = at;
     }
     return n;
 }
 
-static enum urd_block_end end_of(const struct insn *last)
+enum urd_block_end urd_plan_end(const struct insn *last)
 {
     switch (last->kind) {
     case INSN_JUMP:
@@ -175,6 +237,38 @@ static enum urd_block_end end_of(const struct insn *last)
     }
 }
 
+/* A piece ends where the next instruction does not simply follow. A branch that the block runs past is no end. */
+static void describe_pieces(struct block *b, const struct insn *insns, unsigned n)
+{
+    struct urd_block_piece *pieces = urd_xcalloc(n ? n : 1, sizeof *pieces);
+    for (unsigned i = 0; i < n; i++) {
+        struct urd_block_piece *p = &pieces[b->pub.n_pieces];
+        p->pc = p->n_insns ? p->pc : insns[i].pc;
+        p->bytes += insns[i].length;
+        p->n_insns++;
+        bool falls = i + 1 < n && insns[i].to == insns[i].pc + insns[i].length;
+        if (falls && (insns[i].kind == INSN_COPY || insns[i].kind == INSN_BRANCH))
+            continue;
+        p->end = (uint8_t)urd_plan_end(&insns[i]);
+        b->pub.n_pieces++;
+    }
+    if (!n) /* the tool steps what is there: the block goes when that changes */
+        pieces[b->pub.n_pieces++].pc = b->pub.pc;
+    b->pub.pieces = pieces;
+}
+
+uint64_t urd_block_pc(const struct urd_block *b, unsigned insn)
+{
+    const struct urd_block_piece *p = b->pieces;
+    unsigned at = 0;
+    for (; p + 1 < b->pieces + b->n_pieces && at + p->n_insns <= insn; p++)
+        at += p->n_insns;
+    uint64_t pc = p->pc;
+    for (; at < insn; at++)
+        pc += b->insn_lengths[at];
+    return pc;
+}
+
 void urd_block_describe(struct block *b, const struct insn *insns, unsigned n)
 {
     uint8_t *lengths = urd_xcalloc(n ? n : 1, 1);
@@ -182,11 +276,11 @@ void urd_block_describe(struct block *b, const struct insn *insns, unsigned n)
     b->pub.n_insns = (uint8_t)n;
     for (unsigned i = 0; i < n; i++) {
         lengths[i] = insns[i].length;
-        b->pub.bytes += insns[i].length;
         if (urd_insn_slot(&insns[i], &slots[b->pub.n_slots]))
             slots[b->pub.n_slots++].insn = (uint8_t)i;
     }
-    b->pub.end = n ? (uint8_t)end_of(&insns[n - 1]) : URD_END_FALL;
+    b->pub.end = n ? (uint8_t)urd_plan_end(&insns[n - 1]) : URD_END_FALL;
     b->pub.insn_lengths = lengths;
     b->pub.slots = slots;
+    describe_pieces(b, insns, n);
 }

@@ -25,6 +25,8 @@
  *                       is set the data is not in the log but in memory, now (URD_EXIT_REP)
  *       URD_SLOT_SP     u64 the stack pointer: from which a `ret` takes its target, or at an indirect jump
  *
+ * A block may go on behind a jump, a call or a return (urd_translate_follow): then it has several pieces.
+ *
  * ctx->log_pos is moved past the record before the block is left; when a block faults in the middle
  * urd_translate_locate says how much of it ran, and the record at log_pos has the slots up to there.
  */
@@ -60,17 +62,32 @@ enum urd_block_end {
     URD_END_SYSCALL,
 };
 
+/** Instructions that lie one behind the other and run to the last one. */
+struct urd_block_piece {
+    uint64_t pc;
+    uint16_t bytes;
+    uint8_t n_insns;
+    uint8_t end; /* enum urd_block_end of its last instruction */
+};
+
 struct urd_block {
     uint64_t pc;        /* subject address of its first instruction */
     uint64_t cache;     /* address of its entry in the cache */
     uint32_t id;        /* index in the translator's list of blocks, never used again */
-    uint16_t bytes;     /* of subject code */
-    uint8_t n_insns;    /* 1..64 */
-    uint8_t end;        /* enum urd_block_end */
+    uint8_t n_insns;    /* 1..URD_BLOCK_INSNS */
+    uint8_t end;        /* enum urd_block_end: of its last piece */
+    uint8_t n_pieces;   /* more than one: it follows transfers, see urd_translate_follow */
+    bool followed;      /* it was made for urd_translate_follow, or is the beginning of one that was */
     uint16_t n_slots;
     const uint8_t *insn_lengths; /* n_insns */
     const struct urd_slot *slots;
+    const struct urd_block_piece *pieces; /* in the order in which they run */
 };
+
+#define URD_BLOCK_INSNS 64
+
+/** Of an instruction; of the block's n_insns: behind the last one. */
+uint64_t urd_block_pc(const struct urd_block *b, unsigned insn);
 
 struct urd_translator;
 
@@ -102,6 +119,14 @@ void urd_translate_set_calls(struct urd_translator *t, const void *code, size_t 
  */
 urd_err *urd_translate_block(struct urd_translator *t, uint64_t pc,
                              const struct urd_code_reader *reader, uint64_t *ret_cache) URD_MUST_USE;
+
+/**
+ * The block at pieces[0].pc had better run along these pieces: it goes on behind the last instruction of each at the next one, and
+ * past all branches in between; where the subject does something else the block is left, with an id that says how far it came.
+ * What is there now is forgotten; the new one is made when the address is reached the next time. What does not fit together, or
+ * not any more, is not followed. Nothing happens but with URD_PROBE_LOG alone.
+ */
+void urd_translate_follow(struct urd_translator *t, const struct urd_block_piece *pieces, unsigned n);
 
 /** Nothing: branches are linked when their target is translated. Here so that callers need not know. */
 void urd_translate_link(struct urd_translator *t, uint64_t exit_link, uint64_t cache);
