@@ -142,6 +142,7 @@ void urd_session_stacks(const struct urd_session *s, const struct urd_task *t, u
     for (uint32_t i = 0; i < s->n_tasks; i++)
         if (s->tasks[i].exists && &s->tasks[i] != t && s->tasks[i].process == t->process)
             URD_PUSH(ret->sps, ret->n, ret->capacity) = s->tasks[i].regs.rsp;
+    urd_stacks_append(ret, &t->process->former);
 }
 
 static urd_err *save_vectors(struct urd_process *p, struct urd_vectors *v)
@@ -424,6 +425,13 @@ static urd_err *apply_start(struct urd_session *s, const struct urd_event *e)
             return urd_err_hop(err, __func__, __FILE__, __LINE__);
         }
     }
+    if (copy && urd_trace_get_info(s->trace)->former_stacks) {
+        struct urd_stacks stacks;
+        urd_session_stacks(s, parent, parent->regs.rsp, &stacks);
+        for (size_t i = 0; i < stacks.n; i++)
+            urd_stacks_add_former(&copy->former, stacks.sps[i]);
+        free(stacks.sps);
+    }
     struct urd_task *t = new_task(s, e->pid, e->tid); /* may move the parent */
     parent = urd_session_task(s, e->other_tid);
     t->regs = e->after;
@@ -441,6 +449,8 @@ static urd_err *apply_start(struct urd_session *s, const struct urd_event *e)
 static urd_err *apply_exit(struct urd_session *s, struct urd_task *t, const struct urd_event *e)
 {
     URD_TRY(write_memory(s, t, e)); /* others may share it */
+    if (urd_trace_get_info(s->trace)->former_stacks)
+        urd_stacks_add_former(&t->process->former, e->before.rsp);
     end_task(s, t);
     return NULL;
 }
