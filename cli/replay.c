@@ -33,9 +33,9 @@ static void close_runner(struct urd_runner **r)
 
 urd_err *cli_replay(int argc, char **argv, int *ret_status)
 {
-    const char *usage = "urd replay [-t TRACE] [--to MOMENT] [--json]";
+    const char *usage = "urd replay [-t TRACE] [--to MOMENT] [--no-fast] [--json]";
     const char *name = NULL, *to = NULL;
-    bool json = false, quiet = false, translated = false;
+    bool json = false, quiet = false, translated = false, no_fast = false;
     int left;
     URD_TRY(cli_options(argc, argv,
                         (struct cli_option[]){{"-t", "--trace", &name, NULL},
@@ -43,6 +43,7 @@ urd_err *cli_replay(int argc, char **argv, int *ret_status)
                                               {"--json", NULL, NULL, &json},
                                               {"-q", "--quiet", NULL, &quiet},
                                               {"--translated", NULL, NULL, &translated},
+                                              {"--no-fast", NULL, NULL, &no_fast},
                                               {0}},
                         usage, &left));
     if (left > 0 && !name)
@@ -60,6 +61,7 @@ urd_err *cli_replay(int argc, char **argv, int *ret_status)
                   (unsigned long long)urd_trace_event_count(trace));
     URD_CLEANUP(close_session) struct urd_session *s = NULL;
     URD_TRY(urd_session_open(trace, true, &s));
+    s->no_fast = no_fast;
     if (!json)
         s->output = write_output;
     URD_CLEANUP(close_runner) struct urd_runner *runner = NULL;
@@ -69,7 +71,7 @@ urd_err *cli_replay(int argc, char **argv, int *ret_status)
     while (s->event < moment.event && s->next) {
         if (s->next->kind == URD_EVENT_END)
             status = s->next->status;
-        URD_TRY(runner ? urd_runner_next(runner) : urd_session_next(s));
+        URD_TRY(runner ? urd_runner_next(runner) : urd_session_next(s, moment.event));
     }
     if (moment.steps) {
         URD_CLEANUP(close_runner) struct urd_runner *counter = NULL;

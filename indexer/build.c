@@ -67,6 +67,7 @@ static urd_err *run_segment(struct build *b, struct job *j, struct urd_kept_code
     struct urd_runner *r;
     URD_TRY(urd_runner_create(s, URD_PROBE_LOG, &sink, &r));
     urd_runner_keep_code(r, code);
+    urd_runner_set_limit(r, j->end_event);
     urd_err *err = NULL;
     uint64_t interval_start = 0;
     bool at_cut = false;
@@ -276,6 +277,8 @@ static urd_err *split(struct leader *l, const struct urd_cut *cut, bool *ret_don
     return NULL;
 }
 
+enum { MOST_AT_ONCE = 100000 }; /* events that the leader runs over without a stop, unless the timer stops it */
+
 static urd_err *lead_interval(struct leader *l)
 {
     struct urd_session *s = l->s;
@@ -283,7 +286,7 @@ static urd_err *lead_interval(struct leader *l)
     for (;;) {
         enum urd_stop stop;
         struct urd_task *t = urd_session_running(s);
-        URD_TRY(urd_session_run_native(s, interrupt, &stop));
+        URD_TRY(urd_session_run_native(s, s->event + (interrupt ? MOST_AT_ONCE : 1), interrupt, &stop));
         if (stop != URD_STOP_INTERRUPTED) {
             if (stop != urd_session_stop_wanted(s->next))
                 return urd_session_diverged(s, t, "it stopped for another reason");

@@ -652,9 +652,15 @@ static void on_stepped_write(void *data, struct urd_task *t, uint64_t address, u
     urd_writes_add(b->writes, t->space, (uint64_t)b->clock - 1, address, size, value, 0);
 }
 
+static void on_event(void *data, const struct urd_session *s, const struct urd_event *e)
+{
+    urd_builder_event(data, s, e);
+}
+
 struct urd_sink urd_builder_sink(struct urd_builder *b)
 {
-    return (struct urd_sink){b, b->consumer->records, on_partial, on_single, on_stepped_write};
+    return (struct urd_sink){b,         b->consumer->records, on_partial,
+                             on_single, on_stepped_write,     on_event};
 }
 
 /* ---- events ---- */

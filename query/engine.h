@@ -46,6 +46,8 @@ struct urd_engine {
     struct live parked[PARKED]; /* places to start from */
     uint64_t stamp;
     sqlite3 *tables; /* a connection with the virtual tables; made when needed */
+    const struct sql_use *sql_use; /* sql.c: of the statement that is being prepared */
+    int64_t sql_weight;            /* sql.c: for how many rows the current one stands */
     struct engine_thread *thread;
 };
 

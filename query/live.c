@@ -102,22 +102,26 @@ static urd_err *count_steps(struct live *l, uint64_t steps)
     return NULL;
 }
 
-/** Natively, event by event; a copy is parked every 100 ms of the way. */
+enum { MOST_AT_ONCE = 10000 }; /* events without a look at the time */
+
+/** Natively; a copy is parked every 100 ms of the way. */
 static urd_err *run_events(struct urd_engine *e, struct live *l, uint64_t event)
 {
     uint64_t parked = urd_now_ns();
     struct urd_session *s = l->session;
     while (s->event < event) {
+        uint64_t most = s->event + MOST_AT_ONCE;
         if (!s->next)
             URD_WRONG("there is no event %llu; the trace ends with event %llu",
                       (unsigned long long)event, (unsigned long long)s->event);
-        URD_TRY(urd_session_next(s));
+        URD_TRY(urd_session_next(s, most < event ? most : event));
         l->at = (struct urd_moment){s->event, 0};
         if (urd_now_ns() - parked > 100000000 && s->event < event) {
             URD_TRY(park(e, l));
             parked = urd_now_ns();
         }
     }
+    urd_session_settle(s);
     return NULL;
 }
 

@@ -6,6 +6,10 @@
  * Push-down: writes takes = < <= > >= on address and clock, and gives rows ordered by clock either way when the address is
  * bound, so that `WHERE address = X AND clock < T ORDER BY clock DESC LIMIT 1` reads one chunk. calls takes function =,
  * lines takes file = and line =.
+ *
+ * Counting calls: `SELECT function, count(*) FROM calls GROUP BY function`, and count(*) alone, do not look at each of a hundred million
+ * calls. When nothing else of a statement depends on how many rows there are (struct sql_use), a cursor gives one row for each function, in
+ * order, and our own count() adds how many calls it stands for.
  */
 #include "query/engine.h"
 #include "indexer/store.h"
@@ -63,6 +67,16 @@ enum {
 enum { L_CLOCK, L_MOMENT, L_PID, L_TID, L_FILE, L_LINE, L_FUNCTION, L_PC };
 enum { S_NAME, S_ADDRESS, S_SIZE, S_KIND, S_MODULE, S_PID, S_SPACE };
 
+/** What a statement does, from its authorization. */
+struct sql_use {
+    unsigned selects;
+    bool counts;        /* count() */
+    bool other;         /* a column or function for which each row matters */
+    bool by_function;   /* calls.function is read */
+};
+
+enum { PLAN_DESCENDING = 1, PLAN_COUNT = 2, PLAN_BY_NAME = 4 };
+
 struct table {
     sqlite3_vtab base;
     struct urd_engine *engine;
@@ -109,6 +123,11 @@ struct cursor {
     uint64_t named_callee;
     struct urd_index_pc *entries;
     uint32_t n_entries, at_entry;
+    struct named_count {
+        char *name; /* "": unknown */
+        int64_t n;
+    } * counts;
+    uint32_t n_counts, cap_counts;
     /* lines */
     struct line_hit {
         int64_t clock;
@@ -160,6 +179,21 @@ static int table_disconnect(sqlite3_vtab *t)
 {
     sqlite3_free(t);
     return SQLITE_OK;
+}
+
+/** May one row stand for all calls of a function, or one for all? Then rows come by function. */
+static void plan_count(const struct urd_engine *e, sqlite3_index_info *info)
+{
+    const struct sql_use *u = e->sql_use;
+    bool grouped = info->nOrderBy == 1 && info->aOrderBy[0].iColumn == C_FUNCTION &&
+                   sqlite3_vtab_distinct(info) == 1;
+    if (!u || u->selects != 1 || !u->counts || u->other || (info->nOrderBy && !grouped) ||
+        (!grouped && u->by_function))
+        return;
+    info->idxNum = PLAN_COUNT | (grouped ? PLAN_BY_NAME : 0) |
+                   (grouped && info->aOrderBy[0].desc ? PLAN_DESCENDING : 0);
+    info->orderByConsumed = grouped;
+    info->estimatedCost = 1000;
 }
 
 /* idxStr: one letter a constraint, in order of the arguments: a = address, c = clock, f = function or file, l = line;
@@ -215,12 +249,14 @@ static int table_best_index(sqlite3_vtab *base, sqlite3_index_info *info)
     if (t->kind == TABLE_WRITES && address && info->nOrderBy == 1 &&
         info->aOrderBy[0].iColumn == W_CLOCK) {
         info->orderByConsumed = 1;
-        info->idxNum = info->aOrderBy[0].desc ? 1 : 0;
+        info->idxNum = info->aOrderBy[0].desc ? PLAN_DESCENDING : 0;
     }
     info->idxStr = sqlite3_mprintf("%s", plan);
     info->needToFreeIdxStr = 1;
     info->estimatedCost = cost;
     info->estimatedRows = equal ? 100 : 1000000;
+    if (t->kind == TABLE_CALLS && !used)
+        plan_count(t->engine, info);
     return SQLITE_OK;
 }
 
@@ -248,6 +284,9 @@ static void cursor_reset(struct cursor *c)
     }
     free(c->streams);
     sqlite3_finalize(c->scan);
+    for (uint32_t i = 0; i < c->n_counts; i++)
+        free(c->counts[i].name);
+    free(c->counts);
     free(c->calls);
     free(c->entries);
     free(c->hits);
@@ -530,6 +569,91 @@ static urd_err *next_call(struct cursor *c)
     return NULL;
 }
 
+static bool take_first(void *data, uint32_t space, const struct urd_call *call)
+{
+    *(struct urd_call *)data = *call;
+    return false;
+}
+
+/** The function of the first call of the row; malloc'ed, "": unknown. */
+static urd_err *name_of_row(struct urd_engine *e, sqlite3_stmt *q, char **ret)
+{
+    struct urd_call first = {0};
+    struct place_name n;
+    bool more = true;
+    URD_TRY(urd_index_call_row(e->index, q, take_first, &first, &more));
+    engine_name(e, (uint32_t)sqlite3_column_int64(q, 0),
+                urd_index_moment(e->index, first.entry).event, first.callee, false, &n);
+    *ret = urd_xprintf("%s", n.function);
+    return NULL;
+}
+
+static int compare_counts(const void *a, const void *b)
+{
+    const struct named_count *x = a, *y = b;
+    return strcmp(x->name, y->name);
+}
+
+/** Those of one name become one. */
+static void merge_counts(struct cursor *c)
+{
+    uint32_t n = 0;
+    qsort(c->counts, c->n_counts, sizeof *c->counts, compare_counts);
+    for (uint32_t i = 0; i < c->n_counts; i++) {
+        if (n && compare_counts(&c->counts[n - 1], &c->counts[i]) == 0) {
+            c->counts[n - 1].n += c->counts[i].n;
+            free(c->counts[i].name);
+        } else {
+            c->counts[n++] = c->counts[i];
+        }
+    }
+    c->n_counts = n;
+}
+
+/** A row of the table has the calls of one function in one segment; the next with the same address are counted with it where only one file was ever mapped. */
+static const char count_sql[] =
+    "SELECT " URD_INDEX_CALL_COLUMNS ", (SELECT count(*) FROM mappings m WHERE m.space = calls.space AND "
+    "m.start <= entry AND m.start + m.size > entry) FROM calls ORDER BY space, entry, segment";
+
+static urd_err *filter_counts(struct cursor *c, bool by_name)
+{
+    struct urd_engine *e = c->engine;
+    sqlite3_stmt *q;
+    if (sqlite3_prepare_v2(e->index->db, count_sql, -1, &q, NULL) != SQLITE_OK)
+        return urd_store_failed(e->index->db, "cannot read the index");
+    int64_t space = -1, entry = 0;
+    urd_err *err = NULL;
+    while (!err && sqlite3_step(q) == SQLITE_ROW) {
+        bool same = space == sqlite3_column_int64(q, 0) && entry == sqlite3_column_int64(q, 1) &&
+                    sqlite3_column_int64(q, 5) == 1;
+        if (c->n_counts && (same || !by_name)) {
+            c->counts[c->n_counts - 1].n += sqlite3_column_int64(q, 3);
+            continue;
+        }
+        space = sqlite3_column_int64(q, 0);
+        entry = sqlite3_column_int64(q, 1);
+        char *name = NULL;
+        if (by_name)
+            err = name_of_row(e, q, &name);
+        if (err)
+            break;
+        URD_PUSH(c->counts, c->n_counts, c->cap_counts) =
+            (struct named_count){name, sqlite3_column_int64(q, 3)};
+    }
+    sqlite3_finalize(q);
+    if (by_name)
+        merge_counts(c);
+    return err;
+}
+
+/** The row that the cursor stands at, or the end. */
+static void set_count(struct cursor *c)
+{
+    c->eof = c->at_call >= c->n_counts;
+    if (!c->eof)
+        c->engine->sql_weight = c->counts[c->descending ? c->n_counts - 1 - c->at_call : c->at_call].n;
+}
+
 static urd_err *filter_calls(struct cursor *c, const char *function)
 {
     struct urd_index *x = c->engine->index;
@@ -557,6 +681,10 @@ static urd_err *filter_calls(struct cursor *c, const char *function)
 
 static urd_err *call_column(struct cursor *c, sqlite3_context *ctx, int column)
 {
+    if (c->counts) { /* nothing else is asked for */
+        give_text(ctx, c->counts[c->descending ? c->n_counts - 1 - c->at_call : c->at_call].name);
+        return NULL;
+    }
     const struct call_entry *k = &c->calls[c->at_call];
     struct place_name n;
     uint64_t event = column == C_FUNCTION || (column >= C_CALLER && column <= C_LINE)
@@ -765,7 +893,8 @@ static int cursor_filter(sqlite3_vtab_cursor *base, int number, const char *plan
     c->high = (1ull << 47) - 1;
     c->from = INT64_MIN;
     c->to = INT64_MAX;
-    c->descending = number == 1;
+    c->descending = number & PLAN_DESCENDING;
+    c->engine->sql_weight = 1;
     for (int i = 0; i < argc && plan[i * 2]; i++) {
         char op = plan[i * 2 + 1];
         int64_t v = sqlite3_value_int64(argv[i]);
@@ -794,7 +923,11 @@ static int cursor_filter(sqlite3_vtab_cursor *base, int number, const char *plan
     case TABLE_WRITES:
         return raise(base->pVtab, filter_writes(c));
     case TABLE_CALLS:
-        return raise(base->pVtab, filter_calls(c, name));
+        if (!(number & PLAN_COUNT))
+            return raise(base->pVtab, filter_calls(c, name));
+        urd_err *err = filter_counts(c, number & PLAN_BY_NAME);
+        set_count(c);
+        return raise(base->pVtab, err);
     case TABLE_LINES:
         return raise(base->pVtab, filter_lines(c, name, line));
     default:
@@ -809,7 +942,11 @@ static int cursor_next(sqlite3_vtab_cursor *base)
     case TABLE_WRITES:
         return raise(base->pVtab, next_write(c));
     case TABLE_CALLS:
-        return raise(base->pVtab, next_call(c));
+        if (!c->counts)
+            return raise(base->pVtab, next_call(c));
+        c->at_call++;
+        set_count(c);
+        return SQLITE_OK;
     case TABLE_LINES:
         c->eof = ++c->at_hit >= c->n_hits;
         return SQLITE_OK;
@@ -881,6 +1018,29 @@ static void fn_event_kind(sqlite3_context *ctx, int argc, sqlite3_value **argv)
                         -1, SQLITE_STATIC);
 }
 
+/* count(*) and count(x), of rows that may stand for several */
+static void count_step(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+    const struct urd_engine *e = sqlite3_user_data(ctx);
+    int64_t *n = sqlite3_aggregate_context(ctx, sizeof *n);
+    if (n && (!argc || sqlite3_value_type(argv[0]) != SQLITE_NULL))
+        *n += e->sql_weight;
+}
+
+static void count_inverse(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+    const struct urd_engine *e = sqlite3_user_data(ctx);
+    int64_t *n = sqlite3_aggregate_context(ctx, sizeof *n);
+    if (n && (!argc || sqlite3_value_type(argv[0]) != SQLITE_NULL))
+        *n -= e->sql_weight;
+}
+
+static void count_value(sqlite3_context *ctx)
+{
+    const int64_t *n = sqlite3_aggregate_context(ctx, 0);
+    sqlite3_result_int64(ctx, n ? *n : 0);
+}
+
 static void fn_word(sqlite3_context *ctx, int argc, sqlite3_value **argv)
 {
     int i = sqlite3_value_int(argv[1]);
@@ -940,6 +1100,10 @@ static urd_err *open_tables(struct urd_engine *e)
     for (unsigned i = 0; i < 4 && ok; i++)
         ok = sqlite3_create_function(e->tables, functions[i].name, functions[i].n, SQLITE_UTF8, e,
                                      functions[i].fn, NULL, NULL) == SQLITE_OK;
+    for (int n = 0; n <= 1 && ok; n++)
+        ok = sqlite3_create_window_function(e->tables, "count", n, SQLITE_UTF8, e, count_step,
+                                            count_value, count_value, count_inverse,
+                                            NULL) == SQLITE_OK;
     for (unsigned i = 0; i < 4 && ok; i++) {
         char sql[128];
         snprintf(sql, sizeof sql, "CREATE VIRTUAL TABLE temp.%s USING %s", names[i], names[i]);
@@ -983,18 +1147,55 @@ static urd_err *sql_failed(struct urd_engine *e, const char *sql)
         err, "tables: writes, calls, lines, events, syscalls, outputs, tasks, mappings, symbols");
 }
 
-/** Only reading: the index is nobody's to change, and no file is to be made. */
+/** Functions that say the same of one row as of several equal ones. */
+static bool is_harmless(const char *function)
+{
+    static const char *const names[] = {"like",   "glob",   "lower",    "upper",  "length", "substr",
+                                        "instr",  "min",    "max",      "ifnull", "nullif", "coalesce",
+                                        "printf", "format", "trim",     "abs",    "replace"};
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
+        if (sqlite3_stricmp(function, names[i]) == 0)
+            return true;
+    return false;
+}
+
+/** Only reading: the index is nobody's to change, and no file is to be made. data: struct sql_use. */
 static int allow_reading(void *data, int action, const char *a, const char *b, const char *c,
                          const char *d)
 {
+    struct sql_use *u = data;
     switch (action) {
     case SQLITE_SELECT:
+        u->selects++;
+        return SQLITE_OK;
     case SQLITE_READ:
+        if (sqlite3_stricmp(a, "calls") == 0 && sqlite3_stricmp(b, "function") == 0)
+            u->by_function = true;
+        else if (sqlite3_stricmp(a, "calls") != 0 || *b)
+            u->other = true;
+        return SQLITE_OK;
     case SQLITE_FUNCTION:
+        if (sqlite3_stricmp(b, "count") == 0)
+            u->counts = true;
+        else if (!is_harmless(b))
+            u->other = true;
+        return SQLITE_OK;
     case SQLITE_RECURSIVE:
+        u->other = true;
         return SQLITE_OK;
     }
     return SQLITE_DENY;
+}
+
+/** DISTINCT, windows, collations and calls joined with calls need each row; the authorizer does not hear of them. */
+static bool may_need_each_row(const char *sql)
+{
+    static const char *const words[] = {"distinct", "over", "collate", "calls"};
+    unsigned n[4] = {0};
+    for (const char *p = sql; *p; p++)
+        for (unsigned i = 0; i < 4; i++)
+            n[i] += sqlite3_strnicmp(p, words[i], (int)strlen(words[i])) == 0;
+    return n[0] || n[1] || n[2] || n[3] > 1;
 }
 
 urd_err *q_sql(struct answer *a)
@@ -1005,8 +1206,12 @@ urd_err *q_sql(struct answer *a)
     URD_TRY(question_need(a, "sql", &sql));
     URD_TRY(open_tables(e));
     sqlite3_stmt *q;
-    sqlite3_set_authorizer(e->tables, allow_reading, NULL);
+    struct sql_use use = {.other = may_need_each_row(sql)};
+    sqlite3_set_authorizer(e->tables, allow_reading, &use);
+    e->sql_use = &use;
+    e->sql_weight = 1;
     int code = sqlite3_prepare_v2(e->tables, sql, -1, &q, &tail);
+    e->sql_use = NULL;
     sqlite3_set_authorizer(e->tables, NULL, NULL);
     if (code != SQLITE_OK)
         return sql_failed(e, sql);

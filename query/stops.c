@@ -23,12 +23,12 @@ static bool wanted(const struct urd_index_pc *pcs, uint32_t n, uint32_t space, u
     return false;
 }
 
-/** Natively over the next event, telling the runner what it changes. */
-static urd_err *skip_event(struct urd_session *s, struct urd_runner *r)
+/** Natively over the next event, or several up to `limit`, telling the runner what it changes. */
+static urd_err *skip_event(struct urd_session *s, struct urd_runner *r, uint64_t limit)
 {
     if (urd_session_running(s)) {
         enum urd_stop stop;
-        URD_TRY(urd_session_run_native(s, NULL, &stop));
+        URD_TRY(urd_session_run_native(s, limit, NULL, &stop));
     }
     return urd_runner_apply(r);
 }
@@ -58,7 +58,7 @@ static urd_err *run_all(struct urd_session *s, struct urd_runner *r, const struc
     bool more = true;
     for (uint64_t i = 0; i < v->n && more; i++) {
         while (s->event < v->events[i])
-            URD_TRY(skip_event(s, r));
+            URD_TRY(skip_event(s, r, v->events[i]));
         URD_TRY(run_interval(s, r, pcs, n, fn, data, &more));
     }
     return NULL;

@@ -44,6 +44,7 @@ void fast_deinit(struct recorder *r)
     free(r->patch_files);
     free(r->fast_data);
     urd_buf_deinit(&r->fast_ring);
+    patch_news_deinit(&r->told);
 }
 
 bool fast_another_runs(const struct recorder *r, const struct task *t)
@@ -166,14 +167,14 @@ void fast_watch_entry(struct task *t)
 {
     static const uint64_t nobody = 0;
     if (t->mm->fast)
-        urd_tracee_write(t->mem, DATA_FIELD(rsp), &nobody, sizeof nobody);
+        urd_tracee_write(t->mem, DATA_FIELD(state.rsp), &nobody, sizeof nobody);
 }
 
 bool fast_was_entered(const struct task *t)
 {
     uint64_t rsp = 0;
     return t->mm->fast &&
-           (urd_tracee_read(t->mem, DATA_FIELD(rsp), &rsp, sizeof rsp) != sizeof rsp || rsp);
+           (urd_tracee_read(t->mem, DATA_FIELD(state.rsp), &rsp, sizeof rsp) != sizeof rsp || rsp);
 }
 
 bool fast_is_inside(const struct task *t, uint64_t address)
@@ -185,21 +186,10 @@ bool fast_is_inside(const struct task *t, uint64_t address)
 /** The task stands before its own call, as if it had come there without the region. */
 static urd_err *send_to_traced_call(struct task *t, struct user_regs_struct *regs)
 {
-    struct runtime_frame f;
-    struct {
-        uint64_t rsp, target, rcx;
-    } begin;
-    if (urd_tracee_read(t->mem, DATA_FIELD(frame), &f, sizeof f) != sizeof f ||
-        urd_tracee_read(t->mem, RUNTIME_DATA, &begin, sizeof begin) != sizeof begin)
+    struct urd_runtime_state begin;
+    if (urd_tracee_read(t->mem, RUNTIME_DATA, &begin, sizeof begin) != sizeof begin)
         URD_FAIL("cannot read the runtime region of process %d", t->pid);
-    regs->r15 = f.r15, regs->r14 = f.r14, regs->r13 = f.r13, regs->r12 = f.r12;
-    regs->rbp = f.rbp, regs->rbx = f.rbx, regs->r11 = f.r11, regs->r10 = f.r10;
-    regs->r9 = f.r9, regs->r8 = f.r8, regs->rax = f.rax, regs->rcx = begin.rcx;
-    regs->rdx = f.rdx, regs->rsi = f.rsi, regs->rdi = f.rdi;
-    regs->eflags = f.flags;
-    regs->rsp = begin.rsp;
-    regs->rip = f.rcx;
-    regs->orig_rax = (unsigned long long)-1; /* nothing is to be restarted */
+    urd_runtime_restore(&begin, regs);
     return urd_tracee_set_regs(t->tid, regs);
 }
 
@@ -218,7 +208,7 @@ static urd_err *leave_at_once(struct task *t, struct user_regs_struct *regs, boo
         return send_to_traced_call(t, regs);
     if (regs->rip == leave) {
         uint64_t target;
-        if (urd_tracee_read(t->mem, DATA_FIELD(target), &target, sizeof target) != sizeof target)
+        if (urd_tracee_read(t->mem, DATA_FIELD(state.target), &target, sizeof target) != sizeof target)
             URD_FAIL("cannot read the runtime region of process %d", t->pid);
         regs->rip = target;
         return urd_tracee_set_regs(t->tid, regs);
@@ -313,7 +303,7 @@ void fast_forget_patches(struct task *t, int64_t result)
 static void registers_of(const struct runtime_record *rec, const struct task *t,
                          const struct runtime_data *d, struct user_regs_struct *ret)
 {
-    const struct runtime_frame *f = &rec->regs;
+    const struct urd_runtime_frame *f = &rec->regs;
     uint64_t next = f->rcx + 2;
     *ret = t->last; /* the segments */
     ret->r15 = f->r15, ret->r14 = f->r14, ret->r13 = f->r13, ret->r12 = f->r12;

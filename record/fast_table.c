@@ -137,6 +137,7 @@ void fast_init(struct recorder *r)
         d->index[i] = (uint8_t)n++;
     }
     d->enabled = 1;
+    d->state.stack_end = RUNTIME_DATA + sizeof d->state;
     d->fsgsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) != 0;
     r->fast_data = d;
 }

@@ -86,7 +86,7 @@ static bool takes_region(const struct task *t)
     uint64_t start = e->rdi, end = start + PAGE_UP(e->rsi);
     bool takes = start < RUNTIME_CODE + RUNTIME_BYTES && end > RUNTIME_CODE;
     for (unsigned i = 0; i < f->n_pages; i++)
-        takes |= start < f->pages[i].start + PATCH_PAGES_BYTES && end > f->pages[i].start;
+        takes |= start < f->pages[i].start + URD_PATCH_PAGES_BYTES && end > f->pages[i].start;
     return takes;
 }
 

@@ -41,6 +41,7 @@ static struct mm *mm_of_child(struct recorder *r, struct task *parent, bool shar
     for (size_t i = 0; i < stacks.n; i++)
         urd_stacks_add_former(&mm->former, stacks.sps[i]);
     free(stacks.sps);
+    patch_news_copy(&parent->mm->news, &mm->news);
     return mm;
 }
 

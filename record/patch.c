@@ -16,7 +16,7 @@
  *                xor  %eax,%eax
  *                rcx is saved in the region              (xchg %rax,%rcx; mov %rax,runtime_rcx; xchg %rax,%rcx)
  *                mov  $T,%rcx                            which the call would overwrite
- *                jmp  *runtime_entry
+ *                jmp  *entry
  *
  * The overwritten bytes lie inside of one instruction. Nobody jumps into one, and no task stands in one; everything behind it is what it
  * was, so who jumps there, returns there, or is restarted there by the kernel makes the traced call. The runtime goes on at
@@ -112,7 +112,7 @@ static uint64_t find_start(const struct image *f, uint64_t offset)
         const struct insn *i = &last[(n - back) % PATCH_INSNS];
         if (!can_move(&i->in))
             return 0;
-        if (i->in.length >= PATCH_BYTES)
+        if (i->in.length >= URD_PATCH_BYTES)
             return i->offset;
     }
     return 0;
@@ -182,14 +182,14 @@ static urd_err *find_pages(struct task *t, const struct user_regs_struct *now, u
     *ret = NULL;
     for (unsigned i = 0; i < f->n_pages && !*ret; i++)
         if (in_reach(site, f->pages[i].start) &&
-            f->pages[i].used + MAX_TRAMPOLINE <= PATCH_PAGES_BYTES)
+            f->pages[i].used + MAX_TRAMPOLINE <= URD_PATCH_PAGES_BYTES)
             *ret = &f->pages[i];
-    uint64_t at = *ret ? 0 : find_gap(t, site), entry = runtime_address(runtime_entry);
+    uint64_t at = *ret ? 0 : find_gap(t, site), entry = RUNTIME_CODE;
     int64_t result;
     if (!at || !in_reach(site, at))
         return NULL;
     URD_TRY(inject_call(t, now, runtime_address(runtime_syscall), SYS_mmap,
-                        (const uint64_t[]){at, PATCH_PAGES_BYTES, PROT_READ | PROT_EXEC,
+                        (const uint64_t[]){at, URD_PATCH_PAGES_BYTES, PROT_READ | PROT_EXEC,
                                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
                                            (uint64_t)-1, 0},
                         &result));
@@ -262,7 +262,7 @@ static bool make_trampoline(struct patch *p, const uint8_t *bytes, uint64_t entr
     /* flags are the program's, and only rax can be stored at an address of 64 bits */
     static const uint8_t swap[2] = {0x48, 0x91}, store[2] = {0x48, 0xa3}, mov_rcx[2] = {0x48, 0xb9},
                          jmp[2] = {0xff, 0x25};
-    const uint64_t saved_rcx = RUNTIME_DATA + offsetof(struct runtime_data, rcx);
+    const uint64_t saved_rcx = URD_RUNTIME_RCX;
     put(code, &n, swap, 2);
     put(code, &n, store, 2);
     put(code, &n, &saved_rcx, 8);
@@ -285,7 +285,7 @@ static bool is_patched(const struct fast *f, uint64_t start)
 
 static bool put_jump(struct task *t, const struct patch *p)
 {
-    uint8_t jump[PATCH_BYTES] = {0xe9};
+    uint8_t jump[URD_PATCH_BYTES] = {0xe9};
     uint32_t n = 1;
     put_displacement(jump, &n, p->start, p->trampoline, 0);
     return urd_tracee_write(t->mem, p->start, jump, sizeof jump) == sizeof jump;
@@ -295,7 +295,7 @@ static bool put_jump(struct task *t, const struct patch *p)
 struct batch {
     uint64_t at;
     uint32_t size;
-    uint8_t code[PATCH_PAGES_BYTES];
+    uint8_t code[URD_PATCH_PAGES_BYTES];
 };
 
 static urd_err *write_batch(struct task *t, struct batch *b)
@@ -319,6 +319,63 @@ static urd_err *add_to_batch(struct task *t, struct batch *b, const struct patch
     return NULL;
 }
 
+/* ---- what a replay is told ---- */
+
+static void tell_put(struct mm *mm, const struct patch *p, uint64_t pages, const uint8_t *code)
+{
+    struct patch_news *n = &mm->news;
+    URD_PUSH(n->patches, n->n, n->cap) =
+        (struct urd_patch){.start = p->start,
+                           .size = URD_PATCH_BYTES,
+                           .pages = pages,
+                           .trampoline = p->trampoline,
+                           .code_size = p->size,
+                           .code = (const uint8_t *)(uintptr_t)n->code.size};
+    urd_buf_put(&n->code, code, p->size);
+}
+
+static void tell_gone(struct mm *mm, uint64_t start, uint64_t size)
+{
+    struct patch_news *n = &mm->news;
+    URD_PUSH(n->patches, n->n, n->cap) = (struct urd_patch){.start = start, .size = size};
+}
+
+void patch_tell(struct recorder *r)
+{
+    struct urd_event *e = &r->builder.event;
+    const struct task *t =
+        r->current && r->current->tid == e->tid ? r->current : recorder_find_task(r, e->tid);
+    if (!t || !t->mm->news.n || e->kind == URD_EVENT_EXIT)
+        return;
+    struct patch_news *n = &t->mm->news, *told = &r->told;
+    told->n = 0;
+    told->code.size = 0;
+    urd_buf_put(&told->code, n->code.data, n->code.size);
+    for (unsigned i = 0; i < n->n; i++) {
+        URD_PUSH(told->patches, told->n, told->cap) = n->patches[i];
+        told->patches[i].code = told->code.data + (uintptr_t)n->patches[i].code;
+    }
+    n->n = 0;
+    n->code.size = 0;
+    e->patches = told->patches;
+    e->n_patches = told->n;
+}
+
+void patch_news_copy(const struct patch_news *from, struct patch_news *to)
+{
+    for (unsigned i = 0; i < from->n; i++)
+        URD_PUSH(to->patches, to->n, to->cap) = from->patches[i];
+    urd_buf_put(&to->code, from->code.data, from->code.size);
+}
+
+void patch_news_deinit(struct patch_news *n)
+{
+    free(n->patches);
+    urd_buf_deinit(&n->code);
+}
+
+/* ---- patching ---- */
+
 /** Make the plan's site at `site` jump. The trampoline is in the batch and must be written before the task runs. */
 static urd_err *apply(struct task *t, const struct user_regs_struct *now,
                       const struct patch_plan *plan, uint64_t site, struct batch *b,
@@ -339,9 +396,10 @@ static urd_err *apply(struct task *t, const struct user_regs_struct *now,
     *ret_why = "its instructions cannot be moved";
     if (!make_trampoline(&p, plan->code, pages->start, code) || !put_jump(t, &p))
         return NULL;
-    memcpy(p.original, plan->code, PATCH_BYTES);
+    memcpy(p.original, plan->code, URD_PATCH_BYTES);
     pages->used += (p.size + 15) & ~15u;
     URD_PUSH(f->patches, f->n_patches, f->cap_patches) = p;
+    tell_put(t->mm, &p, pages->start, code);
     *ret_why = NULL;
     return add_to_batch(t, b, &p, code);
 }
@@ -360,9 +418,9 @@ static urd_err *end_batch(struct task *t, struct batch *b)
     f->patched[0] = ~0ull;
     f->patched[1] = 0;
     for (unsigned i = 0; i < f->n_patches; i++)
-        add_to_range(f->patched, f->patches[i].start, PATCH_BYTES);
+        add_to_range(f->patched, f->patches[i].start, URD_PATCH_BYTES);
     for (unsigned i = 0; i < f->n_pages; i++)
-        add_to_range(f->patched, f->pages[i].start, PATCH_PAGES_BYTES);
+        add_to_range(f->patched, f->pages[i].start, URD_PATCH_PAGES_BYTES);
     urd_tracee_write(t->mem, RUNTIME_DATA + offsetof(struct runtime_data, patched_start),
                      f->patched, sizeof f->patched);
     return write_batch(t, b);
@@ -478,12 +536,13 @@ static void remove_in(struct task *t, uint64_t start, uint64_t size, bool put_ba
     struct fast *f = t->mm->fast;
     for (unsigned i = 0; f && i < f->n_patches;) {
         const struct patch *p = &f->patches[i];
-        if (p->start + PATCH_BYTES <= start || p->start >= start + size) {
+        if (p->start + URD_PATCH_BYTES <= start || p->start >= start + size) {
             i++;
             continue;
         }
         if (put_back)
-            urd_tracee_write(t->mem, p->start, p->original, PATCH_BYTES);
+            urd_tracee_write(t->mem, p->start, p->original, URD_PATCH_BYTES);
+        tell_gone(t->mm, p->start, URD_PATCH_BYTES);
         f->patches[i] = f->patches[--f->n_patches];
     }
     for (unsigned i = 0; f && i < f->n_code;)
@@ -500,7 +559,7 @@ void patch_show(struct task *t, bool patches)
         if (patches)
             put_jump(t, &f->patches[i]);
         else
-            urd_tracee_write(t->mem, f->patches[i].start, f->patches[i].original, PATCH_BYTES);
+            urd_tracee_write(t->mem, f->patches[i].start, f->patches[i].original, URD_PATCH_BYTES);
 }
 
 void patch_undo(struct task *t, uint64_t start, uint64_t size)

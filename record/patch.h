@@ -10,7 +10,7 @@
 #define URD_RECORD_PATCH_H
 #include "record/recorder.h"
 
-enum { PATCH_BYTES = 5, PATCH_INSNS = 6, PATCH_MAX_INSN = 15, PATCH_PAGES_BYTES = 16384 };
+enum { PATCH_INSNS = 6, PATCH_MAX_INSN = 15 };
 
 /** Where a file's call site can be patched: known once for all processes. */
 struct patch_plan {
@@ -31,7 +31,7 @@ struct patch_file {
 /** A patched site. */
 struct patch {
     uint64_t site, start;
-    uint8_t original[PATCH_BYTES];
+    uint8_t original[URD_PATCH_BYTES];
     uint64_t trampoline;
     uint32_t size; /* of the trampoline */
     uint32_t n_insns;
@@ -75,4 +75,10 @@ void patch_forget(struct task *t, uint64_t start, uint64_t size);
 /** The patch whose trampoline has this address; NULL: none. */
 struct patch *patch_at(const struct fast *f, uint64_t address);
 void patch_file_deinit(struct patch_file *f);
+
+/** The event that the builder has is about to be appended: it tells what has changed in the memory of its task. */
+void patch_tell(struct recorder *r);
+/** For a copy of the memory. */
+void patch_news_copy(const struct patch_news *from, struct patch_news *to);
+void patch_news_deinit(struct patch_news *n);
 #endif

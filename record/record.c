@@ -82,6 +82,7 @@ urd_err *recorder_emit_at(struct recorder *r, uint64_t now)
     if (e->flags & URD_EVENT_RAN && e->syscall < 0)
         outside_stopped(r);
     event_finish(&r->builder);
+    patch_tell(r);
     outside_emitted(r, e);
     URD_TRY(urd_trace_append(r->writer, e));
     if (now - r->last_flush_ns > SCHEDULE_FLUSH_NS) {
@@ -138,6 +139,7 @@ void recorder_release_mm(struct mm *mm)
         return;
     fast_destroy(mm->fast);
     free(mm->former.sps);
+    patch_news_deinit(&mm->news);
     free(mm);
 }
 

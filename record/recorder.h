@@ -7,11 +7,19 @@
 #define URD_RECORD_RECORDER_H
 #include "record/scratch.h"
 #include "record/syscalls.h"
+#include "base/buf.h"
 #include "base/map.h"
 #include "base/tracee.h"
 #include "trace/counter.h"
 #include "trace/trace.h"
 #include <signal.h>
+
+/** Changes of patches that no event has told yet. */
+struct patch_news {
+    struct urd_patch *patches; /* code holds an offset into `code` */
+    unsigned n, cap;
+    struct urd_buf code;
+};
 
 /** An address space: of the threads of a process, and of a vfork child until it execs. */
 struct mm {
@@ -19,6 +27,7 @@ struct mm {
     uint64_t brk; /* page aligned end of the heap as mapped; 0: not known yet */
     struct fast *fast; /* fast.c: NULL when every call is traced */
     struct urd_stacks former; /* of tasks that are gone */
+    struct patch_news news;
 };
 
 enum task_state {
@@ -112,6 +121,7 @@ struct recorder {
     struct urd_buf fast_ring;       /* a ring's content while it is drained */
     struct patch_file *patch_files; /* patch.c: call sites of each stored file */
     unsigned n_patch_files, cap_patch_files;
+    struct patch_news told; /* by the event in the builder */
     unsigned n_plans; /* call sites of all files that are known */
     struct urd_map_op new_code; /* code that the call under way has mapped; size 0: none */
 };

@@ -67,6 +67,7 @@ urd_err *urd_session_checkpoint(struct urd_session *s, bool *ret_possible, struc
     *ret_possible = !s->has_shared;
     if (!*ret_possible)
         return NULL;
+    urd_session_settle(s);
     struct urd_objects objects = {0};
     urd_err *objects_err = copy_objects(s, ret_possible, &objects);
     if (objects_err || !*ret_possible) {
@@ -80,6 +81,7 @@ urd_err *urd_session_checkpoint(struct urd_session *s, bool *ret_possible, struc
     copy->process_gone = NULL;
     copy->cutter = NULL;
     copy->reader = NULL;
+    copy->ahead = (struct urd_ahead){0};
     copy->tasks = urd_xcalloc(s->n_tasks ? s->n_tasks : 1, sizeof *copy->tasks);
     copy->n_tasks = 0;
     copy->cap_tasks = s->n_tasks;

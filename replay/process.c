@@ -1,6 +1,7 @@
 #include "replay/process.h"
 #include "base/buf.h"
 #include "base/log.h"
+#include "replay/fast.h"
 #include <asm/prctl.h>
 #include <elf.h>
 #include <errno.h>
@@ -204,6 +205,7 @@ urd_err *urd_process_fork(struct urd_process *p, struct urd_process *ret)
     URD_TRY(urd_process_wait(&child, &status)); /* its first stop: SIGSTOP */
     child.mem = urd_tracee_open_mem(child.pid);
     copy_fds(p, &child);
+    child.fast = urd_fast_copy(p->fast);
     *ret = child;
     return NULL;
 }
@@ -219,6 +221,7 @@ urd_err *urd_process_checkpoint(struct urd_process *p, struct urd_process *ret)
         URD_FAIL("cannot make a checkpoint: clone gave %lld", (long long)result);
     struct urd_process child = {.pid = (pid_t)result, .mem = urd_tracee_open_mem((pid_t)result)};
     copy_fds(p, &child);
+    child.fast = urd_fast_copy(p->fast);
     *ret = child;
     return NULL;
 }
@@ -246,6 +249,7 @@ void urd_process_kill(struct urd_process *p)
         close(p->mem);
     urd_map_deinit(&p->fds);
     free(p->former.sps);
+    urd_fast_destroy(p->fast);
     *p = (struct urd_process){.mem = -1};
 }
 

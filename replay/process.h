@@ -31,6 +31,7 @@ struct urd_process {
     struct urd_stacks former; /* of tasks that are gone */
     struct urd_vectors
         *loaded; /* the task's whose vector registers it has; NULL: it has but one task, or had */
+    struct urd_fast *fast; /* fast.c: NULL when nothing was patched */
     void *user;  /* of whoever drives the session (translated runs) */
 };
 

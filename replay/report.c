@@ -69,6 +69,7 @@ urd_err *urd_session_diverged(struct urd_session *s, struct urd_task *t, const c
 {
     struct urd_buf b = {0};
     const struct urd_event *e = s->next;
+    urd_session_settle(s);
     urd_buf_printf(&b, "the replay diverged before event %llu (%s", (unsigned long long)e->number,
                    urd_event_kind_name(e->kind));
     if (e->syscall >= 0)

@@ -12,6 +12,8 @@
  * A subject that sets the trap flag gets a SIGTRAP after each instruction. Those are stepped, too.
  */
 #include "base/log.h"
+#include "replay/fast.h"
+#include "replay/playback.h"
 #include "replay/stepped.h"
 #include "replay/written_code.h"
 #include "trace/counter.h"
@@ -23,7 +25,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CONTEXT_TOTAL (URD_CONTEXT_BYTES + URD_LOG_BYTES + URD_LOG_SLACK)
+#define CONTEXT_TOTAL  (URD_CONTEXT_BYTES + URD_LOG_BYTES + URD_LOG_SLACK)
+#define PLAYBACK_TOTAL ((sizeof(struct playback) + 4095) & ~4095ull)
 #define TRAP_FLAG     0x100ull /* of eflags */
 #define RESUME_FLAG   0x10000ull
 
@@ -137,6 +140,9 @@ static urd_err *space_create(struct urd_runner *r, uint32_t address_space, struc
         free(space);
         return err;
     }
+    if (r->probes & URD_PROBE_LOG)
+        urd_translate_set_calls(space->id.translator, playback_calls_begin,
+                                (size_t)(playback_calls_end - playback_calls_begin));
     space->refs = 1;
     space->address_space = address_space;
     space->id.serial = r->n_spaces++;
@@ -153,7 +159,7 @@ static void free_task_run(struct urd_runner *r, struct urd_process *p)
         return;
     space_release(r, tr->space);
     if (tr->context)
-        munmap(tr->context, CONTEXT_TOTAL);
+        munmap(tr->context, CONTEXT_TOTAL + PLAYBACK_TOTAL);
     if (tr->context_fd >= 0)
         close(tr->context_fd);
     urd_map_deinit(&tr->pages);
@@ -186,16 +192,21 @@ static urd_err *map_cache(struct task_run *tr, struct urd_process *p)
 static urd_err *make_context(struct task_run *tr, struct urd_task *t)
 {
     tr->context_fd = memfd_create("urd-context", MFD_CLOEXEC);
-    if (tr->context_fd < 0 || ftruncate(tr->context_fd, CONTEXT_TOTAL) != 0)
+    if (tr->context_fd < 0 || ftruncate(tr->context_fd, CONTEXT_TOTAL + PLAYBACK_TOTAL) != 0)
         URD_FAIL_ERRNO("cannot make a log buffer");
-    void *p = mmap(NULL, CONTEXT_TOTAL, PROT_READ | PROT_WRITE, MAP_SHARED, tr->context_fd, 0);
+    void *p = mmap(NULL, CONTEXT_TOTAL + PLAYBACK_TOTAL, PROT_READ | PROT_WRITE, MAP_SHARED,
+                   tr->context_fd, 0);
     if (p == MAP_FAILED)
         URD_FAIL_ERRNO("cannot map a log buffer");
     tr->context = p;
     tr->context->log_pos = URD_LOG_BASE;
     tr->context->log_end = URD_LOG_BASE + URD_LOG_BYTES;
-    return urd_process_map_fd(t->process, tr->context_fd, URD_CONTEXT_BASE, CONTEXT_TOTAL,
-                              PROT_READ | PROT_WRITE, 0);
+    tr->playback = (struct playback *)((uint8_t *)p + CONTEXT_TOTAL);
+    urd_fast_init_playback(tr->playback, PLAYBACK_CALLS);
+    URD_TRY(urd_process_map_fd(t->process, tr->context_fd, URD_CONTEXT_BASE, CONTEXT_TOTAL,
+                               PROT_READ | PROT_WRITE, 0));
+    return urd_process_map_fd(t->process, tr->context_fd, PLAYBACK_CALLS, PLAYBACK_TOTAL,
+                              PROT_READ | PROT_WRITE, CONTEXT_TOTAL);
 }
 
 /** The run state of the task's process, made when it first runs translated. */
@@ -228,16 +239,50 @@ static const uint8_t *log_start(const struct task_run *tr)
     return (const uint8_t *)tr->context + URD_CONTEXT_BYTES;
 }
 
-static void drain(struct urd_runner *r, struct urd_task *t, struct task_run *tr)
+static void give_records(struct urd_runner *r, struct urd_task *t, struct task_run *tr, size_t from,
+                         size_t to)
+{
+    if (from < to && r->sink.records)
+        r->sink.records(r->sink.data, t, &tr->space->id, log_start(tr) + from, to - from);
+}
+
+/** The log, and the events that were played back in between, to the sink. */
+static urd_err *drain(struct urd_runner *r, struct urd_task *t, struct task_run *tr)
 {
     if (!(r->probes & URD_PROBE_LOG))
-        return;
-    size_t bytes = log_bytes(tr);
+        return NULL;
+    size_t bytes = log_bytes(tr), from = 0;
     urd_check(bytes <= URD_LOG_BYTES + URD_LOG_SLACK, "the log ran over: %zu bytes", bytes);
-    if (bytes && r->sink.records)
-        r->sink.records(r->sink.data, t, &tr->space->id, log_start(tr), bytes);
+    for (uint64_t i = 0; i < tr->playback->head.done; i++) {
+        size_t to = tr->playback->log_at[i] - URD_LOG_BASE;
+        give_records(r, t, tr, from, to);
+        from = to;
+        if (r->sink.event)
+            r->sink.event(r->sink.data, r->session, r->session->next);
+        URD_TRY(urd_session_go_past(r->session));
+    }
+    r->session->in_interval = true;
+    tr->playback->head.done = 0;
+    give_records(r, t, tr, from, bytes);
     tr->context->log_pos = URD_LOG_BASE;
     r->stats.drains++;
+    return NULL;
+}
+
+/** What the process may play back of the calls to come. */
+static urd_err *fill_playback(struct urd_runner *r, struct urd_task *t, struct task_run *tr)
+{
+    struct playback *p = tr->playback;
+    p->head = (struct playback_head){0};
+    if (!(r->probes & URD_PROBE_LOG))
+        return NULL;
+    URD_TRY(urd_fast_read_ahead(r->session, t, r->limit));
+    if (!r->session->ahead.n)
+        return NULL;
+    memcpy(p->ring, r->session->ahead.ring.data, r->session->ahead.ring.size);
+    p->head.end = r->session->ahead.ring.size;
+    r->session->ahead.n = 0;
+    return NULL;
 }
 
 static urd_err *enter(struct urd_runner *r, struct urd_task *t, struct task_run *tr, uint64_t pc,
@@ -339,7 +384,7 @@ static urd_err *step(struct urd_runner *r, struct urd_task *t, struct task_run *
     const struct code_space *space = tr->space; /* the process may get another one */
     *ret_signal = false;
     r->stats.steps++;
-    drain(r, t, tr);
+    URD_TRY(drain(r, t, tr));
     regs->gs_base = t->regs.gs_base;
     size_t n = urd_tracee_read(t->process->mem, regs->rip, code, sizeof code);
     const struct user_regs_struct before = *regs;
@@ -464,7 +509,7 @@ static urd_err *serve_signal(struct urd_runner *r, struct urd_task *t, struct ta
     unsigned insn;
     if (WSTOPSIG(status) == SIGSEGV &&
         urd_translate_log_full(tr->space->id.translator, regs, tr->context)) {
-        drain(r, t, tr);
+        URD_TRY(drain(r, t, tr));
         *pc = regs->rip;
         *ret = GO_ON;
         return NULL;
@@ -473,7 +518,7 @@ static urd_err *serve_signal(struct urd_runner *r, struct urd_task *t, struct ta
         URD_FAIL("a replayed process got signal %d at %#llx, outside of what was translated",
                  WSTOPSIG(status), (unsigned long long)cache);
     size_t bytes = log_bytes(tr);
-    drain(r, t, tr);
+    URD_TRY(drain(r, t, tr));
     if (block && insn && r->probes & URD_PROBE_LOG && r->sink.partial)
         r->sink.partial(r->sink.data, t, &tr->space->id, block, log_start(tr) + bytes, insn);
     *pc = regs->rip;
@@ -497,7 +542,7 @@ static urd_err *step_into_call(struct urd_runner *r, struct urd_task *t, struct 
 {
     const struct urd_block *block = NULL;
     struct urd_code_reader reader = {urd_written_read, t->process};
-    drain(r, t, tr);
+    URD_TRY(drain(r, t, tr));
     if (r->probes & URD_PROBE_LOG)
         URD_TRY(urd_translate_single(tr->space->id.translator, pc, &reader, &block));
     if (block && r->sink.single)
@@ -545,11 +590,24 @@ static urd_err *step_on(struct urd_runner *r, struct urd_task *t, struct task_ru
     return NULL;
 }
 
+/** A fault while a call was played back: code was translated from where it writes. The process stands at the call again. */
+static void leave_playback(const struct task_run *tr, struct user_regs_struct *regs, int *status)
+{
+    if (WSTOPSIG(*status) != SIGSEGV || regs->rip - URD_CALLS_CODE >= URD_CALLS_BYTES)
+        return;
+    uint64_t rcx = tr->playback->state.frame.rcx, at = regs->rip;
+    urd_runtime_restore(&tr->playback->state, regs);
+    regs->rcx = rcx;
+    regs->rip = at;
+    *status = SIGTRAP << 8 | 0x7f;
+}
+
 urd_err *urd_runner_run(struct urd_runner *r, uint64_t *steps, enum urd_run_end *ret)
 {
     struct urd_task *t = urd_session_running(r->session);
     urd_check(t, "nothing runs before event %llu", (unsigned long long)r->session->event + 1);
     struct task_run *tr = NULL;
+    urd_fast_hide(t->process);
     URD_TRY(prepare(r, t, &tr));
     struct urd_context *ctx = tr->context;
     struct user_regs_struct regs = t->regs;
@@ -561,6 +619,7 @@ urd_err *urd_runner_run(struct urd_runner *r, uint64_t *steps, enum urd_run_end 
     ctx->branches = r->session->branches;
     const struct urd_cut *cut = active_cut(r);
     install_cut(cut, tr);
+    URD_TRY(fill_playback(r, t, tr));
     URD_TRY(urd_task_load_vectors(t));
     if (tr->resume && tr->resume_pc == pc && tr->resume_tid == t->tid)
         cache = tr->resume;
@@ -575,7 +634,7 @@ urd_err *urd_runner_run(struct urd_runner *r, uint64_t *steps, enum urd_run_end 
             URD_TRY(enter(r, t, tr, pc, &cache));
         if (!cache) { /* nothing can be read there: the subject jumped into nowhere */
             finish_regs(t, &regs, pc);
-            drain(r, t, tr);
+            URD_TRY(drain(r, t, tr));
             *ret = URD_RUN_SIGNAL;
             break;
         }
@@ -586,6 +645,7 @@ urd_err *urd_runner_run(struct urd_runner *r, uint64_t *steps, enum urd_run_end 
         URD_TRY(continue_at(t, &regs, cache, &status));
         cache = 0;
         r->stats.stops++;
+        leave_playback(tr, &regs, &status);
         if (WSTOPSIG(status) != SIGTRAP || !in_cache(regs.rip)) {
             enum next next = FINISHED;
             URD_TRY(serve_signal(r, t, tr, status, &regs, &pc, &next));
@@ -604,7 +664,7 @@ urd_err *urd_runner_run(struct urd_runner *r, uint64_t *steps, enum urd_run_end 
             break;
         case URD_EXIT_SYSCALL:
             at_syscall(t, &regs, pc);
-            drain(r, t, tr);
+            URD_TRY(drain(r, t, tr));
             *ret = URD_RUN_SYSCALL;
             done = true;
             break;
@@ -612,7 +672,7 @@ urd_err *urd_runner_run(struct urd_runner *r, uint64_t *steps, enum urd_run_end 
             URD_TRY(step_on(r, t, tr, steps, &regs, &pc, ret, &done));
             break;
         case URD_EXIT_LOG_FULL:
-            drain(r, t, tr);
+            URD_TRY(drain(r, t, tr));
             break;
         case URD_EXIT_BUDGET:
             while (!done)
@@ -624,7 +684,7 @@ urd_err *urd_runner_run(struct urd_runner *r, uint64_t *steps, enum urd_run_end 
             URD_TRY(is_cut(r, cut, t, &regs, &same));
             if (same) {
                 finish_regs(t, &regs, pc);
-                drain(r, t, tr);
+                URD_TRY(drain(r, t, tr));
                 *ret = cut == r->session->next->cut ? URD_RUN_EVENT : URD_RUN_CUT;
                 done = true;
             }
@@ -635,12 +695,12 @@ urd_err *urd_runner_run(struct urd_runner *r, uint64_t *steps, enum urd_run_end 
             tr->resume_pc = pc;
             tr->resume_tid = t->tid;
             finish_regs(t, &regs, pc);
-            drain(r, t, tr);
+            URD_TRY(drain(r, t, tr));
             *ret = URD_RUN_STOP;
             done = true;
             break;
         case URD_EXIT_REP:
-            drain(r, t, tr);
+            URD_TRY(drain(r, t, tr));
             cache = ctx->exit_resume;
             break;
         default:
@@ -827,6 +887,11 @@ void urd_runner_set_cut(struct urd_runner *r, const struct urd_cut *cut)
 static void set_stops(struct urd_runner *r, struct code_space *space)
 {
     urd_translate_set_stops(space->id.translator, r->stops, r->n_stops);
+}
+
+void urd_runner_set_limit(struct urd_runner *r, uint64_t event)
+{
+    r->limit = event;
 }
 
 void urd_runner_set_stops(struct urd_runner *r, const uint64_t *pcs, size_t n)

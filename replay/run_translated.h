@@ -35,6 +35,8 @@ struct urd_sink {
     /** ... and it wrote this. */
     void (*stepped_write)(void *data, struct urd_task *t, uint64_t address, uint64_t size,
                           const void *value);
+    /** Event e of s, the next one, was played back in place; not applied to s yet. Its records were given before. */
+    void (*event)(void *data, const struct urd_session *s, const struct urd_event *e);
 };
 
 enum urd_run_end {
@@ -75,11 +77,13 @@ urd_err *urd_runner_park(struct urd_runner *r) URD_MUST_USE;
  * state lies in: translated code reads the cut's words in place, and in another interval they may not be mapped.
  */
 void urd_runner_set_cut(struct urd_runner *r, const struct urd_cut *cut);
+/** With URD_PROBE_LOG: events below this number that need nothing but memory and registers do not end a run; the sink hears of them. */
+void urd_runner_set_limit(struct urd_runner *r, uint64_t event);
 /** Stop at these addresses as well. */
 void urd_runner_set_stops(struct urd_runner *r, const uint64_t *pcs, size_t n);
 
 /**
- * Run the task of the next event. With URD_PROBE_COUNT at most *steps instructions, and *steps is what is left
+ * Run the task of the next event, past events that urd_runner_set_limit allows. With URD_PROBE_COUNT at most *steps instructions, and *steps is what is left
  * afterwards; otherwise steps is NULL. At SYSCALL, SIGNAL and EVENT the session is ready for urd_runner_apply.
  */
 urd_err *urd_runner_run(struct urd_runner *r, uint64_t *steps, enum urd_run_end *ret) URD_MUST_USE;

@@ -20,6 +20,7 @@ struct code_space {
 struct task_run {
     int context_fd;
     struct urd_context *context; /* mapped in the tool */
+    struct playback *playback;   /* too: behind it in the same file */
     struct code_space *space;
     struct urd_map
         pages; /* written_code.c: the subject's rights in pages that it asked about, and flags */
@@ -52,6 +53,7 @@ struct urd_runner {
     struct shared_page *shared_code; /* from which code was translated */
     unsigned n_shared_code, cap_shared_code;
     struct urd_kept_code *kept; /* or NULL */
+    uint64_t limit;             /* events below may be played back in place */
     bool ending;                /* what goes now goes with the runner, not with its process */
     struct urd_runner_stats stats;
 };

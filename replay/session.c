@@ -1,4 +1,5 @@
 #include "replay/session.h"
+#include "replay/fast.h"
 #include "replay/run_translated.h"
 #include "base/buf.h"
 #include "base/log.h"
@@ -11,8 +12,6 @@
 #include <sys/wait.h>
 #include "trace/checksum.h"
 #include "trace/counter.h"
-
-#define FLAGS_CHECKED 0xcd5ull /* the arithmetic flags and DF: TF and RF belong to whoever debugs */
 
 static urd_err *read_next(struct urd_session *s)
 {
@@ -101,6 +100,7 @@ void urd_session_close(struct urd_session *s)
         end_task(s, &s->tasks[i]);
     free(s->tasks);
     urd_objects_deinit(&s->objects);
+    urd_ahead_deinit(&s->ahead);
     urd_trace_reader_close(s->reader);
     free(s);
 }
@@ -214,6 +214,7 @@ static urd_err *approach_cut(struct urd_session *s, struct urd_task *t, enum urd
     uint64_t count;
     int status;
     bool answered = true;
+    urd_fast_hide(t->process);
     URD_TRY(urd_task_load(t));
     while (answered) {
         answered = false;
@@ -249,17 +250,70 @@ static urd_err *run_to_cut(struct urd_session *s, enum urd_stop *ret_stop)
     return NULL;
 }
 
-urd_err *urd_session_run_native(struct urd_session *s, const volatile int *interrupt,
-                                enum urd_stop *ret_stop)
+void urd_session_settle(struct urd_session *s)
+{
+    for (uint32_t i = 0; i < s->n_tasks; i++)
+        if (s->tasks[i].exists)
+            urd_fast_hide(s->tasks[i].process);
+}
+
+static void note_recent(struct urd_session *s, const struct urd_event *e)
+{
+    memmove(s->recent + 1, s->recent, sizeof s->recent - sizeof *s->recent);
+    s->recent[0].number = e->number;
+    s->recent[0].kind = e->kind;
+    s->recent[0].tid = e->tid;
+    s->recent[0].syscall = e->syscall;
+}
+
+urd_err *urd_session_go_past(struct urd_session *s)
+{
+    const struct urd_event *e = s->next;
+    if (e->output && s->output)
+        s->output(s->output_data, e->output, e->output_data, e->output_size);
+    note_recent(s, e);
+    s->event = e->number;
+    s->in_interval = false;
+    s->branches = 0;
+    return read_next(s);
+}
+
+/** The task has stopped: past the events that it played back by itself. */
+static urd_err *past_played(struct urd_session *s, struct urd_task *t)
+{
+    uint64_t n;
+    URD_TRY(urd_fast_done(s, t, &n));
+    for (; n; n--)
+        URD_TRY(urd_session_go_past(s));
+    return NULL;
+}
+
+/** A signal in the region is a fault there; the task goes on to the call that it was about to play back. */
+static urd_err *leave_region(struct urd_task *t, int status, bool *ret_left)
+{
+    struct user_regs_struct regs;
+    *ret_left = false;
+    if (!t->process->fast || WSTOPSIG(status) == (SIGTRAP | 0x80))
+        return NULL;
+    URD_TRY(urd_tracee_get_regs(t->process->pid, &regs));
+    uint64_t at = regs.rip;
+    URD_TRY(urd_fast_leave(t->process, &regs));
+    *ret_left = regs.rip != at;
+    return NULL;
+}
+
+urd_err *urd_session_run_native(struct urd_session *s, uint64_t limit,
+                                const volatile int *interrupt, enum urd_stop *ret_stop)
 {
     struct urd_task *t = urd_session_running(s);
     urd_check(t, "nothing runs before event %llu", (unsigned long long)s->event + 1);
     if (s->next->cut)
         return run_to_cut(s, ret_stop);
     pid_t pid = t->process->pid;
+    URD_TRY(urd_fast_fill(s, t, limit));
     URD_TRY(urd_task_load(t));
     int status;
-    bool asked = false, answered = false;
+    bool asked = false, goes_on = false;
     for (;;) {
         if (ptrace(PTRACE_SYSEMU, pid, 0, 0) != 0)
             URD_FAIL_ERRNO("cannot resume process %d", pid);
@@ -279,8 +333,10 @@ urd_err *urd_session_run_native(struct urd_session *s, const volatile int *inter
             asked = false;
             break;
         }
-        URD_TRY(answer_cpuid(s, t, status, &answered));
-        if (!answered)
+        URD_TRY(answer_cpuid(s, t, status, &goes_on));
+        if (!goes_on)
+            URD_TRY(leave_region(t, status, &goes_on));
+        if (!goes_on)
             break;
     }
     URD_TRY(urd_tracee_get_regs(pid, &t->regs));
@@ -291,6 +347,7 @@ urd_err *urd_session_run_native(struct urd_session *s, const volatile int *inter
             URD_FAIL_ERRNO("cannot take a stop of process %d", pid);
         t->regs = keep;
     }
+    URD_TRY(past_played(s, t));
     if (WSTOPSIG(status) == (SIGTRAP | 0x80))
         *ret_stop = URD_STOP_SYSCALL;
     else if (WSTOPSIG(status) == SIGSTOP || status >> 16)
@@ -298,6 +355,11 @@ urd_err *urd_session_run_native(struct urd_session *s, const volatile int *inter
     else
         *ret_stop = URD_STOP_SIGNAL;
     s->in_interval = *ret_stop == URD_STOP_INTERRUPTED;
+    if (s->in_interval) {
+        URD_TRY(urd_fast_leave(t->process, &t->regs));
+        URD_TRY(past_played(s, t));
+        urd_fast_hide(t->process);
+    }
     return NULL;
 }
 
@@ -312,7 +374,7 @@ static bool same_registers(const struct user_regs_struct *expected,
             return false;
     }
     return expected->rip == actual->rip && expected->fs_base == actual->fs_base &&
-           (expected->eflags & FLAGS_CHECKED) == (actual->eflags & FLAGS_CHECKED);
+           (expected->eflags & URD_FLAGS_CHECKED) == (actual->eflags & URD_FLAGS_CHECKED);
 }
 
 static bool is_call(const struct urd_event *e)
@@ -455,15 +517,6 @@ static urd_err *apply_exit(struct urd_session *s, struct urd_task *t, const stru
     return NULL;
 }
 
-static void note_recent(struct urd_session *s, const struct urd_event *e)
-{
-    memmove(s->recent + 1, s->recent, sizeof s->recent - sizeof *s->recent);
-    s->recent[0].number = e->number;
-    s->recent[0].kind = e->kind;
-    s->recent[0].tid = e->tid;
-    s->recent[0].syscall = e->syscall;
-}
-
 urd_err *urd_session_apply(struct urd_session *s)
 {
     return s->cutter ? urd_runner_apply(s->cutter) : urd_session_apply_event(s);
@@ -473,6 +526,8 @@ urd_err *urd_session_apply_event(struct urd_session *s)
 {
     const struct urd_event *e = s->next;
     struct urd_task *t = urd_session_task(s, e->tid);
+    if (t && e->kind != URD_EVENT_EXEC)
+        urd_fast_before(t->process, e);
     if (!t && e->kind != URD_EVENT_EXEC && e->kind != URD_EVENT_START && e->kind != URD_EVENT_END)
         URD_FAIL("event %llu is of task %d, which is not there", (unsigned long long)e->number,
                  e->tid);
@@ -497,21 +552,17 @@ urd_err *urd_session_apply_event(struct urd_session *s)
         URD_TRY(apply_memory(s, t, e));
         t->regs = e->after;
     }
-    if (e->output && s->output)
-        s->output(s->output_data, e->output, e->output_data, e->output_size);
-    note_recent(s, e);
-    s->event = e->number;
-    s->in_interval = false;
-    s->branches = 0;
-    return read_next(s);
+    if (e->n_patches && (t = urd_session_task(s, e->tid)))
+        urd_fast_note(t->process, e);
+    return urd_session_go_past(s);
 }
 
-urd_err *urd_session_next(struct urd_session *s)
+urd_err *urd_session_next(struct urd_session *s, uint64_t limit)
 {
     struct urd_task *t = urd_session_running(s);
     if (t) {
         enum urd_stop stop;
-        URD_TRY(urd_session_run_native(s, NULL, &stop));
+        URD_TRY(urd_session_run_native(s, limit, NULL, &stop));
         if (stop != urd_session_stop_wanted(s->next))
             return urd_session_diverged(s, t,
                                         stop == URD_STOP_SIGNAL ? "it raised a signal instead"
@@ -523,7 +574,8 @@ urd_err *urd_session_next(struct urd_session *s)
 urd_err *urd_session_to_event(struct urd_session *s, uint64_t event)
 {
     while (s->event < event && s->next)
-        URD_TRY(urd_session_next(s));
+        URD_TRY(urd_session_next(s, event));
+    urd_session_settle(s);
     if (s->event < event)
         URD_WRONG("there is no event %llu; the trace ends with event %llu",
                   (unsigned long long)event, (unsigned long long)s->event);

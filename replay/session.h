@@ -10,9 +10,20 @@
  */
 #ifndef URD_REPLAY_SESSION_H
 #define URD_REPLAY_SESSION_H
+#include "base/buf.h"
 #include "replay/objects.h"
 
 struct urd_runner;
+
+#define URD_FLAGS_CHECKED 0xcd5ull /* the arithmetic flags and DF: TF and RF belong to whoever debugs */
+
+/** What fast.c has read ahead of the session, to be played back by the process that runs. */
+struct urd_ahead {
+    struct urd_trace_reader *reader;
+    const struct urd_event *event;
+    struct urd_buf ring;
+    uint64_t n; /* events in the process's ring */
+};
 
 struct urd_task {
     int32_t tid, pid; /* recorded ones */
@@ -37,6 +48,8 @@ struct urd_session {
     struct urd_objects objects; /* memory that processes share */
     bool has_shared;            /* anonymous memory was shared: a fork would share it too */
     bool check_memory;          /* compare checksums */
+    bool no_fast;               /* stop at each call, whatever the recording did */
+    struct urd_ahead ahead;
     bool emulates_cpuid;        /* this processor answers CPUID otherwise than the recorded one */
     uint64_t checksums_compared;
     void (*output)(void *data, int which, const void *bytes, size_t size);
@@ -68,12 +81,16 @@ enum urd_stop { URD_STOP_SYSCALL, URD_STOP_SIGNAL, URD_STOP_CUT, URD_STOP_INTERR
 enum urd_stop urd_session_stop_wanted(const struct urd_event *e);
 
 /**
- * Run the task of the next event natively up to it. *ret_stop is INTERRUPTED when *interrupt became true
+ * Run the task of the next event natively up to it, or further: events below `limit` that need no stop are applied on the way, and
+ * s->next is the one that it stopped for. *ret_stop is INTERRUPTED when *interrupt became true
  * first (the waiting thread must be woken by a signal); then the session is in the interval. An event with a cut cannot
  * be recognised natively: translated code runs up to it (CUT), and is not interrupted.
  */
-urd_err *urd_session_run_native(struct urd_session *s, const volatile int *interrupt,
+urd_err *urd_session_run_native(struct urd_session *s, uint64_t limit,
+                                const volatile int *interrupt,
                                 enum urd_stop *ret_stop) URD_MUST_USE;
+/** Before anybody looks at the code of a session that has run natively: what calls without stops have changed there is put back. */
+void urd_session_settle(struct urd_session *s);
 
 /** With the task at its stop, registers in t->regs: check them against the next event and apply it. */
 urd_err *urd_session_apply(struct urd_session *s) URD_MUST_USE;
@@ -81,9 +98,12 @@ urd_err *urd_session_apply(struct urd_session *s) URD_MUST_USE;
 /** What urd_session_apply does, without telling the session's cutter; for run_translated.c. */
 urd_err *urd_session_apply_event(struct urd_session *s) URD_MUST_USE;
 
-/** Natively to the next event, and apply it. */
-urd_err *urd_session_next(struct urd_session *s) URD_MUST_USE;
-/** Natively until all events up to `event` are applied. */
+/** s->next has happened in place: only the session goes past it. For run_translated.c. */
+urd_err *urd_session_go_past(struct urd_session *s) URD_MUST_USE;
+
+/** Natively to the next event, or over several at once that need no stop, but not beyond `limit`; and apply it. */
+urd_err *urd_session_next(struct urd_session *s, uint64_t limit) URD_MUST_USE;
+/** Natively until all events up to `event` are applied; settled then. */
 urd_err *urd_session_to_event(struct urd_session *s, uint64_t event) URD_MUST_USE;
 
 /** Do the CPUID at regs->rip as the recorded processor did. */

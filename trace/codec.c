@@ -22,7 +22,8 @@ enum {
     PART_OUTPUT_SHARED = 512, /* the output's bytes are those of a write of this event */
     PART_CUT =
         1024, /* u64 vectors, near, memory; varint words; for each varint address, u64 value */
-    PART_BRANCHES = 2048, /* varint branches: the cut is counted */
+    PART_PATCHES = 2048, /* varint n; for each varint start, size, code_size; with code varint pages, trampoline; code */
+    PART_BRANCHES = 4096, /* varint branches: the cut is counted */
 };
 
 #define N_REGS (sizeof(struct user_regs_struct) / 8)
@@ -48,6 +49,7 @@ void urd_codec_deinit(struct urd_codec *c)
     free(c->regs);
     free(c->map_ops);
     free(c->writes);
+    free(c->patches);
     free(c->texts);
     *c = (struct urd_codec){0};
 }
@@ -62,13 +64,19 @@ static struct user_regs_struct *task_regs(struct urd_codec *c, int32_t tid)
     return &c->regs[*slot - 1];
 }
 
+_Static_assert(N_REGS % 3 == 0, "put_regs");
+
 static void put_regs(struct urd_buf *out, const struct user_regs_struct *from,
                      const struct user_regs_struct *to)
 {
     const uint64_t *a = (const uint64_t *)from, *b = (const uint64_t *)to;
     uint64_t mask = 0;
-    for (unsigned i = 0; i < N_REGS; i++)
-        mask |= (uint64_t)(a[i] != b[i]) << i;
+    for (unsigned i = 0; i < N_REGS; i += 3) { /* most do not differ */
+        uint64_t x = a[i] ^ b[i], y = a[i + 1] ^ b[i + 1], z = a[i + 2] ^ b[i + 2];
+        if (x | y | z)
+            mask |= (uint64_t)(x != 0) << i | (uint64_t)(y != 0) << (i + 1) |
+                    (uint64_t)(z != 0) << (i + 2);
+    }
     urd_buf_varint(out, mask);
     for (; mask; mask &= mask - 1) {
         unsigned i = (unsigned)__builtin_ctzll(mask);
@@ -106,6 +114,22 @@ static void put_cut(struct urd_buf *out, const struct urd_cut *c)
     }
 }
 
+static void put_patches(struct urd_buf *out, const struct urd_event *e)
+{
+    urd_buf_varint(out, e->n_patches);
+    for (uint32_t i = 0; i < e->n_patches; i++) {
+        const struct urd_patch *p = &e->patches[i];
+        urd_buf_varint(out, p->start);
+        urd_buf_varint(out, p->size);
+        urd_buf_varint(out, p->code_size);
+        if (!p->code_size)
+            continue;
+        urd_buf_varint(out, p->pages);
+        urd_buf_varint(out, p->trampoline);
+        urd_buf_put(out, p->code, p->code_size);
+    }
+}
+
 void urd_codec_encode(struct urd_codec *c, const struct urd_event *e, struct urd_buf *out)
 {
     const struct urd_mem_write *shared = e->output ? write_of_output(e) : NULL;
@@ -115,7 +139,8 @@ void urd_codec_encode(struct urd_codec *c, const struct urd_event *e, struct urd
                      (e->xstate ? PART_XSTATE : 0) | (e->output ? PART_OUTPUT : 0) |
                      (e->text && *e->text ? PART_TEXT : 0) | (e->has_checksum ? PART_CHECKSUM : 0) |
                      (e->other_tid ? PART_OTHER : 0) | (shared ? PART_OUTPUT_SHARED : 0) |
-                     (e->cut ? PART_CUT : 0) | (e->cut && e->cut->counted ? PART_BRANCHES : 0);
+                     (e->cut ? PART_CUT : 0) | (e->n_patches ? PART_PATCHES : 0) |
+                     (e->cut && e->cut->counted ? PART_BRANCHES : 0);
     urd_buf_u8(out, e->kind);
     urd_buf_u8(out, e->flags);
     urd_buf_varint(out, parts);
@@ -179,6 +204,8 @@ void urd_codec_encode(struct urd_codec *c, const struct urd_event *e, struct urd
         urd_buf_varint(out, (uint32_t)e->other_tid);
     if (parts & PART_CUT)
         put_cut(out, e->cut);
+    if (parts & PART_PATCHES)
+        put_patches(out, e);
     if (parts & PART_BRANCHES)
         urd_buf_varint(out, e->cut->branches);
 }
@@ -265,6 +292,30 @@ static void get_cut(struct urd_codec *c, struct urd_cursor *in, struct urd_event
     e->cut = &c->cut;
 }
 
+static void get_patches(struct urd_codec *c, struct urd_cursor *in, struct urd_event *e)
+{
+    e->n_patches = sane_count(in, 3);
+    if (e->n_patches > c->cap_patches) {
+        c->cap_patches = e->n_patches;
+        c->patches = urd_xrealloc(c->patches, c->cap_patches * sizeof *c->patches);
+    }
+    e->patches = c->patches;
+    for (uint32_t i = 0; i < e->n_patches; i++) {
+        struct urd_patch *p = &c->patches[i];
+        *p = (struct urd_patch){.start = urd_cursor_varint(in)};
+        p->size = urd_cursor_varint(in);
+        uint64_t code = urd_cursor_varint(in);
+        if (!code)
+            continue;
+        p->pages = urd_cursor_varint(in);
+        p->trampoline = urd_cursor_varint(in);
+        p->code = urd_cursor_bytes(in, code);
+        p->code_size = (uint32_t)code;
+        in->ok &= p->size == URD_PATCH_BYTES && p->trampoline - p->pages < URD_PATCH_PAGES_BYTES &&
+                  code <= URD_PATCH_PAGES_BYTES - (p->trampoline - p->pages);
+    }
+}
+
 urd_err *urd_codec_decode(struct urd_codec *c, struct urd_cursor *in, struct urd_event *ret)
 {
     free_texts(c);
@@ -319,6 +370,8 @@ urd_err *urd_codec_decode(struct urd_codec *c, struct urd_cursor *in, struct urd
         e.other_tid = (int32_t)urd_cursor_varint(in);
     if (parts & PART_CUT)
         get_cut(c, in, &e);
+    if (parts & PART_PATCHES)
+        get_patches(c, in, &e);
     if (parts & PART_BRANCHES) {
         c->cut.counted = true;
         c->cut.branches = urd_cursor_varint(in);

@@ -18,7 +18,8 @@ struct urd_codec {
     uint64_t time_ns;
     struct urd_map_op *map_ops; /* scratch of the decoder, reused */
     struct urd_mem_write *writes;
-    size_t cap_map_ops, cap_writes;
+    struct urd_patch *patches;
+    size_t cap_map_ops, cap_writes, cap_patches;
     struct urd_cut cut;
     char **texts; /* decoded texts of the current event */
     size_t n_texts, cap_texts;

@@ -76,6 +76,21 @@ struct urd_map_op {
     const char *name;     /* as /proc/PID/maps has it, or "" */
 };
 
+/**
+ * What the recorder did to the program's code so that its calls need not stop (docs/fast-path.md): from this event on, a jump at `start`
+ * leads to a trampoline. For a replay that does likewise; nobody else sees it. Without code: no patch is left in start .. start + size.
+ */
+struct urd_patch {
+    uint64_t start, size; /* of what is overwritten, bytes */
+    uint64_t pages;       /* URD_PATCH_PAGES_BYTES that hold the trampoline, and first the address of what it jumps to */
+    uint64_t trampoline;
+    uint32_t code_size;
+    const uint8_t *code; /* of the trampoline: it stores rcx at URD_RUNTIME_RCX and gives the call's address in it */
+};
+
+#define URD_PATCH_BYTES       5u
+#define URD_PATCH_PAGES_BYTES 16384u
+
 /** Bytes that came in. */
 struct urd_mem_write {
     uint64_t address, size;
@@ -99,6 +114,8 @@ struct urd_event {
     const uint8_t *output_data;
     uint64_t output_size;
     const char *text; /* EXEC: path; otherwise "" */
+    uint32_t n_patches;
+    struct urd_patch *patches; /* of the memory of task tid, after map_ops */
     bool has_checksum;
     uint64_t checksum; /* of the writable memory before the event, as trace/checksum.h says */
     const struct urd_cut

@@ -100,10 +100,11 @@ static urd_err *scan_chunk(struct urd_trace *t, uint64_t *offset, struct urd_buf
     if (h.magic != URD_TRACE_MAGIC || h.stored_bytes > t->size - *offset - sizeof h ||
         h.raw_bytes > MAX_RAW_BYTES || chunk_checksum(t->data + *offset, &h) != h.checksum)
         return NULL;
-    if (h.version != URD_TRACE_VERSION)
+    if (h.version < URD_TRACE_OLDEST || h.version > URD_TRACE_VERSION)
         return urd_err_hint(URD_ERROR(URD_ERR_FAILED,
-                                      "%s was written in format %u; this urd reads %u",
-                                      t->directory, h.version, URD_TRACE_VERSION),
+                                      "%s was written in format %u; this urd reads %u to %u",
+                                      t->directory, h.version, URD_TRACE_OLDEST,
+                                      URD_TRACE_VERSION),
                             "use the urd that recorded it");
     bool first = *offset == 0;
     if (first != (h.kind == URD_CHUNK_HEADER))

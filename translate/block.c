@@ -305,7 +305,9 @@ static void emit_end(struct gen *g, const struct insn *in, uint64_t next)
     case INSN_SYSCALL:
         finish(g);
         urd_gen_leave(&g->hot, g->carries);
-        urd_gen_exit(g, &g->hot, URD_EXIT_SYSCALL, in->pc, false);
+        urd_gen_exit_call(g, &g->hot, in->pc);
+        urd_gen_enter(&g->hot, g->carries);
+        edge(g, -1, next);
         break;
     default:
         finish(g);

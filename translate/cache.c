@@ -27,9 +27,16 @@ static void add_common_code(struct urd_translator *t)
     emit_u8(&g.cold, 0xcc);
     t->probe = urd_gen_offset(&g, g.cold.at);
     urd_gen_probe(&g);
+    t->map[COLD_END] = 0xcc;
     t->hot = HOT_START;
     t->cold = urd_gen_offset(&g, g.cold.at);
     urd_table_reset(t);
+}
+
+void urd_translate_set_calls(struct urd_translator *t, const void *code, size_t size)
+{
+    urd_check(size <= URD_CALLS_BYTES, "%zu bytes of code for calls", size);
+    memcpy(t->map + COLD_END, code, size);
 }
 
 urd_err *urd_translate_create(unsigned probes, struct urd_translator **ret)

@@ -23,12 +23,15 @@
 #define URD_LOG_SLACK     0x8000u /* mapped behind log_end: one record always fits in here */
 #define URD_CACHE_BASE    0x5e0040000000u                     /* in reach of a %gs-relative disp32 */
 #define URD_CACHE_BYTES   (128u << 20)                        /* sparse: only what is used is there */
+#define URD_CALLS_BYTES   0x2000u /* the cache's end: code that runs at system calls, urd_translate_set_calls */
+#define URD_CALLS_CODE    (URD_CACHE_BASE + URD_CACHE_BYTES - URD_CALLS_BYTES)
 
 enum urd_exit {
     URD_EXIT_NONE,
     URD_EXIT_MISS,     /* exit_pc is not translated; exit_link (if not 0) can be chained to it */
     URD_EXIT_SYSCALL,  /* the `syscall` at exit_pc is about to run; it is the last instruction of its
-                          block and counted there; what follows it is at exit_pc + 2 */
+                          block and counted there; what follows it is at exit_pc + 2; to go on as if the
+                          call was made, resume at exit_resume with the registers that it leaves */
     URD_EXIT_STEP,     /* the instruction at exit_pc must be run by the tool (cpuid, rdtsc, int3, %gs,
                           unknown to the translator); not part of any block */
     URD_EXIT_LOG_FULL, /* before the block at exit_pc; drain, reset log_pos, enter exit_pc again */

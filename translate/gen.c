@@ -90,18 +90,32 @@ void urd_gen_branch_to(struct urd_translator *t, uint32_t branch, uint32_t targe
     __atomic_store_n((uint32_t *)(void *)(t->map + branch), rel, __ATOMIC_RELEASE);
 }
 
-void urd_gen_exit(struct gen *g, struct emit *e, enum urd_exit reason, uint64_t pc, bool resume)
+/* way_out: bytes of what ends the exit; the subject resumes behind them. */
+static void put_exit(struct gen *g, struct emit *e, enum urd_exit reason, uint64_t pc,
+                     unsigned way_out)
 {
     emit_ctx_imm(e, offsetof(struct urd_context, exit_reason), reason);
     emit_ctx_imm(e, offsetof(struct urd_context, exit_pc), pc);
     emit_ctx_imm(e, offsetof(struct urd_context, exit_link), 0);
-    if (resume) {
-        /* two halves of 12 bytes each, then int3 */
-        uint64_t next = URD_CACHE_BASE + urd_gen_offset(g, e->at) + 2 * 12 + 1;
+    if (way_out) {
+        /* two halves of 12 bytes each, then the way out */
+        uint64_t next = URD_CACHE_BASE + urd_gen_offset(g, e->at) + 2 * 12 + way_out;
         emit_ctx_imm32(e, offsetof(struct urd_context, exit_resume), (uint32_t)next);
         emit_ctx_imm32(e, offsetof(struct urd_context, exit_resume) + 4, (uint32_t)(next >> 32));
     }
+}
+
+void urd_gen_exit(struct gen *g, struct emit *e, enum urd_exit reason, uint64_t pc, bool resume)
+{
+    put_exit(g, e, reason, pc, resume);
     emit_u8(e, 0xcc);
+}
+
+void urd_gen_exit_call(struct gen *g, struct emit *e, uint64_t pc)
+{
+    enum { JUMP_BYTES = 5 };
+    put_exit(g, e, URD_EXIT_SYSCALL, pc, JUMP_BYTES);
+    urd_gen_jump(g, e, COLD_END);
 }
 
 uint16_t urd_carried_mask(struct carried c)

@@ -87,6 +87,12 @@ void urd_translate_destroy(struct urd_translator *t);
 int urd_translate_fd(const struct urd_translator *t);
 
 /**
+ * Code of at most URD_CALLS_BYTES that runs at URD_CALLS_CODE, with the subject's registers and the exit in the context, instead of the int3
+ * of URD_EXIT_SYSCALL: it goes on at exit_resume, or makes the int3 itself.
+ */
+void urd_translate_set_calls(struct urd_translator *t, const void *code, size_t size);
+
+/**
  * Translate the block at pc, unless it is there, and some of the blocks that it leads to.
  * ret_cache: where to set rip. Blocks end before stop addresses and page ends that cannot be read.
  * When the very first instruction cannot be read, that is the caller's business: *ret_cache is 0.

@@ -30,40 +30,16 @@
 
 #define INSIDE __attribute__((section("urd_runtime")))
 
-#define TEXT_OF(x)  #x
-#define NUMBER(x)   TEXT_OF(x)
-#define DATA_RSP    "runtime_begin+0x2000(%rip)"
-#define DATA_TARGET "runtime_begin+0x2008(%rip)"
-#define FRAME_END   "runtime_begin+0x30c0(%rip)"
-
-_Static_assert(RUNTIME_CODE_BYTES == 0x2000 && offsetof(struct runtime_data, rsp) == 0 &&
-                   offsetof(struct runtime_data, target) == 8 &&
-                   offsetof(struct runtime_data, frame) + sizeof(struct runtime_frame) == 0x10c0,
-               "the addresses above");
-
 __asm__(
     ".pushsection urd_runtime, \"ax\", @progbits\n"
-    ".globl runtime_begin, runtime_entry, runtime_syscall, runtime_leave\n"
-    ".hidden runtime_begin, runtime_entry, runtime_syscall, runtime_leave\n"
+    ".globl runtime_begin, runtime_syscall, runtime_leave\n"
+    ".hidden runtime_begin, runtime_syscall, runtime_leave\n"
     "runtime_begin:\n"
-    "runtime_entry:\n"
-    "    mov %rsp, " DATA_RSP "\n"
-    "    lea " FRAME_END ", %rsp\n"
-    "    pushfq\n"
-    "    push %rdi\n push %rsi\n push %rdx\n push %rcx\n push %rax\n"
-    "    push %r8\n push %r9\n push %r10\n push %r11\n"
-    "    push %rbx\n push %rbp\n push %r12\n push %r13\n push %r14\n push %r15\n"
-    "    cld\n"
-    "    mov %rsp, %rdi\n"
+    URD_RUNTIME_ENTER("runtime_begin+0x2000(%rip)", "runtime_begin+0x2008(%rip)")
     "    call runtime_decide\n"
-    "    mov %rax, " DATA_TARGET "\n"
-    "    pop %r15\n pop %r14\n pop %r13\n pop %r12\n pop %rbp\n pop %rbx\n"
-    "    pop %r11\n pop %r10\n pop %r9\n pop %r8\n"
-    "    pop %rax\n pop %rcx\n pop %rdx\n pop %rsi\n pop %rdi\n"
-    "    popfq\n"
-    "    mov " DATA_RSP ", %rsp\n"
+    URD_RUNTIME_LEAVE("runtime_begin+0x2000(%rip)", "runtime_begin+0x2010(%rip)")
     "runtime_leave:\n"
-    "    jmp *" DATA_TARGET "\n"
+    "    jmp *runtime_begin+0x2010(%rip)\n"
     /* number, six arguments as a function has them: the kernel wants the number in rax, the fourth in r10 */
     "runtime_make:\n"
     "    mov %edi, %eax\n"
@@ -76,14 +52,14 @@ __asm__(
 
 int64_t runtime_make(int number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
                      uint64_t f);
-uint64_t runtime_decide(struct runtime_frame *f);
+uint64_t runtime_decide(struct urd_runtime_frame *f);
 
 static inline struct runtime_data *data(void)
 {
     return (struct runtime_data *)RUNTIME_DATA;
 }
 
-static inline uint64_t argument(const struct runtime_frame *f, unsigned n)
+static inline uint64_t argument(const struct urd_runtime_frame *f, unsigned n)
 {
     return n == 1   ? f->rdi
            : n == 2 ? f->rsi
@@ -91,11 +67,6 @@ static inline uint64_t argument(const struct runtime_frame *f, unsigned n)
            : n == 4 ? f->r10
            : n == 5 ? f->r8
                     : f->r9;
-}
-
-static inline void copy(void *to, const void *from, uint64_t n)
-{
-    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n) : : "memory");
 }
 
 static inline uint64_t fd_class(uint64_t fd)
@@ -121,15 +92,16 @@ INSIDE static bool is_ready(uint64_t fd, short events)
 INSIDE static void look_at_file(uint64_t fd)
 {
     struct stat st;
-    if ((uint32_t)fd >= RUNTIME_FDS || fd_class(fd) & RUNTIME_FD_FILE)
+    if ((uint32_t)fd >= RUNTIME_FDS || data()->alone ||
+        fd_class(fd) & (RUNTIME_FD_FILE | RUNTIME_FD_OTHER) ||
+        runtime_make(__NR_fstat, fd, (uint64_t)&st, 0, 0, 0, 0) != 0)
         return;
-    if (runtime_make(__NR_fstat, fd, (uint64_t)&st, 0, 0, 0, 0) == 0 &&
-        (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)))
-        set_fd_class(fd, (uint8_t)(fd_class(fd) | RUNTIME_FD_FILE));
+    bool file = S_ISREG(st.st_mode) || S_ISDIR(st.st_mode);
+    set_fd_class(fd, (uint8_t)(fd_class(fd) | (file ? RUNTIME_FD_FILE : RUNTIME_FD_OTHER)));
 }
 
 /** The most that an output may be. */
-static inline uint64_t output_bound(const struct runtime_frame *f, const struct runtime_output *o)
+static inline uint64_t output_bound(const struct urd_runtime_frame *f, const struct runtime_output *o)
 {
     if (!argument(f, o->arg))
         return 0;
@@ -137,7 +109,7 @@ static inline uint64_t output_bound(const struct runtime_frame *f, const struct 
     return n > RUNTIME_OUTPUT_BYTES ? n : n * o->factor;
 }
 
-INSIDE static bool fits(const struct runtime_frame *f, const struct runtime_call *c, uint64_t more)
+INSIDE static bool fits(const struct urd_runtime_frame *f, const struct runtime_call *c, uint64_t more)
 {
     uint64_t bytes = more;
     for (unsigned i = 0; i < c->n_outputs; i++) {
@@ -150,7 +122,7 @@ INSIDE static bool fits(const struct runtime_frame *f, const struct runtime_call
 }
 
 /** A descriptor that is written to: what of the call's input belongs into the ring, or that the call must be traced. */
-INSIDE static bool may_write(const struct runtime_frame *f, uint64_t *ret_output)
+INSIDE static bool may_write(const struct urd_runtime_frame *f, uint64_t *ret_output)
 {
     uint64_t class = fd_class(f->rdi);
     *ret_output = class & (RUNTIME_FD_STDOUT | RUNTIME_FD_STDERR);
@@ -160,14 +132,14 @@ INSIDE static bool may_write(const struct runtime_frame *f, uint64_t *ret_output
 }
 
 /** Memory from argument 1 on, argument 2 bytes: may something be there that the recorder has put there? */
-static inline bool is_recorders(const struct runtime_frame *f)
+static inline bool is_recorders(const struct urd_runtime_frame *f)
 {
     uint64_t start = f->rdi, end = f->rdi + f->rsi;
     return end < start || (start < data()->patched_end && end > data()->patched_start) ||
            (start < RUNTIME_CODE + RUNTIME_BYTES && end > RUNTIME_CODE);
 }
 
-INSIDE static bool may_make(const struct runtime_frame *f, const struct runtime_call *c,
+INSIDE static bool may_make(const struct urd_runtime_frame *f, const struct runtime_call *c,
                             uint64_t *ret_output)
 {
     *ret_output = 0;
@@ -226,7 +198,7 @@ static inline uint8_t *add_item(struct runtime_record *r, uint8_t *at, uint64_t 
 {
     struct runtime_item *item = (struct runtime_item *)at;
     *item = (struct runtime_item){address, (uint32_t)size, (uint32_t)output};
-    copy(item + 1, (const void *)address, size);
+    urd_runtime_copy(item + 1, (const void *)address, size);
     r->n_items++;
     return at + sizeof *item + ((size + 7) & ~7ull);
 }
@@ -258,13 +230,13 @@ static inline uint64_t segment_base(bool gs)
     return base;
 }
 
-INSIDE static void note(const struct runtime_frame *f, const struct runtime_call *c, int64_t result,
+INSIDE static void note(const struct urd_runtime_frame *f, const struct runtime_call *c, int64_t result,
                         uint64_t output)
 {
     struct runtime_data *d = data();
     struct runtime_record *r = (struct runtime_record *)(d->ring + d->head);
-    copy(&r->regs, f, sizeof *f);
-    r->rsp = d->rsp;
+    r->regs = *f;
+    r->rsp = d->state.rsp;
     r->fs_base = segment_base(false);
     r->gs_base = segment_base(true);
     r->result = result;
@@ -278,7 +250,7 @@ INSIDE static void note(const struct runtime_frame *f, const struct runtime_call
 }
 
 /** The call itself. False in *ret_done: it would wait, which nobody but the recorder can. */
-INSIDE static int64_t make(const struct runtime_frame *f, const struct runtime_call *c,
+INSIDE static int64_t make(const struct urd_runtime_frame *f, const struct runtime_call *c,
                            bool *ret_done)
 {
     uint64_t third = f->rdx, fourth = f->r10;
@@ -296,7 +268,7 @@ INSIDE static int64_t make(const struct runtime_frame *f, const struct runtime_c
 }
 
 /** Make the call and note it. False: it has to be traced. */
-INSIDE static bool try_call(struct runtime_frame *f)
+INSIDE static bool try_call(struct urd_runtime_frame *f)
 {
     struct runtime_data *d = data();
     uint64_t output, index = f->rax < RUNTIME_NUMBERS ? d->index[f->rax] : 0;
@@ -315,11 +287,11 @@ INSIDE static bool try_call(struct runtime_frame *f)
 }
 
 /** The address where the caller goes on: at its own call, with what it had, or behind it. */
-INSIDE uint64_t runtime_decide(struct runtime_frame *f)
+INSIDE uint64_t runtime_decide(struct urd_runtime_frame *f)
 {
     uint64_t site = f->rcx;
     if (!try_call(f)) {
-        f->rcx = data()->rcx;
+        f->rcx = data()->state.rcx;
         return site;
     }
     f->rcx = site + 2;

@@ -10,18 +10,17 @@
  */
 #ifndef URD_RECORD_RUNTIME_H
 #define URD_RECORD_RUNTIME_H
-#include <stdint.h>
+#include "base/runtime_entry.h"
 
-#define RUNTIME_CODE       0x5e1000000000ull /* within URD_OWN_START .. URD_OWN_END: no checksum has it */
-#define RUNTIME_CODE_BYTES 0x2000ull
-#define RUNTIME_DATA       (RUNTIME_CODE + RUNTIME_CODE_BYTES)
+#define RUNTIME_CODE       URD_RUNTIME_CODE
+#define RUNTIME_CODE_BYTES URD_RUNTIME_CODE_BYTES
+#define RUNTIME_DATA       URD_RUNTIME_DATA
 
 enum {
     RUNTIME_NUMBERS = 480, /* system calls below */
     RUNTIME_CALLS = 128,   /* described ones */
     RUNTIME_OUTPUTS = 3,   /* of one call, at most */
     RUNTIME_FDS = 1024,    /* file descriptors with a class of their own */
-    RUNTIME_STACK_BYTES = 4096,
     RUNTIME_RING_BYTES = 512 << 10,
     RUNTIME_OUTPUT_BYTES = 136 << 10, /* a call that may write more is traced */
     RUNTIME_PIPE_BYTES = 4096, /* a pipe that poll calls writable takes so much (man 7 pipe) */
@@ -54,6 +53,7 @@ enum runtime_fd {
     RUNTIME_FD_STDERR = 2,
     RUNTIME_FD_WRITE = 4, /* the recorder has looked: writes need nothing but what these bits say */
     RUNTIME_FD_FILE = 8,  /* a regular file or directory: never blocks */
+    RUNTIME_FD_OTHER = 16, /* something else */
 };
 
 struct runtime_output {
@@ -72,16 +72,11 @@ struct runtime_call {
     struct runtime_output outputs[RUNTIME_OUTPUTS];
 };
 
-/** The caller's registers, as runtime.c's entry pushes them. */
-struct runtime_frame {
-    uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, flags;
-};
-
 /** One call in the ring; then n_items times struct runtime_item and its bytes, each padded to 8. */
 struct runtime_record {
     uint32_t size; /* with its items, bytes */
     uint32_t n_items;
-    struct runtime_frame regs; /* at the call; rcx is the address of the system call instruction */
+    struct urd_runtime_frame regs; /* at the call; rcx is the address of the system call instruction */
     uint64_t rsp, fs_base, gs_base;
     int64_t result;
 };
@@ -94,17 +89,13 @@ struct runtime_item {
 };
 
 struct runtime_data {
-    uint64_t rsp;      /* the caller's */
-    uint64_t target;   /* where the caller goes on */
-    uint64_t rcx;      /* the caller's; in its register the trampoline brings the call's site */
+    struct urd_runtime_state state;
     uint32_t enabled;  /* 0: every call is traced. The recorder's */
     uint32_t alone;    /* no other task is in the recording: a call may block. The recorder's */
     uint32_t fsgsbase; /* the processor's RDFSBASE may be used */
-    uint32_t unused[3];
+    uint32_t unused;
     uint64_t patched_start,
         patched_end; /* no patched site or trampoline is outside. The recorder's */
-    uint64_t stack[RUNTIME_STACK_BYTES / 8];
-    struct runtime_frame frame;     /* the end of the stack */
     uint8_t fds[RUNTIME_FDS];       /* enum runtime_fd */
     uint8_t index[RUNTIME_NUMBERS]; /* of a call in `calls`; 0: traced */
     struct runtime_call calls[RUNTIME_CALLS];
@@ -116,8 +107,7 @@ struct runtime_data {
 #define RUNTIME_BYTES (RUNTIME_CODE_BYTES + sizeof(struct runtime_data))
 
 /* Places in the code, as it lies in the recorder's own image; runtime_begin is mapped at RUNTIME_CODE. */
-extern const uint8_t runtime_begin[], runtime_end[];
-extern const uint8_t runtime_entry[];   /* rcx: the call's site; all else as at the call */
+extern const uint8_t runtime_begin[], runtime_end[]; /* it begins with the entry */
 extern const uint8_t runtime_syscall[]; /* the instruction that is not traced */
 extern const uint8_t runtime_leave
     []; /* the last instruction: a jump to data.target, all registers are the caller's */

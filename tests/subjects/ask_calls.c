@@ -59,6 +59,13 @@ int main(void)
         deep(3);
     after();
     printf("%d\n", sum); //! prints
+    //? sql "SELECT function, count(*) AS n FROM calls WHERE function IN ('add', 'deep', 'after') GROUP BY 1 ORDER BY 1" => function[] add | after | deep; n[] 3 | 1 | 4
+    //? sql "SELECT function, count(*) AS n FROM calls WHERE function LIKE 'fact%' OR function LIKE 'ap%' GROUP BY function ORDER BY function DESC" => function[] factorial | apply; n[] 5 | 1
+    //? sql "SELECT function, count(*) AS n, sum(1) AS one_by_one FROM calls GROUP BY 1 HAVING n <> one_by_one" => rows 0
+    //? sql "SELECT (SELECT count(*) FROM calls) - (SELECT sum(1) FROM calls) AS difference" => difference 0
+    //? sql "SELECT count(*) AS n FROM calls a, calls b WHERE a.function = 'add' AND b.function = 'deep'" => n 12
+    //? sql "SELECT count(DISTINCT function) AS n FROM calls WHERE function IN ('add', 'deep')" => n 2
+    //? sql "SELECT count(*) = (SELECT sum(1) FROM calls) AS same FROM calls" => same 1
     //? lines {prints} => rows 1; function main
     //? lines {recurses} => function factorial
     return 0;
