@@ -30,13 +30,18 @@ static bool take_early(struct recorder *r, pid_t tid, int *ret_status)
     return false;
 }
 
-static struct mm *mm_of_child(struct task *parent, bool shares)
+static struct mm *mm_of_child(struct recorder *r, struct task *parent, bool shares)
 {
     if (shares)
         return parent->mm;
+    struct urd_stacks stacks;
+    recorder_stacks(r, parent, parent->entry.rsp, &stacks);
     struct mm *mm = urd_xcalloc(1, sizeof *mm);
     mm->brk = parent->mm->brk;
     mm->fast = fast_copy(parent->mm->fast);
+    for (size_t i = 0; i < stacks.n; i++)
+        urd_stacks_add_former(&mm->former, stacks.sps[i]);
+    free(stacks.sps);
     patch_news_copy(&parent->mm->news, &mm->news);
     return mm;
 }
@@ -69,7 +74,7 @@ urd_err *lives_child(struct recorder *r, struct task *t, bool vfork)
             ;
     URD_TRY(calls_emit_enter(r, t));
     bool shares = vfork || t->clone.flags & CLONE_VM;
-    struct task *child = recorder_add_task(r, tid, mm_of_child(t, shares));
+    struct task *child = recorder_add_task(r, tid, mm_of_child(r, t, shares));
     if (t->clone.flags & CLONE_THREAD)
         child->pid = t->pid;
     bool sibling = t->clone.flags & (CLONE_THREAD | CLONE_PARENT);
@@ -240,6 +245,7 @@ urd_err *lives_exit(struct recorder *r, struct task *t)
     }
     e->after = e->before;
     t->exit_emitted = true;
+    urd_stacks_add_former(&t->mm->former, e->before.rsp);
     return end_and_emit(r, t);
 }
 
@@ -251,6 +257,7 @@ urd_err *lives_gone(struct recorder *r, struct task *t, int status)
         e->status = status;
         e->signal = status & 0x7f;
         e->before = e->after = t->last;
+        urd_stacks_add_former(&t->mm->former, e->before.rsp);
         URD_TRY(recorder_emit(r));
     }
     if (t->tid == r->first_pid)

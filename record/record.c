@@ -39,6 +39,7 @@ void recorder_stacks(const struct recorder *r, const struct task *t, uint64_t sp
         if (k != t && k->mm == t->mm &&
             !k->exit_emitted) /* a call that has not returned is at its entry */
             URD_PUSH(ret->sps, ret->n, ret->capacity) = k->in_call ? k->entry.rsp : k->last.rsp;
+    urd_stacks_append(ret, &t->mm->former);
 }
 
 urd_err *recorder_checksum(struct recorder *r, struct task *t)
@@ -138,6 +139,7 @@ void recorder_release_mm(struct mm *mm)
     if (--mm->refs)
         return;
     fast_destroy(mm->fast);
+    free(mm->former.sps);
     patch_news_deinit(&mm->news);
     free(mm);
 }
@@ -588,6 +590,7 @@ urd_err *urd_record_run(const char *directory, char **argv, const struct urd_rec
     struct urd_trace_info info;
     URD_TRY(launch_describe(argv, core, &info));
     info.counted = clock == &clock_pmu;
+    info.former_stacks = true;
     urd_err *err = urd_trace_create(directory, &info, &r->writer);
     urd_trace_info_deinit(&info);
     if (err) {

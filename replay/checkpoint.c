@@ -22,6 +22,7 @@ static urd_err *copy_process(struct urd_session *copy, const struct urd_session 
         return urd_err_hop(err, __func__, __FILE__, __LINE__);
     }
     p->refs = 1;
+    urd_stacks_append(&p->former, &from->former);
     *ret = p;
     return NULL;
 }

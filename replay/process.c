@@ -248,6 +248,7 @@ void urd_process_kill(struct urd_process *p)
     if (p->mem >= 0)
         close(p->mem);
     urd_map_deinit(&p->fds);
+    free(p->former.sps);
     urd_fast_destroy(p->fast);
     *p = (struct urd_process){.mem = -1};
 }

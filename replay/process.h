@@ -28,6 +28,7 @@ struct urd_process {
     int mem;            /* /proc/PID/mem */
     struct urd_map fds; /* stored file index + 1 -> fd number in the process + 1 */
     unsigned refs;      /* tasks that live in it */
+    struct urd_stacks former; /* of tasks that are gone */
     struct urd_vectors
         *loaded; /* the task's whose vector registers it has; NULL: it has but one task, or had */
     struct urd_fast *fast; /* fast.c: NULL when nothing was patched */

@@ -1,6 +1,9 @@
 #include "base/buf.h"
 #include "replay/session.h"
 #include <capstone/capstone.h>
+#include <Zydis/Zydis.h>
+#include <signal.h>
+#include <sys/ptrace.h>
 
 static const char *const names[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
                                       "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
@@ -41,6 +44,27 @@ static void put_code(struct urd_buf *b, struct urd_task *t, uint64_t pc)
     cs_close(&handle);
 }
 
+/** It stands where an instruction was illegal that was not when it was recorded: this processor does not have it. */
+static bool put_missing(struct urd_buf *b, struct urd_session *s, struct urd_task *t)
+{
+    siginfo_t si = {0};
+    uint8_t code[15];
+    ZydisDecoder decoder;
+    ZydisDecodedInstruction in;
+    size_t n = urd_tracee_read(t->process->mem, t->regs.rip, code, sizeof code);
+    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    if (ptrace(PTRACE_GETSIGINFO, t->process->pid, 0, &si) != 0 || si.si_signo != SIGILL ||
+        t->regs.rip == s->next->before.rip ||
+        !ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, NULL, code, n, &in)))
+        return false;
+    urd_buf_printf(b, "\n  this processor does not have the instruction %s (%s), at %#llx",
+                   ZydisMnemonicGetString(in.mnemonic), ZydisISASetGetString(in.meta.isa_set),
+                   t->regs.rip);
+    urd_buf_printf(b, ", which that of the recording, %s, has",
+                   urd_trace_get_info(s->trace)->cpu);
+    return true;
+}
+
 urd_err *urd_session_diverged(struct urd_session *s, struct urd_task *t, const char *what)
 {
     struct urd_buf b = {0};
@@ -54,6 +78,7 @@ urd_err *urd_session_diverged(struct urd_session *s, struct urd_task *t, const c
     if (e->syscall >= 0 && (uint64_t)e->syscall != t->regs.orig_rax)
         urd_buf_printf(&b, "\n  system call recorded %d, replayed %lld", e->syscall,
                        (long long)t->regs.orig_rax);
+    bool missing = put_missing(&b, s, t);
     put_registers(&b, &e->before, &t->regs);
     put_code(&b, t, t->regs.rip);
     urd_buf_printf(&b, "\n  last events:");
@@ -63,7 +88,10 @@ urd_err *urd_session_diverged(struct urd_session *s, struct urd_task *t, const c
                        s->recent[i].tid);
     urd_err *err =
         urd_err_hint(URD_ERROR(URD_ERR_FAILED, "%.*s", (int)b.size, b.data),
-                     "nothing after event %llu can be trusted; please report this with the trace",
+                     missing ? "up to event %llu it is the recording; the rest needs a processor "
+                               "with that instruction"
+                             : "nothing after event %llu can be trusted; please report this with "
+                               "the trace",
                      (unsigned long long)s->event);
     urd_buf_deinit(&b);
     return err;

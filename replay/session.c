@@ -142,6 +142,7 @@ void urd_session_stacks(const struct urd_session *s, const struct urd_task *t, u
     for (uint32_t i = 0; i < s->n_tasks; i++)
         if (s->tasks[i].exists && &s->tasks[i] != t && s->tasks[i].process == t->process)
             URD_PUSH(ret->sps, ret->n, ret->capacity) = s->tasks[i].regs.rsp;
+    urd_stacks_append(ret, &t->process->former);
 }
 
 static urd_err *save_vectors(struct urd_process *p, struct urd_vectors *v)
@@ -201,6 +202,54 @@ static urd_err *answer_cpuid(const struct urd_session *s, struct urd_task *t, in
     return urd_tracee_set_regs(t->process->pid, &regs);
 }
 
+/**
+ * Where this processor counts, too, the better part of the way to a counted cut is run natively. *ret_stop is CUT, or why it stopped before.
+ */
+static urd_err *approach_cut(struct urd_session *s, struct urd_task *t, enum urd_stop *ret_stop)
+{
+    *ret_stop = URD_STOP_CUT;
+    if (!s->next->cut->counted || !urd_counter_kind(NULL))
+        return NULL;
+    pid_t pid = t->process->pid;
+    uint64_t count;
+    int status;
+    bool answered = true;
+    urd_fast_hide(t->process);
+    URD_TRY(urd_task_load(t));
+    while (answered) {
+        answered = false;
+        URD_TRY(urd_counter_run(pid, PTRACE_SYSEMU, s->next->cut->branches - s->branches, &count,
+                                &status));
+        s->branches += count;
+        s->in_interval = true;
+        if (status && !WIFSTOPPED(status))
+            return urd_session_diverged(s, t, "the replayed process died");
+        if (status)
+            URD_TRY(answer_cpuid(s, t, status, &answered));
+    }
+    URD_TRY(urd_tracee_get_regs(pid, &t->regs));
+    if (status)
+        *ret_stop = WSTOPSIG(status) == (SIGTRAP | 0x80) ? URD_STOP_SYSCALL : URD_STOP_SIGNAL;
+    return NULL;
+}
+
+/** Translated code finds the state; what it leaves behind in the processes is gone before they run natively again. */
+static urd_err *run_to_cut(struct urd_session *s, enum urd_stop *ret_stop)
+{
+    enum urd_run_end end;
+    URD_TRY(approach_cut(s, urd_session_running(s), ret_stop));
+    if (*ret_stop != URD_STOP_CUT)
+        return NULL;
+    if (!s->cutter)
+        URD_TRY(urd_runner_create_cutter(s, &s->cutter));
+    URD_TRY(urd_runner_run(s->cutter, NULL, &end));
+    URD_TRY(urd_runner_park(s->cutter));
+    *ret_stop = end == URD_RUN_EVENT     ? URD_STOP_CUT
+                : end == URD_RUN_SYSCALL ? URD_STOP_SYSCALL
+                                         : URD_STOP_SIGNAL;
+    return NULL;
+}
+
 void urd_session_settle(struct urd_session *s)
 {
     for (uint32_t i = 0; i < s->n_tasks; i++)
@@ -250,54 +299,6 @@ static urd_err *leave_region(struct urd_task *t, int status, bool *ret_left)
     uint64_t at = regs.rip;
     URD_TRY(urd_fast_leave(t->process, &regs));
     *ret_left = regs.rip != at;
-    return NULL;
-}
-
-/**
- * Where this processor counts, too, the better part of the way to a counted cut is run natively. *ret_stop is CUT, or why it stopped before.
- */
-static urd_err *approach_cut(struct urd_session *s, struct urd_task *t, enum urd_stop *ret_stop)
-{
-    *ret_stop = URD_STOP_CUT;
-    if (!s->next->cut->counted || !urd_counter_kind(NULL))
-        return NULL;
-    pid_t pid = t->process->pid;
-    uint64_t count;
-    int status;
-    bool answered = true;
-    URD_TRY(urd_task_load(t));
-    while (answered) {
-        answered = false;
-        URD_TRY(urd_counter_run(pid, PTRACE_SYSEMU, s->next->cut->branches - s->branches, &count,
-                                &status));
-        s->branches += count;
-        s->in_interval = true;
-        if (status && !WIFSTOPPED(status))
-            return urd_session_diverged(s, t, "the replayed process died");
-        if (status)
-            URD_TRY(answer_cpuid(s, t, status, &answered));
-    }
-    URD_TRY(urd_tracee_get_regs(pid, &t->regs));
-    if (status)
-        *ret_stop = WSTOPSIG(status) == (SIGTRAP | 0x80) ? URD_STOP_SYSCALL : URD_STOP_SIGNAL;
-    return NULL;
-}
-
-/** Translated code finds the state; what it leaves behind in the processes is gone before they run natively again. */
-static urd_err *run_to_cut(struct urd_session *s, enum urd_stop *ret_stop)
-{
-    enum urd_run_end end;
-    urd_fast_hide(urd_session_running(s)->process);
-    URD_TRY(approach_cut(s, urd_session_running(s), ret_stop));
-    if (*ret_stop != URD_STOP_CUT)
-        return NULL;
-    if (!s->cutter)
-        URD_TRY(urd_runner_create_cutter(s, &s->cutter));
-    URD_TRY(urd_runner_run(s->cutter, NULL, &end));
-    URD_TRY(urd_runner_park(s->cutter));
-    *ret_stop = end == URD_RUN_EVENT     ? URD_STOP_CUT
-                : end == URD_RUN_SYSCALL ? URD_STOP_SYSCALL
-                                         : URD_STOP_SIGNAL;
     return NULL;
 }
 
@@ -486,6 +487,13 @@ static urd_err *apply_start(struct urd_session *s, const struct urd_event *e)
             return urd_err_hop(err, __func__, __FILE__, __LINE__);
         }
     }
+    if (copy && urd_trace_get_info(s->trace)->former_stacks) {
+        struct urd_stacks stacks;
+        urd_session_stacks(s, parent, parent->regs.rsp, &stacks);
+        for (size_t i = 0; i < stacks.n; i++)
+            urd_stacks_add_former(&copy->former, stacks.sps[i]);
+        free(stacks.sps);
+    }
     struct urd_task *t = new_task(s, e->pid, e->tid); /* may move the parent */
     parent = urd_session_task(s, e->other_tid);
     t->regs = e->after;
@@ -503,6 +511,8 @@ static urd_err *apply_start(struct urd_session *s, const struct urd_event *e)
 static urd_err *apply_exit(struct urd_session *s, struct urd_task *t, const struct urd_event *e)
 {
     URD_TRY(write_memory(s, t, e)); /* others may share it */
+    if (urd_trace_get_info(s->trace)->former_stacks)
+        urd_stacks_add_former(&t->process->former, e->before.rsp);
     end_task(s, t);
     return NULL;
 }
@@ -537,8 +547,6 @@ urd_err *urd_session_apply_event(struct urd_session *s)
         break;
     case URD_EVENT_MEMORY:
         URD_TRY(apply_memory(s, t, e));
-        if (e->flags & URD_EVENT_REGISTERS)
-            t->regs = e->after;
         break;
     default:
         URD_TRY(apply_memory(s, t, e));

@@ -25,6 +25,21 @@ static bool is_stack(const struct urd_stacks *stacks, uint64_t page)
     return false;
 }
 
+void urd_stacks_add_former(struct urd_stacks *s, uint64_t sp)
+{
+    sp &= ~0x3fffull;
+    for (size_t i = 0; i < s->n; i++)
+        if (s->sps[i] == sp)
+            return;
+    URD_PUSH(s->sps, s->n, s->capacity) = sp;
+}
+
+void urd_stacks_append(struct urd_stacks *s, const struct urd_stacks *more)
+{
+    for (size_t i = 0; i < more->n; i++)
+        URD_PUSH(s->sps, s->n, s->capacity) = more->sps[i];
+}
+
 static void add_pages(const uint8_t *data, uint64_t address, size_t size,
                       const struct urd_stacks *stacks, uint64_t *sum)
 {

@@ -10,7 +10,8 @@
  *
  * Stacks do not count because of what XSAVE leaves there, whenever the dynamic linker resolves a function: parts of the area
  * are written or not, depending on which components the processor holds for in use, and that depends on context switches (SDM vol. 1,
- * 13.6, XINUSE). On a busy machine one replay in fifty differed there, in bytes that nobody reads.
+ * 13.6, XINUSE). On a busy machine one replay in fifty differed there, in bytes that nobody reads. What is left of the stacks of threads that
+ * have ended does not count either, for their memory stays for the next one; nor, in a child, those of its parent's threads.
  */
 #ifndef URD_TRACE_CHECKSUM_H
 #define URD_TRACE_CHECKSUM_H
@@ -28,6 +29,10 @@ struct urd_stacks {
     uint64_t *sps;
     size_t n, capacity;
 };
+
+/** A task that had its stack there is gone, or is another process's, and the memory is still there: one entry for each 16 KB. */
+void urd_stacks_add_former(struct urd_stacks *s, uint64_t sp);
+void urd_stacks_append(struct urd_stacks *s, const struct urd_stacks *more);
 
 /** Of the process pid, read through mem_fd (/proc/PID/mem). *ret_bytes: how much was read. */
 urd_err *urd_checksum_memory(pid_t pid, int mem_fd, const struct urd_stacks *stacks, uint64_t *ret,

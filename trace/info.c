@@ -55,7 +55,7 @@ void urd_trace_info_encode(const struct urd_trace_info *info, struct urd_buf *ou
     urd_buf_varint(out, info->xfeatures);
     urd_buf_varint(out, info->n_cpuid);
     urd_buf_put(out, info->cpuid, info->n_cpuid * sizeof *info->cpuid);
-    urd_buf_u8(out, info->counted);
+    urd_buf_u8(out, (uint8_t)(info->counted | info->former_stacks << 1));
 }
 
 urd_err *urd_trace_info_decode(const void *data, size_t size, struct urd_trace_info *ret)
@@ -88,8 +88,11 @@ urd_err *urd_trace_info_decode(const void *data, size_t size, struct urd_trace_i
     } else {
         in.ok = false;
     }
-    if (urd_cursor_left(&in))
-        info.counted = urd_cursor_u8(&in);
+    if (urd_cursor_left(&in)) { /* older traces end here */
+        uint8_t bits = urd_cursor_u8(&in);
+        info.counted = bits & 1;
+        info.former_stacks = bits >> 1 & 1;
+    }
     if (!in.ok) {
         urd_trace_info_deinit(&info);
         URD_FAIL("the trace's header is damaged");

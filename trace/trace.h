@@ -30,7 +30,8 @@ struct urd_trace_info {
     struct urd_cpuid {
         uint32_t leaf, subleaf, eax, ebx, ecx, edx;
     } * cpuid;
-    bool counted; /* it may have cuts that are counted (trace/cut.h); in traces from before there were such it is not there */
+    bool former_stacks; /* checksums leave out what is left of the stacks of threads that have ended */
+    bool counted; /* it may have cuts that are counted (trace/cut.h) */
 };
 void urd_trace_info_deinit(struct urd_trace_info *info);
 /** Answer CPUID as the recorded CPU did; false when that leaf was not written down. */
