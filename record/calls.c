@@ -6,12 +6,15 @@
 #include "record/others.h"
 #include "record/outside.h"
 #include "record/record.h"
+#include "record/requests.h"
+#include "record/traced.h"
+#include "record/waits.h"
 #include <errno.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 /* The kernel's own codes for "call me again" (include/linux/errno.h); a process never sees them. */
-static bool is_restart(int64_t result)
+bool calls_restarts(int64_t result)
 {
     return result == -512 || result == -513 || result == -514 || result == -516;
 }
@@ -36,6 +39,12 @@ int urd_record_syscall_number(const char *name)
 
 static const struct urd_syscall_entry unknown_call = {-1, "unknown", "e", "", "not in the table"};
 
+static const struct urd_syscall_entry *look_up(const struct user_regs_struct *regs)
+{
+    const struct urd_syscall_entry *call = urd_record_syscall((int)regs->orig_rax);
+    return call ? call : &unknown_call;
+}
+
 static void apply_flags(struct recorder *r, struct task *t, int number)
 {
     t->cancelled = false;
@@ -56,36 +65,51 @@ static void apply_flags(struct recorder *r, struct task *t, int number)
     t->forced = *refuse == 'e' ? -ENOSYS : *refuse == 'p' ? -EPERM : 0;
 }
 
-urd_err *calls_entry(struct recorder *r, struct task *t)
+urd_err *calls_prepare(struct recorder *r, struct task *t)
 {
-    struct user_regs_struct regs;
-    URD_TRY(urd_tracee_get_regs(t->tid, &regs));
-    if (t->held_exit) { /* the kernel makes the same call again: it never returned */
-        t->held_exit = false;
-        t->in_call = true;
-        return NULL;
-    }
-    t->entry = regs;
-    outside_stopped(r);
-    t->in_call = true;
-    t->resumed_ns = 0;
-    t->entered = false;
-    t->execed = false;
+    const struct user_regs_struct *regs = &t->entry;
     t->clone = (struct clone_request){0};
-    t->call = urd_record_syscall((int)regs.orig_rax);
-    if (!t->call)
-        t->call = &unknown_call;
-    apply_flags(r, t, (int)regs.orig_rax);
+    t->call = look_up(regs);
+    apply_flags(r, t, (int)regs->orig_rax);
+    if ((int)regs->orig_rax == -1) /* its tracer leaves the call out, and has set a result */
+        t->forced = (int64_t)regs->rax;
     for (unsigned i = 1; i <= 6; i++) {
         t->lengths[i - 1] = 0;
         if (strchr(t->call->outputs, '*'))
-            urd_tracee_read(t->mem, urd_syscall_arg(&regs, i), &t->lengths[i - 1], 4);
+            urd_tracee_read(t->mem, urd_syscall_arg(regs, i), &t->lengths[i - 1], 4);
     }
     if (!t->cancelled && r->exec_seen && urd_syscall_has_flag(t->call, '@'))
         URD_TRY(special_entry(r, t));
     fast_before_call(r, t);
     URD_TRY(recorder_checksum(r, t));
-    return t->cancelled ? calls_refuse(t, t->forced) : NULL;
+    return t->cancelled ? calls_refuse(t, t->forced) : waits_entry(r, t);
+}
+
+urd_err *calls_entry(struct recorder *r, struct task *t)
+{
+    struct user_regs_struct regs;
+    URD_TRY(urd_tracee_get_regs(t->tid, &regs));
+    bool again = t->held_exit; /* the kernel makes the same call again: it never returned */
+    t->held_exit = false;
+    t->in_call = true;
+    if (!again) {
+        t->entry = regs;
+        t->call = look_up(&regs);
+        outside_stopped(r);
+        t->resumed_ns = 0;
+        t->entered = t->execed = t->has_checksum = t->cancelled = false;
+    }
+    if (traced_wants_calls(t))
+        return traced_entry(r, t, again);
+    return again ? waits_entry(r, t) : calls_prepare(r, t);
+}
+
+bool calls_answer(struct task *t, uint64_t address, const void *data, uint64_t size)
+{
+    if (urd_tracee_write(t->mem, address, data, size) != size)
+        return false;
+    t->answers[t->n_answers++] = (struct answer){address, size};
+    return true;
 }
 
 urd_err *calls_refuse(struct task *t, int64_t result)
@@ -143,6 +167,9 @@ static urd_err *emit_exit(struct recorder *r, struct task *t, const struct user_
     e->has_checksum = t->has_checksum && !t->entered;
     e->checksum = t->checksum;
     int64_t result = special_was_made(t, now) ? (int64_t)now->rax : -ENOSYS;
+    for (unsigned i = 0; i < t->n_answers; i++)
+        event_add_memory(&r->builder, t->mem, t->answers[i].address, t->answers[i].size);
+    t->n_answers = 0;
     if (!t->cancelled) {
         urd_record_outputs(t->call, &r->builder, t->mem, &t->entry, result, t->lengths);
         if (urd_syscall_has_flag(t->call, '@'))
@@ -151,7 +178,7 @@ static urd_err *emit_exit(struct recorder *r, struct task *t, const struct user_
     URD_TRY(recorder_emit(r));
     if (!t->cancelled && urd_syscall_has_flag(t->call, '@'))
         URD_TRY(others_changed(r, t, result));
-    return NULL;
+    return requests_made(r, t);
 }
 
 /** A 32-bit program has other calls, other signal frames, other registers: it ends here, and the recording goes on. */
@@ -202,13 +229,16 @@ urd_err *calls_exit(struct recorder *r, struct task *t)
     if (t->execed) {
         t->execed = false;
         URD_TRY(emit_exec(r, t, &now));
+        traced_execed(t);
     } else {
-        if (t->cancelled) {
+        URD_TRY(requests_answer(r, t));
+        URD_TRY(waits_exit(r, t, &now));
+        if (t->cancelled && !t->held_exit) {
             now.rax = (unsigned long long)t->forced;
             URD_TRY(urd_tracee_set_regs(t->tid, &now));
         }
         URD_TRY(fast_hide_filter(t, &now));
-        if (!t->cancelled && is_restart((int64_t)now.rax)) {
+        if (t->held_exit || (!t->cancelled && calls_restarts((int64_t)now.rax))) {
             t->held_exit = true;
             t->in_call = true; /* for all that can be seen from outside */
             t->last = now;

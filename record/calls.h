@@ -2,12 +2,18 @@
 #ifndef URD_RECORD_CALLS_H
 #define URD_RECORD_CALLS_H
 #include "record/recorder.h"
-/** The task stopped at a call's entry: decide what becomes of it. */
+/** The task stopped at a call's entry: decide what becomes of it. It may be TASK_HELD then, for its tracer to see. */
 urd_err *calls_entry(struct recorder *r, struct task *t) URD_MUST_USE;
+/** The second half, once the tracer has seen it: t->entry are the registers. */
+urd_err *calls_prepare(struct recorder *r, struct task *t) URD_MUST_USE;
+/** For a call that the recorder answers: put bytes into the task's memory, as outputs of the call. False: it has none there. */
+bool calls_answer(struct task *t, uint64_t address, const void *data, uint64_t size);
 /** The task stopped at a call's exit. */
 urd_err *calls_exit(struct recorder *r, struct task *t) URD_MUST_USE;
 /** At a call's entry: it is not made, and returns this. */
 urd_err *calls_refuse(struct task *t, int64_t result) URD_MUST_USE;
+/** Is it one of the kernel's own codes for "call me again"? */
+bool calls_restarts(int64_t result);
 /** Write SYSCALL_ENTER for a call that will return later, unless that was done. */
 urd_err *calls_emit_enter(struct recorder *r, struct task *t) URD_MUST_USE;
 /**

@@ -120,7 +120,7 @@ static urd_err *patch_image(struct recorder *r, struct task *t, const struct use
 urd_err *fast_after_exec(struct recorder *r, struct task *t, const struct user_regs_struct *now)
 {
     int64_t result;
-    if (!r->fast || !t->filtered)
+    if (!r->fast || !t->filtered || t->tracing.tracer)
         return NULL;
     URD_TRY(map_region(t, now, &result));
     if (result != (int64_t)RUNTIME_CODE) {
@@ -416,12 +416,19 @@ static urd_err *deliver_outside(struct task *t, siginfo_t *si, int now, bool at_
     return recorder_resume(t, 0);
 }
 
+void fast_off(struct task *t)
+{
+    if (!t->mm->fast)
+        return;
+    t->mm->fast->off = true;
+    patch_undo(t, 0, ~0ull);
+}
+
 /** A program that single-steps itself has come to a patch: it would see steps that are not its own. */
 static urd_err *step_without_patches(struct task *t, struct user_regs_struct *regs)
 {
-    t->mm->fast->off = true;
     regs->rip = patch_at(t->mm->fast, regs->rip)->start;
-    patch_undo(t, 0, ~0ull);
+    fast_off(t);
     URD_TRY(urd_tracee_set_regs(t->tid, regs));
     return recorder_resume(t, 0);
 }

@@ -40,6 +40,8 @@ urd_err *fast_after_call(struct recorder *r, struct task *t,
                          const struct user_regs_struct *now) URD_MUST_USE;
 /** A traced call is about to be made. */
 void fast_before_call(struct recorder *r, struct task *t);
+/** For good: all calls of t's process are traced from now on. */
+void fast_off(struct task *t);
 /** For a child that has a copy of its parent's memory. */
 struct fast *fast_copy(const struct fast *f);
 void fast_destroy(struct fast *f);

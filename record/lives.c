@@ -9,6 +9,7 @@
 #include "base/tracee.h"
 #include "record/calls.h"
 #include "record/fast.h"
+#include "record/traced.h"
 #include <errno.h>
 #include <linux/futex.h>
 #include <sched.h>
@@ -71,6 +72,9 @@ urd_err *lives_child(struct recorder *r, struct task *t, bool vfork)
     struct task *child = recorder_add_task(r, tid, mm_of_child(t, shares));
     if (t->clone.flags & CLONE_THREAD)
         child->pid = t->pid;
+    bool sibling = t->clone.flags & (CLONE_THREAD | CLONE_PARENT);
+    child->parent = sibling ? t->parent : t->pid;
+    child->parent_tid = sibling ? t->parent_tid : t->tid;
     if (t->clone.flags & CLONE_CHILD_CLEARTID)
         child->clear_tid = t->clone.child_tid;
     child->filtered = t->filtered;
@@ -251,6 +255,7 @@ urd_err *lives_gone(struct recorder *r, struct task *t, int status)
     }
     if (t->tid == r->first_pid)
         r->first_status = status;
+    URD_TRY(traced_gone(r, t, status));
     recorder_remove_task(r, t);
     return NULL;
 }

@@ -15,6 +15,7 @@
 #include "record/outside.h"
 #include "record/schedule.h"
 #include "record/signals.h"
+#include "record/traced.h"
 #include "trace/checksum.h"
 #include <errno.h>
 #include <sched.h>
@@ -149,6 +150,8 @@ void recorder_remove_task(struct recorder *r, struct task *t)
         }
     if (r->current == t)
         r->current = NULL;
+    traced_forget_tracer(r, t);
+    free(t->tracing.ends);
     recorder_release_mm(t->mm);
     if (t->mem >= 0)
         close(t->mem);
@@ -185,8 +188,16 @@ static bool makes_child(const struct task *t)
     return n == SYS_fork || n == SYS_vfork || n == SYS_clone || n == SYS_clone3;
 }
 
+urd_err *recorder_resume_call(struct task *t)
+{
+    URD_TRY(recorder_resume(t, 0));
+    if (!makes_child(t))
+        t->state = TASK_BLOCKED;
+    return NULL;
+}
+
 /** At a call's entry: emit what must be written before it runs, and let it run. */
-static urd_err *let_call_run(struct recorder *r, struct task *t)
+urd_err *recorder_let_call_run(struct recorder *r, struct task *t)
 {
     int number = t->call->number;
     bool exits = number == SYS_exit_group || number == SYS_exit;
@@ -209,11 +220,11 @@ static urd_err *handle_filter_stop(struct recorder *r, struct task *t)
     if (ptrace(PTRACE_GETEVENTMSG, t->tid, 0, &which) != 0)
         URD_FAIL_ERRNO("cannot ask about a filter of process %d", t->tid);
     bool at_entry = t->in_call && !t->held_exit;
-    if (at_entry && which != LAUNCH_FILTER_DATA) /* a program's own filter found no tracer */
-        URD_TRY(calls_refuse(t, -ENOSYS));
+    if (at_entry && which != LAUNCH_FILTER_DATA) /* a program's own filter asks its tracer */
+        URD_TRY(traced_filter(r, t, which));
     if (!at_entry)
         URD_TRY(calls_entry(r, t));
-    return let_call_run(r, t);
+    return t->state == TASK_HELD ? NULL : recorder_let_call_run(r, t);
 }
 
 static urd_err *handle_event_stop(struct recorder *r, struct task *t, int event, int signal)
@@ -223,6 +234,9 @@ static urd_err *handle_event_stop(struct recorder *r, struct task *t, int event,
     case PTRACE_EVENT_VFORK:
     case PTRACE_EVENT_CLONE:
         URD_TRY(lives_child(r, t, event == PTRACE_EVENT_VFORK));
+        URD_TRY(traced_made_child(r, t, event));
+        if (t->state == TASK_HELD)
+            return NULL;
         URD_TRY(recorder_resume(t, 0));
         t->state = TASK_BLOCKED;
         return NULL;
@@ -230,10 +244,14 @@ static urd_err *handle_event_stop(struct recorder *r, struct task *t, int event,
         t->execed = true;
         return recorder_resume(t, 0);
     case PTRACE_EVENT_EXIT:
-        return lives_exit(r, t);
+        URD_TRY(traced_exits(r, t));
+        return t->state == TASK_HELD ? NULL : lives_exit(r, t);
     case PTRACE_EVENT_SECCOMP:
         return handle_filter_stop(r, t);
     case PTRACE_EVENT_STOP:
+        URD_TRY(traced_event_stop(r, t, signal));
+        if (t->state == TASK_HELD || t->state == TASK_STOPPED)
+            return NULL;
         if (signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU) {
             if (ptrace(PTRACE_LISTEN, t->tid, 0, 0) != 0)
                 URD_FAIL_ERRNO("cannot leave process %d stopped", t->tid);
@@ -244,10 +262,7 @@ static urd_err *handle_event_stop(struct recorder *r, struct task *t, int event,
         t->interrupted = false;
         if (interrupted && !was_in_call)
             return preempt_stopped(r, t);
-        URD_TRY(recorder_resume(t, 0));
-        if (was_in_call && !makes_child(t))
-            t->state = TASK_BLOCKED;
-        return NULL;
+        return was_in_call ? recorder_resume_call(t) : recorder_resume(t, 0);
     }
     return recorder_resume(t, 0);
 }
@@ -264,26 +279,24 @@ static urd_err *handle_stop(struct recorder *r, struct task *t, int status)
     if (signal == (SIGTRAP | 0x80)) {
         if (!t->in_call || t->held_exit) {
             URD_TRY(calls_entry(r, t));
-            return let_call_run(r, t);
+            return t->state == TASK_HELD ? NULL : recorder_let_call_run(r, t);
         }
         URD_TRY(calls_exit(r, t));
         if (t->state == TASK_STOPPED) /* by something else, while the recorder made a call in it */
             return NULL;
         t->state = TASK_READY;
         t->at_exit = !t->held_exit;
-        if (t->held_exit) { /* restarts or is interrupted: see which, others run meanwhile */
+        if (t->held_exit)
             URD_TRY(calls_emit_held(r, t));
-            URD_TRY(recorder_resume(t, 0));
-            if (!makes_child(t))
-                t->state = TASK_BLOCKED;
-        }
-        return NULL;
+        URD_TRY(traced_returned(r, t));
+        /* restarts or is interrupted: see which, others run meanwhile */
+        return t->held_exit && t->state != TASK_HELD ? recorder_resume_call(t) : NULL;
     }
     int pass;
     t->state = TASK_READY;
     bool in_call = t->in_call;
     URD_TRY(signals_stop(r, t, signal, &pass));
-    if (t->state == TASK_STOPPED)
+    if (t->state == TASK_STOPPED || t->state == TASK_HELD)
         return NULL;
     if (pass || (in_call && t->in_call)) {
         URD_TRY(recorder_resume(t, pass));
@@ -473,7 +486,12 @@ static urd_err *run_task(struct recorder *r, struct task *t)
         int status; /* killed where it was stopped: it must not be resumed out of PTRACE_EVENT_EXIT */
         if (waitpid(t->tid, &status, __WALL | WNOHANG) == t->tid)
             return recorder_note_status(r, t->tid, status);
+        bool run = true;
         URD_TRY(outside_compare(r));
+        if (t->tracing.tracer || t->tracing.place || t->tracing.trap_flag)
+            URD_TRY(traced_go_on(r, t, &run));
+        if (!run)
+            return NULL;
         uint64_t steps = schedule_steps(r, t);
         if (steps)
             return preempt_after_steps(r, t, steps);

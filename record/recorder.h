@@ -34,10 +34,50 @@ enum task_state {
     TASK_BLOCKED,   /* in a call that blocks; others run */
     TASK_STOPPED,   /* a stop of a blocked task was seen and waits for its turn (wait_status) */
     TASK_LISTENING, /* job control stop */
+    TASK_HELD,      /* stopped for its tracer, which is recorded, too (traced.h) */
+};
+
+/** Of a task that is traced by another recorded one, and of one that traces: traced.h. */
+struct tracing {
+    struct task *tracer; /* NULL: none */
+    bool seized;         /* by PTRACE_SEIZE */
+    uint32_t options;    /* PTRACE_O_... */
+    int mode;            /* how it was resumed last: PTRACE_CONT, PTRACE_SYSCALL, PTRACE_SINGLESTEP */
+    int place;           /* enum traced_place: where it goes on from */
+    struct traced_stop {
+        int code;         /* as a wait tells it: signal, PTRACE_EVENT_... << 8 */
+        uint8_t op;       /* PTRACE_SYSCALL_INFO_... */
+        uint64_t message; /* PTRACE_GETEVENTMSG */
+        siginfo_t si;     /* si_signo 0: there is none */
+    } stop;
+    bool told;      /* a wait has told of the stop */
+    bool again;     /* PLACE_ENTRY: the call was looked at before */
+    bool interrupt; /* PTRACE_INTERRUPT was asked for */
+    bool trap_flag; /* is set in t->last, for a step */
+    unsigned due;   /* enum traced_due: stops that follow this one, if the tracer wants them */
+    int signal;     /* to go on with */
+    int pass;       /* a signal that is delivered without another stop */
+    bool has_sigchld;
+    siginfo_t sigchld; /* as a tracer: of the SIGCHLD that the recorder raised */
+    struct traced_end {
+        pid_t tid, pgid;
+        int status;
+    } * ends; /* as a tracer: of tracees that are not told of by the kernel */
+    unsigned n_ends, cap_ends;
+};
+
+/** requests.c: what a ptrace call did to the tracee, between the call itself and its event. */
+struct trace_request {
+    struct task *of; /* NULL: nothing */
+    bool resumes;
+    uint64_t address, size;         /* memory that was written */
+    bool registers, vectors;        /* were changed ... */
+    struct user_regs_struct before; /* ... from these */
 };
 
 struct task {
     pid_t tid, pid;
+    pid_t parent, parent_tid; /* process and thread that it was born by; 0: the recorder */
     struct task *next;
     enum task_state state;
     int wait_status;
@@ -58,6 +98,13 @@ struct task {
     int64_t forced; /* result to put in place of the kernel's, when call was cancelled */
     bool cancelled;
     uint32_t lengths[6];
+    struct answer {
+        uint64_t address, size;
+    } answers[4]; /* what the recorder itself has written for the call under way */
+    unsigned n_answers;
+    bool paused; /* a wait for tracees only: `pause` waits in its place */
+    struct tracing tracing;
+    struct trace_request request;
     struct call_scratch scratch;  /* what special.c keeps from entry to exit */
     struct user_regs_struct last; /* registers with which it was last resumed */
     siginfo_t deferred[32]; /* asynchronous signals that wait for the next call, or for a while */
@@ -138,6 +185,10 @@ void recorder_remove_task(struct recorder *r, struct task *t);
 void recorder_release_mm(struct mm *mm);
 /** Go on up to the next system call, with this signal (0: none). */
 urd_err *recorder_resume(struct task *t, int signal) URD_MUST_USE;
+/** Its tracer has seen the entry of its call: go on with that. */
+urd_err *recorder_let_call_run(struct recorder *r, struct task *t) URD_MUST_USE;
+/** It stopped behind a call that is restarted or was interrupted: let the kernel decide which. */
+urd_err *recorder_resume_call(struct task *t) URD_MUST_USE;
 /** Note a status of some task: dealt with at once, or kept until that task's turn comes. */
 urd_err *recorder_note_status(struct recorder *r, pid_t tid, int status) URD_MUST_USE;
 /**

@@ -7,6 +7,8 @@
 #include "base/tracee.h"
 #include "record/calls.h"
 #include "record/random_insns.h"
+#include "record/traced.h"
+#include "record/waits.h"
 #include <errno.h>
 #include <stdio.h>
 #include <sys/ptrace.h>
@@ -206,6 +208,32 @@ static urd_err *interrupt_computation(struct recorder *r, struct task *t, const 
     return NULL;
 }
 
+urd_err *signals_deliver(struct recorder *r, struct task *t, const siginfo_t *si, bool *ret_entered)
+{
+    struct user_regs_struct now;
+    enum disposition what = disposition_of(t, si->si_signo);
+    *ret_entered = false;
+    if (what == IGNORED)
+        return NULL;
+    if (ptrace(PTRACE_SETSIGINFO, t->tid, 0, si) != 0)
+        URD_FAIL_ERRNO("cannot pass on signal %d to process %d", si->si_signo, t->tid);
+    if (what != CAUGHT)
+        return recorder_resume(t, si->si_signo);
+    URD_TRY(urd_tracee_get_regs(t->tid, &now));
+    URD_TRY(deliver_to_handler(r, t, si->si_signo, false, &now, NULL));
+    *ret_entered = t->state == TASK_READY;
+    return NULL;
+}
+
+/** Does the task's tracer see the signal first? Not when it has seen it and passed it on. */
+static bool is_told(struct task *t, int signal)
+{
+    bool passed = t->tracing.pass == signal;
+    if (passed)
+        t->tracing.pass = 0;
+    return t->tracing.tracer && !passed;
+}
+
 urd_err *signals_stop(struct recorder *r, struct task *t, int signal, int *ret_signal)
 {
     *ret_signal = 0;
@@ -222,8 +250,9 @@ urd_err *signals_stop(struct recorder *r, struct task *t, int signal, int *ret_s
         URD_TRY(signal == SIGSEGV ? try_tsc(r, t, &now, &done)
                                   : random_insns_try(r, t, &now, &done));
         if (done)
-            return NULL;
+            return t->tracing.tracer ? traced_emulated(r, t) : NULL;
     }
+    URD_TRY(waits_raised(r, t, &si));
     bool waited = t->injecting && t->n_deferred && t->deferred[0].si_signo == signal;
     if (waited) {
         si = t->deferred[0];
@@ -236,10 +265,13 @@ urd_err *signals_stop(struct recorder *r, struct task *t, int signal, int *ret_s
     /* a filter's SIGSYS comes at the exit of the call that it forbids, however long the recorder was kept from looking */
     bool ran = !(signal == SIGSYS && si.si_code == SYS_SECCOMP) && preempt_has_run(t, &now);
     enum disposition what = disposition_of(t, signal);
-    if (!by_code && ran && what == CAUGHT && !waited && t->n_deferred < 32) {
+    bool told = is_told(t, signal);
+    if (!by_code && ran && (told || what == CAUGHT) && !waited && t->n_deferred < 32) {
         defer(t, &si);
         return NULL;
     }
+    if (told)
+        return traced_signal(r, t, &si, by_code, ran);
     if (!by_code && ran && what != IGNORED)
         return interrupt_computation(r, t, &si, what, &now, ret_signal);
     if (what == CAUGHT)

@@ -11,4 +11,10 @@ urd_err *signals_pass_on(struct task *t) URD_MUST_USE;
 /** The task stopped for this signal at a place where it cannot be delivered: it waits with the others. */
 void signals_keep(struct task *t, const siginfo_t *si);
 urd_err *signals_put_off(struct task *t, int signal) URD_MUST_USE;
+/**
+ * The task stands at an event, in the stop of some signal: deliver this one. True in *ret_entered: to its handler. TASK_READY
+ * and not: it was ignored. Otherwise it has been resumed.
+ */
+urd_err *signals_deliver(struct recorder *r, struct task *t, const siginfo_t *si,
+                         bool *ret_entered) URD_MUST_USE;
 #endif

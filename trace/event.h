@@ -32,7 +32,8 @@ enum urd_event_kind {
     URD_EVENT_SYSCALL_ENTER, /* a call entered that blocks: other tasks may run before it returns */
     URD_EVENT_SYSCALL_EXIT,  /* ... and returned */
     URD_EVENT_SIGNAL,        /* a handler was entered: frame in writes, registers in after */
-    URD_EVENT_INSN,          /* a non-deterministic instruction: registers in after */
+    URD_EVENT_INSN,          /* a non-deterministic instruction: registers in after. With a signal: one that raised
+                                it, and a tracer that is recorded, too, was told */
     URD_EVENT_START,         /* a new task begins (child of `other_tid`); writes are in the child */
     URD_EVENT_EXIT, /* the task is gone; status as wait4 gives it; writes are in memory that others share */
     URD_EVENT_END,     /* the recording ended; status is that of the first process */
@@ -46,6 +47,7 @@ enum urd_event_flag {
     URD_EVENT_RAN = 1, /* the task ran user code just before */
     URD_EVENT_SHARES =
         2, /* START: lives in its parent's memory: a thread, or a vfork child until it execs */
+    URD_EVENT_REGISTERS = 8, /* MEMORY: the task goes on with the registers in after, and xstate if there is one */
     URD_EVENT_FAST = 4, /* SYSCALL: made without stopping the task; a replay need not care */
 };
 
