@@ -2,6 +2,7 @@
  * and which places in the code make calls. */
 #include "base/tracee.h"
 #include "record/fast.h"
+#include "record/others.h"
 #include "record/runtime/runtime.h"
 #include "record/shared.h"
 #include <linux/seccomp.h>
@@ -125,7 +126,8 @@ static void look_at_written(struct recorder *r, struct task *t, int64_t result)
     char link[64];
     struct stat st;
     snprintf(link, sizeof link, "/proc/%d/fd/%u", t->tid, fd);
-    if (result <= 0 || fd >= RUNTIME_FDS || stat(link, &st) != 0 || shared_find(r, &st))
+    if (result <= 0 || fd >= RUNTIME_FDS || stat(link, &st) != 0 || shared_find(r, &st) ||
+        others_is_memory(t, (int)fd))
         return;
     uint8_t class = RUNTIME_FD_WRITE;
     class |= (uint8_t)special_output_class(r, t, (int)fd);

@@ -8,7 +8,9 @@
 #define URD_RECORD_OTHERS_H
 #include "record/recorder.h"
 
-/** process_vm_writev into the caller's own memory: part of its own event. */
+/** Is the task's file /proc/PID/mem of some process? */
+bool others_is_memory(const struct task *t, int fd);
+/** process_vm_writev, or a write to /proc/PID/mem, into the caller's own memory: part of its own event. */
 void others_own_memory(struct recorder *r, struct task *t, int64_t result);
 /** Begin such an event: of task `of`, changed by a call of `by`. */
 void others_begin(struct recorder *r, struct task *of, struct task *by);

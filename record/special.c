@@ -404,6 +404,7 @@ urd_err *special_exit(struct recorder *r, struct task *t, const struct user_regs
     case SYS_pwritev2:
     case SYS_copy_file_range:
         exit_output(r, t, result);
+        others_own_memory(r, t, result);
         break;
     case SYS_ioctl:
         ioctl_exit(r, t, result);

@@ -194,6 +194,8 @@ urd_err *traced_made_child(struct recorder *r, struct task *t, int event)
 urd_err *traced_exits(struct recorder *r, struct task *t)
 {
     unsigned long message = 0;
+    t->state = TASK_READY; /* it may have been held, and was killed */
+    t->tracing.place = PLACE_NONE;
     /* killed in the middle of a computation it is at no event, and must end at once */
     if (!wants(t, PTRACE_O_TRACEEXIT) || t->is_fatal ||
         ptrace(PTRACE_GETEVENTMSG, t->tid, 0, &message) != 0 || (message & 0x7f) == SIGKILL)
