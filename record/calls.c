@@ -235,6 +235,8 @@ urd_err *calls_exit(struct recorder *r, struct task *t)
         URD_TRY(waits_exit(r, t, &now));
         if (t->cancelled && !t->held_exit) {
             now.rax = (unsigned long long)t->forced;
+            if (t->tracing.tracer) /* which sees what call it was */
+                now.orig_rax = t->entry.orig_rax;
             URD_TRY(urd_tracee_set_regs(t->tid, &now));
         }
         URD_TRY(fast_hide_filter(t, &now));

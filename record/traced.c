@@ -48,6 +48,7 @@ static urd_err *hold(struct recorder *r, struct task *t, enum traced_place place
     x->stop = stop;
     x->told = false;
     x->signal = 0;
+    x->interrupt = false; /* any stop is one (kernel/signal.c, ptrace_stop) */
     t->state = TASK_HELD;
     return waits_tell_stop(r, t);
 }
@@ -139,6 +140,8 @@ static urd_err *stop_if_due(struct recorder *r, struct task *t, enum traced_plac
             break;
         }
     }
+    if (x->tracer && x->interrupt)
+        return hold(r, t, place, at_event(t, PTRACE_EVENT_STOP, 0));
     return NULL;
 }
 
@@ -222,23 +225,14 @@ urd_err *traced_event_stop(struct recorder *r, struct task *t, int signal)
     bool wanted = x->tracer && (group || x->interrupt || (x->seized && !t->interrupted));
     if (!wanted)
         return NULL;
-    x->interrupt = false;
     t->interrupted &= group;
     URD_TRY(come_to_event(r, t, &done));
-    if (!done) {
-        x->interrupt = !group;
+    if (!done)
         return NULL;
-    }
     struct traced_stop stop = {.code = signal | (x->seized ? PTRACE_EVENT_STOP << 8 : 0)};
     if (!group)
         stop = at_event(t, PTRACE_EVENT_STOP, 0);
     return hold(r, t, t->in_call ? PLACE_HELD_EXIT : PLACE_READY, stop);
-}
-
-urd_err *traced_interrupted(struct recorder *r, struct task *t)
-{
-    t->tracing.interrupt = false;
-    return hold(r, t, PLACE_READY, at_event(t, PTRACE_EVENT_STOP, 0));
 }
 
 /* ---- signals and steps ---- */
@@ -454,12 +448,10 @@ urd_err *traced_go_on(struct recorder *r, struct task *t, bool *ret_run)
     enum traced_place place = x->place;
     *ret_run = false;
     x->place = PLACE_NONE;
-    if (place != PLACE_NONE)
-        URD_TRY(go_on_from(r, t, place));
+    URD_TRY(go_on_from(r, t, place));
+    x->signal = 0;
     if (t->state != TASK_READY)
         return NULL;
-    if (x->tracer && x->interrupt)
-        return traced_interrupted(r, t);
     *ret_run = true;
     if (x->tracer && x->mode == PTRACE_SINGLESTEP)
         return step(r, t, ret_run);

@@ -65,8 +65,6 @@ void traced_begin(struct task *t, struct task *tracer, bool seized, uint32_t opt
 void traced_end(struct task *t, int signal);
 /** A held task may go on when its turn comes. */
 void traced_let_go(struct task *t, int mode, int signal);
-/** A task that is ready is held because it was asked for. */
-urd_err *traced_interrupted(struct recorder *r, struct task *t) URD_MUST_USE;
 /** Registers as the tracer sees them: those of a call's entry, whatever the recorder makes of it. */
 urd_err *traced_get_regs(struct task *t, struct user_regs_struct *ret) URD_MUST_USE;
 /** An event: t, which has not run, has the registers `after`. */

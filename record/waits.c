@@ -300,9 +300,9 @@ static urd_err *tell(struct recorder *r, struct task *tracer, pid_t tid, pid_t p
         struct wanted w = wanted_by(k);
         if (!waits_for(k, &w, tracer) || !fits(&w, tid, pgid))
             continue;
+        /* its stop behind the wait takes the place of that for the interrupt (kernel/signal.c, ptrace_stop) */
         if (ptrace(PTRACE_INTERRUPT, k->tid, 0, 0) != 0 && errno != ESRCH)
             URD_FAIL_ERRNO("cannot interrupt the wait of process %d", k->tid);
-        k->interrupted = true;
     }
     return NULL;
 }

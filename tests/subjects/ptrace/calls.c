@@ -207,7 +207,8 @@ BEHAVIOUR(an_interrupted_call)
     int stop = stop_of(pid);
     printf("%x result %lld\n", stop, regs_of(pid).rax);
     printf("%x\n", resume(PTRACE_SYSCALL, pid, 0));
-    printf("%x at %lld\n", resume(PTRACE_SYSCALL, pid, SIGUSR1), regs_of(pid).orig_rax);
+    stop = resume(PTRACE_SYSCALL, pid, SIGUSR1);
+    printf("%x at %lld\n", stop, regs_of(pid).orig_rax);
     printf("end %d\n", end_of(pid, PTRACE_CONT));
 }
 
@@ -237,7 +238,8 @@ BEHAVIOUR(a_restarted_call)
     CHECK(ptrace(PTRACE_SYSCALL, pid, 0, 0) == 0);
     sleep_ms(20);
     kill(pid, SIGUSR1);
-    printf("%x %lld\n", stop_of(pid), regs_of(pid).rax);
+    stop = stop_of(pid);
+    printf("%x %lld\n", stop, regs_of(pid).rax);
     stop = resume(PTRACE_SYSCALL, pid, 0);
     printf("%x\n", stop);
     stop = resume(PTRACE_SYSCALL, pid, 0);

@@ -2,7 +2,7 @@
 #include "tracer.h"
 
 extern char code[], loop[], a_call[], after_call[], pushes[], after_rep[];
-static char from[] = "0123456789", to[16];
+char from[] = "0123456789", to[16];
 
 /* Known instructions. */
 static void steps(void)
@@ -31,7 +31,8 @@ static void steps(void)
 BEHAVIOUR(one_instruction_after_the_other)
 {
     pid_t pid = traced(steps);
-    printf("%x at %ld\n", resume(PTRACE_CONT, pid, 0), (long)regs_of(pid).rip - (long)code);
+    printf("%x", resume(PTRACE_CONT, pid, 0));
+    printf(" at %ld\n", (long)regs_of(pid).rip - (long)code);
     for (int i = 0; i < 25; i++) {
         siginfo_t si;
         int stop = resume(PTRACE_SINGLESTEP, pid, 0);
