@@ -11,6 +11,7 @@
 #include "record/schedule.h"
 #include "record/signals.h"
 #include <errno.h>
+#include <stddef.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -39,6 +40,22 @@ bool preempt_has_run(const struct task *t, const struct user_regs_struct *now)
     return urd_now_ns() - t->resumed_ns > REGISTERS_TELL_NS;
 }
 
+/** To an address, by a debug register; a task's tracer may have set them, too. */
+static urd_err *run_to(struct task *t, uint64_t address, int *ret_status)
+{
+    const size_t first = offsetof(struct user, u_debugreg), last = first + 7 * sizeof(long);
+    long kept[2];
+    if (!t->tracing.tracer)
+        return urd_tracee_run_to(t->tid, address, ret_status);
+    kept[0] = ptrace(PTRACE_PEEKUSER, t->tid, first, 0);
+    kept[1] = ptrace(PTRACE_PEEKUSER, t->tid, last, 0);
+    URD_TRY(urd_tracee_run_to(t->tid, address, ret_status));
+    if (WIFSTOPPED(*ret_status) && (ptrace(PTRACE_POKEUSER, t->tid, first, kept[0]) != 0 ||
+                                    ptrace(PTRACE_POKEUSER, t->tid, last, kept[1]) != 0))
+        URD_FAIL_ERRNO("cannot restore a breakpoint of process %d", t->tid);
+    return NULL;
+}
+
 urd_err *preempt_take_cut(struct recorder *r, struct task *t, struct user_regs_struct *regs,
                           bool *ret_done)
 {
@@ -47,7 +64,7 @@ urd_err *preempt_take_cut(struct recorder *r, struct task *t, struct user_regs_s
     if (end) {
         int status;
         /* translated code runs a REP instruction as one step, so the task must not be stopped inside */
-        URD_TRY(urd_tracee_run_to(t->tid, end, &status));
+        URD_TRY(run_to(t, end, &status));
         if (!WIFSTOPPED(status) || WSTOPSIG(status) != SIGTRAP || status >> 16) {
             t->state = TASK_STOPPED;
             t->wait_status = status;

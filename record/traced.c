@@ -206,14 +206,11 @@ urd_err *traced_exits(struct recorder *r, struct task *t)
     return hold(r, t, PLACE_EXIT, at_event(t, PTRACE_EVENT_EXIT, message));
 }
 
-/** It was stopped from outside. False in *ret_done: it is at no event, and another stop comes first. */
-static urd_err *come_to_event(struct recorder *r, struct task *t, bool *ret_done)
+/** It has run, and a cut says how far. False in *ret_done: another stop comes first. */
+static urd_err *cut_here(struct recorder *r, struct task *t, bool *ret_done)
 {
     struct user_regs_struct now;
-    *ret_done = true;
     URD_TRY(urd_tracee_get_regs(t->tid, &now));
-    if (!preempt_has_run(t, &now))
-        return NULL;
     URD_TRY(preempt_take_cut(r, t, &now, ret_done));
     return *ret_done ? preempt_emit(r, t) : NULL;
 }
@@ -221,12 +218,15 @@ static urd_err *come_to_event(struct recorder *r, struct task *t, bool *ret_done
 urd_err *traced_event_stop(struct recorder *r, struct task *t, int signal)
 {
     struct tracing *x = &t->tracing;
-    bool group = signal != SIGTRAP, done;
+    struct user_regs_struct now;
+    bool group = signal != SIGTRAP, done = true;
     bool wanted = x->tracer && (group || x->interrupt || (x->seized && !t->interrupted));
     if (!wanted)
         return NULL;
     t->interrupted &= group;
-    URD_TRY(come_to_event(r, t, &done));
+    URD_TRY(urd_tracee_get_regs(t->tid, &now));
+    if (preempt_has_run(t, &now))
+        URD_TRY(cut_here(r, t, &done));
     if (!done)
         return NULL;
     struct traced_stop stop = {.code = signal | (x->seized ? PTRACE_EVENT_STOP << 8 : 0)};
@@ -266,7 +266,7 @@ urd_err *traced_signal(struct recorder *r, struct task *t, const siginfo_t *si, 
     if (by_code && !watched) {
         URD_TRY(emit_raised(r, t, si->si_signo));
     } else if (ran || watched) {
-        URD_TRY(come_to_event(r, t, &done));
+        URD_TRY(cut_here(r, t, &done));
         if (!done) { /* another stop came first */
             signals_keep(t, si);
             return NULL;
