@@ -634,14 +634,32 @@ static void on_partial(void *data, struct urd_task *t, const struct urd_code *co
     end_row_if_full(b);
 }
 
+/** Where a `ret` that has run took its target from: below that and what `ret imm16` drops. */
+static uint64_t slot_of_return(const struct urd_task *t, const struct urd_block *block)
+{
+    uint16_t drops = 0;
+    if (block->bytes >= 3)
+        urd_tracee_read(t->process->mem, block->pc + block->bytes - 2u, &drops, sizeof drops);
+    return t->regs.rsp - 8 - drops;
+}
+
+/** t->regs are those behind it. */
 static void on_single(void *data, struct urd_task *t, const struct urd_code *code,
                       const struct urd_block *block)
 {
     struct urd_builder *b = data;
     uint32_t dense;
-    on_block(b, t, code, block, true, &dense);
+    struct task_state *ts = on_block(b, t, code, block, true, &dense);
     urd_flow_put(&b->flow, dense);
     b->clock++;
+    uint8_t transfer = transfer_of(block->end);
+    if (transfer == URD_TRANSFER_CALL) {
+        ts->pending = transfer;
+        ts->return_slot = t->regs.rsp;
+        ts->return_pc = block->pc + block->bytes;
+    } else if (transfer == URD_TRANSFER_RET) {
+        urd_builder_return(b, ts, slot_of_return(t, block), b->clock);
+    }
     end_row_if_full(b);
 }
 

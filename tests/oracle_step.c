@@ -157,8 +157,12 @@ static bool is_unfinished(const struct oracle_insn *in, uint64_t pc, uint64_t no
     return !to_itself;
 }
 
-/** *ret_done: the task is at its next event, t->regs as the session wants them. */
-static urd_err *step(struct stepper *s, struct urd_task *t, bool *ret_done)
+/**
+ * *ret_done: the task is at its next event, t->regs as the session wants them. once: it was single-stepped when it was recorded,
+ * so the interval ends behind this instruction. The trap flag shows now and then: once a task has had one of its own, the kernel
+ * takes the next step's for that (arch/x86/kernel/step.c, enable_single_step).
+ */
+static urd_err *step(struct stepper *s, struct urd_task *t, bool once, bool *ret_done)
 {
     pid_t pid = t->process->pid;
     uint64_t pc = t->regs.rip;
@@ -179,16 +183,19 @@ static urd_err *step(struct stepper *s, struct urd_task *t, bool *ret_done)
     do {
         URD_TRY(resume(pid, PTRACE_SINGLESTEP, &status));
         URD_TRY(urd_tracee_get_regs(pid, &t->regs));
+        t->regs.eflags &= ~(uint64_t)TRAP_FLAG;
         if (WSTOPSIG(status) != SIGTRAP || (in->known && in->z.mnemonic == ZYDIS_MNEMONIC_INT3)) {
             *ret_done = true;
             return NULL;
         }
-    } while (is_unfinished(in, pc, t->regs.rip));
+    } while (is_unfinished(in, pc, t->regs.rip) && (!once || t->regs.rcx == e.before.rcx)); /* one repetition of a REP */
     oracle_after(in, &t->regs, &e);
-    hide_trap_flag(t, in, t->regs.rsp);
+    if (!once)
+        hide_trap_flag(t, in, t->regs.rsp);
     note_effect(s, t, &e);
     URD_PUSH(s->run->pcs, s->run->n_steps, s->run->cap_steps) = pc;
     note_call(s, t->tid, in, &e.before, &t->regs);
+    *ret_done = once;
     return NULL;
 }
 
@@ -264,13 +271,13 @@ static urd_err *step_everything(struct stepper *s)
     URD_PUSH(s->run->event_clocks, s->run->n_events, s->run->cap_events) = 0;
     while (s->session->next) {
         struct urd_task *t = urd_session_running(s->session);
-        bool done = t == NULL;
+        bool done = t == NULL, once = t && t->regs.eflags & TRAP_FLAG;
         if (t) {
             run_add_interval(s->run, t->tid, t->space);
             URD_TRY(urd_task_load(t));
         }
         while (!done)
-            URD_TRY(step(s, t, &done));
+            URD_TRY(step(s, t, once, &done));
         URD_TRY(apply(s));
     }
     return NULL;

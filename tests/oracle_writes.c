@@ -350,7 +350,8 @@ void oracle_after(const struct oracle_insn *in, const struct user_regs_struct *r
         if (in->z.address_width == 32)
             to = (uint32_t)to;
         if (in->is_repeated) {
-            n = in->z.address_width == 32 ? (uint32_t)e->before.rcx : e->before.rcx;
+            n = e->before.rcx - regs->rcx; /* 0 at its end, but not behind one repetition that a tracer has stepped */
+            n = in->z.address_width == 32 ? (uint32_t)n : n;
             e->rule = ORACLE_BYTES;
         }
         if (n)
