@@ -731,6 +731,33 @@ static void add_kernel_write(struct urd_builder *b, const struct urd_event *e, u
                    w->data + skip, event);
 }
 
+/**
+ * A tracer has moved the stack pointer down and put the task somewhere else: so debuggers call functions. The callee returns to
+ * what lies there. A call that the task has just made, and whose callee has not begun, goes on afterwards.
+ */
+static void start_of_tracers_call(struct urd_builder *b, const struct urd_task *t,
+                                  const struct urd_event *e)
+{
+    struct task_state *ts = task_state(b, e->tid);
+    uint64_t return_pc = 0;
+    if (ts->pending == URD_TRANSFER_CALL && ts->last != URD_FLOW_NONE)
+        urd_calls_push(&ts->stack,
+                       (struct urd_call_frame){
+                           .callee = e->before.rip,
+                           .return_pc = ts->return_pc,
+                           .sp = ts->return_slot,
+                           .site = urd_builder_site(&b->flow.nodes[ts->last]),
+                           .entry = b->clock});
+    urd_tracee_read(t->process->mem, e->after.rsp, &return_pc, sizeof return_pc);
+    urd_calls_push(&ts->stack, (struct urd_call_frame){.callee = e->after.rip,
+                                                       .return_pc = return_pc,
+                                                       .sp = e->after.rsp,
+                                                       .site = e->before.rip,
+                                                       .entry = b->clock});
+    ts->pending = URD_TRANSFER_NONE;
+    close_row(b);
+}
+
 void urd_builder_event(struct urd_builder *b, const struct urd_session *s,
                        const struct urd_event *e)
 {
@@ -754,6 +781,8 @@ void urd_builder_event(struct urd_builder *b, const struct urd_session *s,
                                                            .entry = b->clock});
         ts->pending = URD_TRANSFER_NONE;
         close_row(b); /* the next row begins with the handler's frame: readers see no call for it */
+    } else if (e->flags & URD_EVENT_REGISTERS && e->after.rsp < e->before.rsp) {
+        start_of_tracers_call(b, t, e);
     } else if (e->kind == URD_EVENT_START) {
         start_child(b, e, urd_session_task((struct urd_session *)s, e->other_tid)->regs.rsp);
     }

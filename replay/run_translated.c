@@ -486,6 +486,24 @@ static void at_syscall(struct urd_task *t, struct user_regs_struct *regs, uint64
     t->regs.r11 = t->regs.eflags;
 }
 
+/** It stopped where it was asked to. resume: where it goes on in the cache; with the trap flag it does so outside. */
+static void stop_at(struct urd_task *t, struct task_run *tr, struct user_regs_struct *regs,
+                    uint64_t pc, uint64_t resume)
+{
+    tr->resume = resume;
+    tr->resume_pc = pc;
+    tr->resume_tid = t->tid;
+    finish_regs(t, regs, pc);
+}
+
+static bool is_stop(const struct urd_runner *r, uint64_t pc)
+{
+    for (size_t i = 0; i < r->n_stops; i++)
+        if (r->stops[i] == pc)
+            return true;
+    return false;
+}
+
 enum next { GO_ON, STEP, FINISHED };
 
 /** A signal in translated code. On GO_ON and STEP (a page guard) *pc is where the subject is. */
@@ -614,11 +632,17 @@ urd_err *urd_runner_run(struct urd_runner *r, uint64_t *steps, enum urd_run_end 
     install_cut(cut, tr);
     URD_TRY(fill_playback(r, t, tr));
     URD_TRY(urd_task_load_vectors(t));
-    if (tr->resume && tr->resume_pc == pc && tr->resume_tid == t->tid)
+    bool resumes = tr->resume && tr->resume_pc == pc && tr->resume_tid == t->tid;
+    if (resumes && !(regs.eflags & TRAP_FLAG))
         cache = tr->resume;
     tr->resume = 0;
     r->session->in_interval = true;
     for (bool done = false; !done;) {
+        if (regs.eflags & TRAP_FLAG && !resumes && is_stop(r, pc)) {
+            stop_at(t, tr, &regs, pc, pc);
+            *ret = URD_RUN_STOP;
+            break;
+        }
         if (regs.eflags & TRAP_FLAG) {
             URD_TRY(step_on(r, t, tr, steps, &regs, &pc, ret, &done));
             continue;
@@ -684,10 +708,7 @@ urd_err *urd_runner_run(struct urd_runner *r, uint64_t *steps, enum urd_run_end 
             break;
         }
         case URD_EXIT_STOP:
-            tr->resume = ctx->exit_resume;
-            tr->resume_pc = pc;
-            tr->resume_tid = t->tid;
-            finish_regs(t, &regs, pc);
+            stop_at(t, tr, &regs, pc, ctx->exit_resume);
             URD_TRY(drain(r, t, tr));
             *ret = URD_RUN_STOP;
             done = true;

@@ -23,11 +23,11 @@ static void tracee(void)
     for (int i = 1; i <= 4; i++)
         add(i);
     _exit(sum);     //! ends
-    //? blame poked --at copies#1 => syscall ptrace; old 1; new 42; function main; line pokes
+    //? blame poked --at copies#1 => syscall ptrace; old 1; new 42; function ptrace
     //? blame by_hand --at ends#1 => line copies; new 42
     //? blame sum --at ends#1 => line adds; old 106; new 110
     //? print add '{n} {sum}' => text[] 1 0 | 2 1 | 100 3 | 3 103 | 4 106
-    //? calls add => result[] 1 | 3 | 103 | 106 | 110
+    //? calls add => returned[] 1 | 3 | 103 | 106 | 110
     //? lines {adds} => rows 5
     //? eval poked --at copies#1 => answer 42
     //? sql "SELECT count(*) AS n FROM events WHERE kind = 'memory'" => n /[1-9][0-9]*/
@@ -67,7 +67,7 @@ int main(void)
         tracee();
     int status;
     waitpid(pid, &status, 0);
-    ptrace(PTRACE_POKEDATA, pid, &poked, 42);   //! pokes
+    ptrace(PTRACE_POKEDATA, pid, &poked, 42);
     long word = ptrace(PTRACE_PEEKTEXT, pid, add, 0);
     for (int hit = 1; hit <= 3; hit++) {
         ptrace(PTRACE_POKETEXT, pid, add, (word & ~0xffl) | 0xcc);
