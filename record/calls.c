@@ -121,6 +121,12 @@ urd_err *calls_refuse(struct task *t, int64_t result)
     return urd_tracee_set_regs(t->tid, &none);
 }
 
+urd_err *calls_leave_out(struct task *t)
+{
+    t->call = &unknown_call;
+    return calls_refuse(t, (int64_t)t->entry.rax);
+}
+
 /** The task ran up to the call only before the first ENTER of it. */
 static void begin_enter(struct recorder *r, struct task *t)
 {
@@ -227,9 +233,10 @@ urd_err *calls_exit(struct recorder *r, struct task *t)
     URD_TRY(urd_tracee_get_regs(t->tid, &now));
     t->in_call = false;
     if (t->execed) {
+        pid_t by = t->former_tid ? t->former_tid : t->tid;
         t->execed = false;
         URD_TRY(emit_exec(r, t, &now));
-        traced_execed(t);
+        traced_execed(t, by);
     } else {
         URD_TRY(requests_answer(r, t));
         URD_TRY(waits_exit(r, t, &now));

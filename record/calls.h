@@ -14,6 +14,8 @@ urd_err *calls_exit(struct recorder *r, struct task *t) URD_MUST_USE;
 urd_err *calls_refuse(struct task *t, int64_t result) URD_MUST_USE;
 /** Is it one of the kernel's own codes for "call me again"? */
 bool calls_restarts(int64_t result);
+/** ... whatever call it is: nobody makes it, nor answers it. It returns what rax has. */
+urd_err *calls_leave_out(struct task *t) URD_MUST_USE;
 /** Write SYSCALL_ENTER for a call that will return later, unless that was done. */
 urd_err *calls_emit_enter(struct recorder *r, struct task *t) URD_MUST_USE;
 /**

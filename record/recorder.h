@@ -52,6 +52,8 @@ struct tracing {
     } stop;
     bool told;      /* a wait has told of the stop */
     bool again;     /* PLACE_ENTRY: the call was looked at before */
+    bool emulates;  /* ... and is not made: PTRACE_SYSEMU */
+    uint64_t execed_by; /* message of the coming PTRACE_EVENT_EXEC */
     bool interrupt; /* PTRACE_INTERRUPT was asked for */
     bool trap_flag; /* is set in t->last, for a step */
     unsigned due;   /* enum traced_due: stops that follow this one, if the tracer wants them */

@@ -404,6 +404,7 @@ static urd_err *request_held(const struct request *q, int64_t *ret)
         return NULL;
     case PTRACE_CONT:
     case PTRACE_SYSCALL:
+    case PTRACE_SYSEMU:
     case PTRACE_SINGLESTEP:
         *ret = resume(q, (int)number);
         return NULL;

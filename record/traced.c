@@ -30,7 +30,8 @@
 
 bool traced_wants_calls(const struct task *t)
 {
-    return t->tracing.tracer && t->tracing.mode == PTRACE_SYSCALL;
+    int mode = t->tracing.mode;
+    return t->tracing.tracer && (mode == PTRACE_SYSCALL || mode == PTRACE_SYSEMU);
 }
 
 static bool wants(const struct task *t, uint32_t option)
@@ -96,6 +97,7 @@ urd_err *traced_entry(struct recorder *r, struct task *t, bool again)
 {
     URD_TRY(calls_emit_enter(r, t));
     t->tracing.again = again;
+    t->tracing.emulates = t->tracing.mode == PTRACE_SYSEMU;
     return hold(r, t, PLACE_ENTRY, at_call(t, PTRACE_SYSCALL_INFO_ENTRY));
 }
 
@@ -124,10 +126,10 @@ static urd_err *stop_if_due(struct recorder *r, struct task *t, enum traced_plac
             break;
         case DUE_EXEC:
             if (wants(t, PTRACE_O_TRACEEXEC))
-                return hold(r, t, place, at_event(t, PTRACE_EVENT_EXEC, (uint64_t)t->tid));
+                return hold(r, t, place, at_event(t, PTRACE_EVENT_EXEC, x->execed_by));
             break;
         case DUE_CALL_EXIT:
-            if (traced_wants_calls(t))
+            if (x->tracer && x->mode == PTRACE_SYSCALL)
                 return hold(r, t, place, at_call(t, PTRACE_SYSCALL_INFO_EXIT));
             break;
         case DUE_EXEC_SIGNAL:
@@ -145,8 +147,9 @@ static urd_err *stop_if_due(struct recorder *r, struct task *t, enum traced_plac
     return NULL;
 }
 
-void traced_execed(struct task *t)
+void traced_execed(struct task *t, pid_t by)
 {
+    t->tracing.execed_by = (uint64_t)by;
     if (t->tracing.tracer)
         t->tracing.due = DUE_EXEC | DUE_EXEC_SIGNAL;
 }
@@ -422,6 +425,11 @@ static urd_err *go_on_from(struct recorder *r, struct task *t, enum traced_place
     switch (place) {
     case PLACE_ENTRY:
         URD_TRY(raise_signal(t));
+        if (t->tracing.emulates) { /* the tracer has set what it is to return */
+            t->tracing.emulates = false;
+            URD_TRY(calls_leave_out(t));
+            return recorder_let_call_run(r, t);
+        }
         URD_TRY(t->tracing.again ? waits_entry(r, t) : calls_prepare(r, t));
         return recorder_let_call_run(r, t);
     case PLACE_HELD_EXIT:

@@ -35,8 +35,8 @@ enum traced_due {
 bool traced_wants_calls(const struct task *t);
 /** At a call's entry. again: the kernel restarts it. */
 urd_err *traced_entry(struct recorder *r, struct task *t, bool again) URD_MUST_USE;
-/** A new image is there; the stop comes with traced_returned. */
-void traced_execed(struct task *t);
+/** A new image is there, and `by` was the thread's id; the stop comes with traced_returned. */
+void traced_execed(struct task *t, pid_t by);
 /** A call has returned and is written down. */
 urd_err *traced_returned(struct recorder *r, struct task *t) URD_MUST_USE;
 /** t has made a child, which is in the list: PTRACE_EVENT_FORK, _VFORK or _CLONE. */

@@ -232,6 +232,24 @@ static urd_err *make_again(struct task *t, struct user_regs_struct *now)
     return urd_tracee_set_regs(t->tid, now);
 }
 
+/** The kernel, which does not know who traces whom, has told its parent of a tracee's job control stop. */
+static bool is_tracees_stop(struct recorder *r, const struct task *t, const struct wanted *w,
+                            int64_t result)
+{
+    int status = 0;
+    siginfo_t si = {0};
+    pid_t pid = (pid_t)result;
+    if (t->call->number == SYS_wait4) {
+        urd_tracee_read(t->mem, t->entry.rsi, &status, sizeof status);
+    } else if (result == 0) {
+        urd_tracee_read(t->mem, t->entry.rdx, &si, 28);
+        pid = si.si_pid;
+        status = si.si_code == CLD_STOPPED ? 0x7f : 0;
+    }
+    const struct task *k = pid > 0 && WIFSTOPPED(status) ? recorder_find_task(r, pid) : NULL;
+    return k && is_tracee(t, w, k);
+}
+
 urd_err *waits_exit(struct recorder *r, struct task *t, struct user_regs_struct *now)
 {
     if (!is_wait(t))
@@ -250,14 +268,14 @@ urd_err *waits_exit(struct recorder *r, struct task *t, struct user_regs_struct 
         /* another thread was told instead */
         return asked && !t->cancelled ? make_again(t, now) : NULL;
     }
-    if (!none || !has_tracees(r, t, &w))
+    if (none ? !has_tracees(r, t, &w) : !is_tracees_stop(r, t, &w, (int64_t)now->rax))
         return NULL;
     if (w.options & WNOHANG) {
         t->cancelled = true;
         t->forced = 0;
         return NULL;
     }
-    t->paused = true;
+    t->paused = none;
     return make_again(t, now);
 }
 

@@ -249,3 +249,19 @@ BEHAVIOUR(a_restarted_call)
         ;
     printf("end %d\n", end_of(pid, PTRACE_CONT));
 }
+
+/* None of its calls is made. */
+BEHAVIOUR(emulated_calls)
+{
+    pid_t pid = traced(writes);
+    for (int i = 0; i < 2; i++) {
+        printf("%x", resume(PTRACE_SYSEMU, pid, 0));
+        struct user_regs_struct r = regs_of(pid);
+        printf(" %lld\n", r.orig_rax);
+        r.rax = i ? sizeof text - 1 : 1;
+        set_regs(pid, &r);
+    }
+    printf("%x", resume(PTRACE_SYSCALL, pid, 0));
+    printf(" %lld\n", regs_of(pid).orig_rax);
+    printf("end %d\n", end_of(pid, PTRACE_CONT));
+}

@@ -222,3 +222,18 @@ BEHAVIOUR(group_stop)
     printf("no signal: %d\n", ptrace(PTRACE_GETSIGINFO, pid, 0, &si) == -1 && errno == EINVAL);
     printf("end %d\n", end_of(pid, PTRACE_CONT));
 }
+
+/* The kernel would tell it once more. */
+BEHAVIOUR(group_stop_and_WUNTRACED)
+{
+    pid_t pid = traced(stops);
+    int status;
+    printf("%x\n", resume(PTRACE_CONT, pid, 0));
+    CHECK(ptrace(PTRACE_CONT, pid, 0, SIGSTOP) == 0);
+    CHECK(waitpid(pid, &status, WUNTRACED) == pid);
+    printf("%x\n", status);
+    CHECK(waitpid(pid, &status, WUNTRACED | WNOHANG) == 0);
+    CHECK(ptrace(PTRACE_CONT, pid, 0, 0) == 0);
+    CHECK(waitpid(pid, &status, WUNTRACED) == pid);
+    printf("%x\n", status);
+}

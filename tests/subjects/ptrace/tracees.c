@@ -380,3 +380,78 @@ BEHAVIOUR(what_is_not_allowed)
     CHECK(ptrace(PTRACE_CONT, pid, 0, 1000) == -1 && errno == EIO);
     printf("%d\n", end_of(pid, PTRACE_KILL));
 }
+
+static void *execs_here(void *unused)
+{
+    execs();
+    return NULL;
+}
+
+static void thread_execs(void)
+{
+    pthread_t t;
+    pthread_create(&t, NULL, execs_here, NULL);
+    pause();
+}
+
+/* The thread becomes its process's first one. */
+BEHAVIOUR(a_thread_execs)
+{
+    pid_t pid = traced(thread_execs);
+    options(pid, PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC);
+    printf("%x\n", resume(PTRACE_CONT, pid, 0));
+    pid_t born = (pid_t)message_of(pid);
+    printf("%x\n", stop_of(born));
+    CHECK(ptrace(PTRACE_CONT, pid, 0, 0) == 0);
+    CHECK(ptrace(PTRACE_CONT, born, 0, 0) == 0);
+    printf("%x", stop_of(pid));
+    printf(" by the thread: %d\n", message_of(pid) == (unsigned long)born);
+    printf("end %d\n", end_of(pid, PTRACE_CONT));
+}
+
+/* All threads stop, one after the other. */
+static volatile int go;
+
+static void *spins(void *unused)
+{
+    while (!go)
+        compute(1000);
+    return NULL;
+}
+
+static void spins_twice(void)
+{
+    pthread_t t[2];
+    for (int i = 0; i < 2; i++)
+        pthread_create(&t[i], NULL, spins, NULL);
+    for (int i = 0; i < 2; i++)
+        pthread_join(t[i], NULL);
+    sleep_ms(50);
+    _exit(12);
+}
+
+BEHAVIOUR(all_threads_of_a_process_are_stopped)
+{
+    pid_t pid = child(spins_twice), tids[3] = {pid};
+    sleep_ms(100);
+    char path[64];
+    snprintf(path, sizeof path, "ls /proc/%d/task", pid);
+    FILE *f = popen(path, "r");
+    for (int i = 0; i < 3; i++)
+        CHECK(fscanf(f, "%d", &tids[i]) == 1);
+    pclose(f);
+    for (int i = 0; i < 3; i++)
+        CHECK(ptrace(PTRACE_SEIZE, tids[i], 0, 0) == 0);
+    for (int i = 0; i < 3; i++)
+        CHECK(ptrace(PTRACE_INTERRUPT, tids[i], 0, 0) == 0);
+    for (int i = 0; i < 3; i++)
+        printf("%x\n", stop_of(tids[i]));
+    CHECK(ptrace(PTRACE_POKEDATA, pid, &go, 1) == 0);
+    for (int i = 0; i < 3; i++)
+        CHECK(ptrace(PTRACE_CONT, tids[i], 0, 0) == 0);
+    for (int i = 2; i >= 0; i--) {
+        int status;
+        CHECK(waitpid(tids[i], &status, __WALL) == tids[i]);
+        printf("%x\n", status);
+    }
+}
