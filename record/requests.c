@@ -474,10 +474,9 @@ static urd_err *emit_changes(struct recorder *r, struct task *t, const struct tr
     if (!q->registers && !q->vectors)
         return NULL;
     URD_TRY(traced_get_regs(o, &now));
-    if (o->held_exit && (int)now.orig_rax < 0) { /* the call that was interrupted is not restarted */
+    if (o->held_exit && (int)now.orig_rax < 0) { /* the call that was interrupted is not restarted, for the time being */
         URD_TRY(calls_emit_held_exit(r, o));
-        if (o->tracing.place == PLACE_HELD_EXIT)
-            o->tracing.place = PLACE_READY;
+        o->tracing.place = PLACE_SIGNAL;
     }
     return traced_emit_registers(r, o, t, q->registers ? &q->before : &now, &now, q->vectors);
 }

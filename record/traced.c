@@ -405,6 +405,24 @@ static siginfo_t replaced(const struct task *t)
     return si;
 }
 
+/**
+ * The tracer has put back the registers of a call that is to be restarted, as after a function that it has called. The kernel would
+ * do so on the way out (arch/x86/kernel/signal.c, arch_do_signal_or_restart); no replay has it in the registers then.
+ */
+static urd_err *restart_call(struct recorder *r, struct task *t)
+{
+    enum { ERESTART_RESTARTBLOCK = 516 };
+    struct user_regs_struct regs = t->last;
+    struct task *by = t->tracing.tracer ? t->tracing.tracer : t;
+    if (t->in_call || (int)regs.orig_rax < 0 || !calls_restarts((int64_t)regs.rax))
+        return NULL;
+    regs.rax = (int64_t)regs.rax == -ERESTART_RESTARTBLOCK ? SYS_restart_syscall : regs.orig_rax;
+    regs.rip -= 2;
+    regs.orig_rax = (unsigned long long)-1;
+    URD_TRY(urd_tracee_set_regs(t->tid, &regs));
+    return traced_emit_registers(r, t, by, &t->last, &regs, false);
+}
+
 static urd_err *go_on_from_signal(struct recorder *r, struct task *t)
 {
     struct tracing *x = &t->tracing;
@@ -416,6 +434,8 @@ static urd_err *go_on_from_signal(struct recorder *r, struct task *t)
         return NULL;
     if (t->in_call)
         return recorder_resume_call(t);
+    if (!entered)
+        URD_TRY(restart_call(r, t));
     x->due |= entered ? DUE_STEP : 0;
     return stop_if_due(r, t, PLACE_READY);
 }
