@@ -72,8 +72,7 @@ static struct traced_stop at_event(const struct task *t, int event, uint64_t mes
 /** op: PTRACE_SYSCALL_INFO_ENTRY or _EXIT, which are the messages, too. */
 static struct traced_stop at_call(const struct task *t, uint8_t op)
 {
-    struct traced_stop s =
-        notified(t, SIGTRAP | (wants(t, PTRACE_O_TRACESYSGOOD) ? 0x80 : 0), op);
+    struct traced_stop s = notified(t, SIGTRAP | (wants(t, PTRACE_O_TRACESYSGOOD) ? 0x80 : 0), op);
     s.op = op;
     return s;
 }
@@ -107,6 +106,7 @@ urd_err *traced_filter(struct recorder *r, struct task *t, unsigned long data)
         return calls_refuse(t, -ENOSYS);
     URD_TRY(calls_emit_enter(r, t));
     t->tracing.again = true;
+    t->tracing.emulates = false;
     struct traced_stop stop = at_event(t, PTRACE_EVENT_SECCOMP, data);
     stop.op = PTRACE_SYSCALL_INFO_SECCOMP;
     return hold(r, t, PLACE_ENTRY, stop);
@@ -157,8 +157,7 @@ void traced_execed(struct task *t, pid_t by)
 static bool is_vfork(const struct task *t)
 {
     int n = t->call->number;
-    return n == SYS_vfork ||
-           ((n == SYS_clone || n == SYS_clone3) && t->clone.flags & CLONE_VFORK);
+    return n == SYS_vfork || ((n == SYS_clone || n == SYS_clone3) && t->clone.flags & CLONE_VFORK);
 }
 
 urd_err *traced_returned(struct recorder *r, struct task *t)
@@ -263,8 +262,8 @@ urd_err *traced_signal(struct recorder *r, struct task *t, const siginfo_t *si, 
                        bool ran)
 {
     /* a watchpoint hits behind the instruction that wrote, and no replay has it; a step has the trap flag */
-    bool watched = by_code && si->si_signo == SIGTRAP && si->si_code == TRAP_HWBKPT &&
-                   !has_trap_flag(t);
+    bool watched =
+        by_code && si->si_signo == SIGTRAP && si->si_code == TRAP_HWBKPT && !has_trap_flag(t);
     bool done = true;
     if (by_code && !watched) {
         URD_TRY(emit_raised(r, t, si->si_signo));
@@ -342,14 +341,6 @@ static urd_err *step(struct recorder *r, struct task *t, bool *ret_run)
 
 /* ---- going on ---- */
 
-urd_err *traced_get_regs(struct task *t, struct user_regs_struct *ret)
-{
-    if (t->tracing.place != PLACE_ENTRY)
-        return urd_tracee_get_regs(t->tid, ret);
-    *ret = t->entry;
-    return NULL;
-}
-
 void traced_begin(struct task *t, struct task *tracer, bool seized, uint32_t options)
 {
     struct tracing *x = &t->tracing;
@@ -388,7 +379,7 @@ static urd_err *raise_signal(struct task *t)
         return NULL;
     if (x->stop.op == PTRACE_SYSCALL_INFO_NONE && !(x->stop.code >> 8))
         x->pass = x->signal;
-    if (syscall(SYS_tgkill, t->pid, t->tid, x->signal) != 0)
+    if (syscall(SYS_tgkill, t->pid, t->tid, x->signal) != 0 && errno != ESRCH)
         URD_FAIL_ERRNO("cannot send a signal to process %d", t->tid);
     return NULL;
 }

@@ -106,7 +106,7 @@ BEHAVIOUR(a_function_is_called_in_a_tracee_that_waits)
     handle(SIGUSR1, nothing, 0);
     pid_t pid = traced(waits_for_signals);
     CHECK(ptrace(PTRACE_CONT, pid, 0, 0) == 0);
-    sleep_ms(20);
+    sleep_ms(100);
     kill(pid, SIGUSR1);
     printf("%x\n", stop_of(pid));
     struct user_regs_struct saved = regs_of(pid), r = saved;
@@ -127,7 +127,7 @@ BEHAVIOUR(a_function_is_called_in_a_tracee_that_waits)
     CHECK(ptrace(PTRACE_POKETEXT, pid, trap_at, word) == 0);
     set_regs(pid, &saved);
     CHECK(ptrace(PTRACE_CONT, pid, 0, SIGUSR1) == 0);
-    sleep_ms(20);
+    sleep_ms(100);
     kill(pid, SIGUSR1);
     printf("%x\n", stop_of(pid));
     CHECK(ptrace(PTRACE_CONT, pid, 0, SIGUSR1) == 0);
@@ -148,7 +148,7 @@ static void call_while_it_sleeps(int seizes)
         CHECK(ptrace(PTRACE_SEIZE, pid, 0, 0) == 0);
     else
         CHECK(ptrace(PTRACE_CONT, pid, 0, 0) == 0);
-    sleep_ms(20);
+    sleep_ms(100);
     if (seizes)
         CHECK(ptrace(PTRACE_INTERRUPT, pid, 0, 0) == 0);
     else
