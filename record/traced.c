@@ -451,8 +451,6 @@ static urd_err *go_on_from(struct recorder *r, struct task *t, enum traced_place
         URD_TRY(recorder_resume(t, 0));
         t->state = TASK_BLOCKED;
         return NULL;
-    case PLACE_EXIT:
-        return lives_exit(r, t);
     case PLACE_SIGNAL:
         return go_on_from_signal(r, t);
     default:
@@ -467,6 +465,8 @@ urd_err *traced_go_on(struct recorder *r, struct task *t, bool *ret_run)
     enum traced_place place = x->place;
     *ret_run = false;
     x->place = PLACE_NONE;
+    if (place == PLACE_EXIT)
+        return lives_exit(r, t); /* t is gone */
     URD_TRY(go_on_from(r, t, place));
     x->signal = 0;
     if (t->state != TASK_READY)
