@@ -198,16 +198,44 @@ static urd_err *find_words(struct urd_cut *c, pid_t tid, int mem)
 
 enum { NEAR_STACK = 512 }; /* farther up there may be what XSAVE left, see trace/checksum.h */
 
-static uint64_t hash_near(int mem, const struct user_regs_struct *regs)
+/** [vdso] and its data, which a replay does not have; they may lie right below the dynamic linker. */
+static urd_err *find_hidden(pid_t tid, struct ranges *ret)
+{
+    FILE *maps = urd_tracee_open_maps(tid);
+    if (!maps)
+        URD_FAIL_ERRNO("cannot read the mappings of process %d", tid);
+    struct urd_map_line m;
+    while (urd_tracee_next_map(maps, &m))
+        if (strncmp(m.name, "[v", 2) == 0)
+            URD_PUSH(ret->items, ret->n, ret->capacity) = (struct range){m.start, m.end};
+    fclose(maps);
+    return NULL;
+}
+
+/** As much as can be read where nothing is hidden; the rest of data stays what it is. */
+static void read_visible(int mem, const struct ranges *hidden, uint64_t address, void *data,
+                         size_t size)
+{
+    for (size_t i = 0; i < hidden->n; i++) {
+        const struct range *h = &hidden->items[i];
+        if (address >= h->start && address < h->end)
+            return;
+        if (h->start > address && h->start - address < size)
+            size = h->start - address;
+    }
+    urd_tracee_read(mem, address, data, size);
+}
+
+static uint64_t hash_near(int mem, const struct ranges *hidden, const struct user_regs_struct *regs)
 {
     uint8_t bytes[128 + NEAR_STACK + 16 * 128] = {0};
     struct user_regs_struct copy = *regs;
-    urd_tracee_read(mem, regs->rsp - 128, bytes, 128);
-    urd_tracee_read(mem, regs->rsp, bytes + 128, NEAR_STACK);
+    read_visible(mem, hidden, regs->rsp - 128, bytes, 128);
+    read_visible(mem, hidden, regs->rsp, bytes + 128, NEAR_STACK);
     for (unsigned i = 0; i < 16; i++)
         if (i != 4)
-            urd_tracee_read(mem, *urd_reg_slot(&copy, i) - 64, bytes + 128 + NEAR_STACK + i * 128,
-                            128);
+            read_visible(mem, hidden, *urd_reg_slot(&copy, i) - 64,
+                         bytes + 128 + NEAR_STACK + i * 128, 128);
     return XXH3_64bits(bytes, sizeof bytes);
 }
 
@@ -252,9 +280,12 @@ urd_err *urd_cut_take(pid_t tid, int mem, const struct user_regs_struct *regs,
                       const struct urd_stacks *stacks, struct urd_cut *ret)
 {
     struct urd_cut c = {.regs = *regs};
+    struct ranges hidden = {0};
     uint64_t bytes;
     URD_TRY(find_words(&c, tid, mem));
-    c.near = hash_near(mem, regs);
+    URD_TRY(find_hidden(tid, &hidden));
+    c.near = hash_near(mem, &hidden, regs);
+    free(hidden.items);
     URD_TRY(hash_vectors(tid, &c.vectors));
     URD_TRY(urd_checksum_memory(tid, mem, stacks, &c.memory, &bytes));
     *ret = c;
@@ -267,7 +298,7 @@ urd_err *urd_cut_matches_nearly(const struct urd_cut *c, pid_t tid, int mem,
     uint64_t vectors;
     *ret = false;
     if (((regs->eflags ^ c->regs.eflags) & 0xcd5) || regs->fs_base != c->regs.fs_base ||
-        hash_near(mem, regs) != c->near)
+        hash_near(mem, &(struct ranges){0}, regs) != c->near)
         return NULL;
     URD_TRY(hash_vectors(tid, &vectors));
     *ret = vectors == c->vectors;
