@@ -12,10 +12,10 @@ bool calls_answer(struct task *t, uint64_t address, const void *data, uint64_t s
 urd_err *calls_exit(struct recorder *r, struct task *t) URD_MUST_USE;
 /** At a call's entry: it is not made, and returns this. */
 urd_err *calls_refuse(struct task *t, int64_t result) URD_MUST_USE;
-/** Is it one of the kernel's own codes for "call me again"? */
-bool calls_restarts(int64_t result);
 /** ... whatever call it is: nobody makes it, nor answers it. It returns what rax has. */
 urd_err *calls_leave_out(struct task *t) URD_MUST_USE;
+/** Is it one of the kernel's own codes for "call me again"? */
+bool calls_restarts(int64_t result);
 /** Write SYSCALL_ENTER for a call that will return later, unless that was done. */
 urd_err *calls_emit_enter(struct recorder *r, struct task *t) URD_MUST_USE;
 /**

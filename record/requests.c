@@ -11,6 +11,7 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { REGSET_BYTES = 16384 }; /* more than any has */
@@ -51,23 +52,29 @@ static bool fetch(const struct request *q, uint64_t address, void *data, size_t 
 
 /* ---- registers ---- */
 
+/** False: somebody has killed the tracee. */
+static bool get_regs(struct task *o, struct user_regs_struct *ret)
+{
+    if (o->tracing.place != PLACE_ENTRY)
+        return ptrace(PTRACE_GETREGS, o->tid, 0, ret) == 0;
+    *ret = o->entry; /* as the tracer sees them, whatever the recorder makes of the call */
+    return true;
+}
+
 /** The tracee has other registers now. */
-static urd_err *set_regs(const struct request *q, const struct user_regs_struct *regs,
-                         int64_t *ret)
+static int64_t set_regs(const struct request *q, const struct user_regs_struct *regs)
 {
     struct task *o = q->of;
     struct trace_request *done = &q->by->request;
-    URD_TRY(traced_get_regs(o, &done->before));
-    *ret = -EIO;
+    if (!get_regs(o, &done->before))
+        return -ESRCH;
     if (ptrace(PTRACE_SETREGS, o->tid, 0, regs) != 0)
-        return NULL;
-    *ret = 0;
+        return -errno;
     done->registers = true;
-    if (o->tracing.place == PLACE_ENTRY) {
-        o->tracing.again = false;
-        return urd_tracee_get_regs(o->tid, &o->entry);
-    }
-    return NULL;
+    o->tracing.again &= o->tracing.place != PLACE_ENTRY;
+    if (o->tracing.place == PLACE_ENTRY && ptrace(PTRACE_GETREGS, o->tid, 0, &o->entry) != 0)
+        return -errno;
+    return 0;
 }
 
 static int64_t debug_register(const struct request *q)
@@ -80,43 +87,34 @@ static int64_t debug_register(const struct request *q)
 }
 
 /** struct user: the registers, and the debug registers; nothing else is there. */
-static urd_err *user_word(const struct request *q, int64_t *ret)
+static int64_t user_word(const struct request *q)
 {
     struct user_regs_struct regs;
     bool writes = q->by->entry.rdi == PTRACE_POKEUSER;
     uint64_t zero = 0;
-    *ret = -EIO;
     if (q->address % 8 || q->address > sizeof(struct user) - 3)
-        return NULL;
-    if (q->address >= offsetof(struct user, u_debugreg)) {
-        *ret = debug_register(q);
-        return NULL;
-    }
-    URD_TRY(traced_get_regs(q->of, &regs));
+        return -EIO;
+    if (q->address >= offsetof(struct user, u_debugreg))
+        return debug_register(q);
+    if (q->address >= sizeof regs)
+        return writes ? 0 : give(q, q->data, &zero, sizeof zero);
+    if (!get_regs(q->of, &regs))
+        return -ESRCH;
     uint64_t *word = (uint64_t *)&regs + q->address / 8;
-    if (q->address >= sizeof regs) {
-        *ret = writes ? 0 : give(q, q->data, &zero, sizeof zero);
-        return NULL;
-    }
-    if (!writes) {
-        *ret = give(q, q->data, word, sizeof *word);
-        return NULL;
-    }
+    if (!writes)
+        return give(q, q->data, word, sizeof *word);
     *word = q->data;
-    return set_regs(q, &regs, ret);
+    return set_regs(q, &regs);
 }
 
-static urd_err *all_regs(const struct request *q, bool writes, uint64_t at, size_t size,
-                         int64_t *ret)
+static int64_t all_regs(const struct request *q, bool writes, uint64_t at, size_t size)
 {
     struct user_regs_struct regs;
-    URD_TRY(traced_get_regs(q->of, &regs));
-    if (!writes) {
-        *ret = give(q, at, &regs, size);
-        return NULL;
-    }
-    *ret = -EFAULT;
-    return fetch(q, at, &regs, size) ? set_regs(q, &regs, ret) : NULL;
+    if (!get_regs(q->of, &regs))
+        return -ESRCH;
+    if (!writes)
+        return give(q, at, &regs, size);
+    return fetch(q, at, &regs, size) ? set_regs(q, &regs) : -EFAULT;
 }
 
 static int64_t get_regset(const struct request *q, struct iovec *io)
@@ -140,26 +138,25 @@ static int64_t set_regset(const struct request *q, struct iovec *io)
     return result;
 }
 
-static urd_err *regset(const struct request *q, int64_t *ret)
+static int64_t regset(const struct request *q)
 {
     struct iovec io;
+    int64_t result;
     bool writes = q->by->entry.rdi == PTRACE_SETREGSET;
-    *ret = -EFAULT;
     if (!fetch(q, q->data, &io, sizeof io))
-        return NULL;
-    if (q->address == NT_PRSTATUS) {
-        *ret = -EINVAL;
-        if (io.iov_len % 8)
-            return NULL;
+        return -EFAULT;
+    if (q->address != NT_PRSTATUS) {
+        result = writes ? set_regset(q, &io) : get_regset(q, &io);
+    } else if (io.iov_len % 8) {
+        result = -EINVAL;
+    } else {
         if (io.iov_len > sizeof(struct user_regs_struct))
             io.iov_len = sizeof(struct user_regs_struct);
-        URD_TRY(all_regs(q, writes, (uint64_t)(uintptr_t)io.iov_base, io.iov_len, ret));
-    } else {
-        *ret = writes ? set_regset(q, &io) : get_regset(q, &io);
+        result = all_regs(q, writes, (uint64_t)(uintptr_t)io.iov_base, io.iov_len);
     }
-    if (*ret >= 0)
-        *ret = give(q, q->data + offsetof(struct iovec, iov_len), &io.iov_len, sizeof io.iov_len);
-    return NULL;
+    if (result < 0)
+        return result;
+    return give(q, q->data + offsetof(struct iovec, iov_len), &io.iov_len, sizeof io.iov_len);
 }
 
 static int64_t fp_regs(const struct request *q)
@@ -178,27 +175,25 @@ static int64_t fp_regs(const struct request *q)
 }
 
 /** ARCH_SET_FS and ARCH_SET_GS, or where to put what is read; the base is in the registers, too. */
-static urd_err *arch_prctl(const struct request *q, int64_t *ret)
+static int64_t arch_prctl(const struct request *q)
 {
     enum { ARCH_SET_GS = 0x1001, ARCH_SET_FS = 0x1002, ARCH_GET_FS = 0x1003, ARCH_GET_GS = 0x1004 };
     struct user_regs_struct regs;
-    URD_TRY(traced_get_regs(q->of, &regs));
+    if (!get_regs(q->of, &regs))
+        return -ESRCH;
     switch (q->data) {
     case ARCH_GET_FS:
-        *ret = give(q, q->address, &regs.fs_base, 8);
-        return NULL;
+        return give(q, q->address, &regs.fs_base, 8);
     case ARCH_GET_GS:
-        *ret = give(q, q->address, &regs.gs_base, 8);
-        return NULL;
+        return give(q, q->address, &regs.gs_base, 8);
     case ARCH_SET_FS:
         regs.fs_base = q->address;
-        return set_regs(q, &regs, ret);
+        return set_regs(q, &regs);
     case ARCH_SET_GS:
         regs.gs_base = q->address;
-        return set_regs(q, &regs, ret);
+        return set_regs(q, &regs);
     }
-    *ret = -EINVAL;
-    return NULL;
+    return -EINVAL;
 }
 
 /* ---- memory ---- */
@@ -245,13 +240,14 @@ static int64_t signal_mask(const struct request *q)
     return give(q, q->data, &mask, sizeof mask);
 }
 
-static urd_err *syscall_info(const struct request *q, int64_t *ret)
+static int64_t syscall_info(const struct request *q)
 {
     const struct traced_stop *stop = &q->of->tracing.stop;
     struct user_regs_struct regs;
     struct __ptrace_syscall_info info = {.op = stop->op, .arch = AUDIT_ARCH_X86_64};
     size_t size = offsetof(struct __ptrace_syscall_info, entry);
-    URD_TRY(traced_get_regs(q->of, &regs));
+    if (!get_regs(q->of, &regs))
+        return -ESRCH;
     info.instruction_pointer = regs.rip;
     info.stack_pointer = regs.rsp;
     if (stop->op == PTRACE_SYSCALL_INFO_ENTRY || stop->op == PTRACE_SYSCALL_INFO_SECCOMP) {
@@ -269,9 +265,8 @@ static urd_err *syscall_info(const struct request *q, int64_t *ret)
         info.exit.is_error = info.exit.rval < 0 && info.exit.rval >= -4095;
         size = offsetof(struct __ptrace_syscall_info, exit.is_error) + 1;
     }
-    *ret = give(q, q->data, &info, q->address < size ? q->address : size);
-    *ret = *ret < 0 ? *ret : (int64_t)size;
-    return NULL;
+    int64_t result = give(q, q->data, &info, q->address < size ? q->address : size);
+    return result < 0 ? result : (int64_t)size;
 }
 
 static int64_t event_message(const struct request *q)
@@ -356,71 +351,74 @@ static int64_t resume(const struct request *q, int mode)
     return 0;
 }
 
+static int64_t detach(const struct request *q)
+{
+    int64_t result = resume(q, PTRACE_CONT);
+    if (result == 0)
+        traced_end(q->of, (int)q->data);
+    return result;
+}
+
 /** Of a tracee that is held. */
-static urd_err *request_held(const struct request *q, int64_t *ret)
+static int64_t request_held(const struct request *q)
 {
     uint64_t number = q->by->entry.rdi;
     switch (number) {
     case PTRACE_PEEKTEXT:
     case PTRACE_PEEKDATA:
-        *ret = peek(q);
-        return NULL;
+        return peek(q);
     case PTRACE_POKETEXT:
     case PTRACE_POKEDATA:
-        *ret = poke(q);
-        return NULL;
+        return poke(q);
     case PTRACE_PEEKUSER:
     case PTRACE_POKEUSER:
-        return user_word(q, ret);
+        return user_word(q);
     case PTRACE_GETREGS:
     case PTRACE_SETREGS:
-        return all_regs(q, number == PTRACE_SETREGS, q->data, sizeof(struct user_regs_struct),
-                        ret);
+        return all_regs(q, number == PTRACE_SETREGS, q->data, sizeof(struct user_regs_struct));
     case PTRACE_GETFPREGS:
     case PTRACE_SETFPREGS:
-        *ret = fp_regs(q);
-        return NULL;
+        return fp_regs(q);
     case PTRACE_GETREGSET:
     case PTRACE_SETREGSET:
-        return regset(q, ret);
+        return regset(q);
     case ARCH_PRCTL:
-        return arch_prctl(q, ret);
+        return arch_prctl(q);
     case PTRACE_GETSIGINFO:
     case PTRACE_SETSIGINFO:
-        *ret = siginfo(q);
-        return NULL;
+        return siginfo(q);
     case PTRACE_GETSIGMASK:
     case PTRACE_SETSIGMASK:
-        *ret = signal_mask(q);
-        return NULL;
+        return signal_mask(q);
     case PTRACE_GET_SYSCALL_INFO:
-        return syscall_info(q, ret);
+        return syscall_info(q);
     case PTRACE_GETEVENTMSG:
-        *ret = event_message(q);
-        return NULL;
+        return event_message(q);
     case PTRACE_SETOPTIONS:
     case OLDSETOPTIONS:
-        *ret = set_options(q);
-        return NULL;
+        return set_options(q);
     case PTRACE_CONT:
     case PTRACE_SYSCALL:
     case PTRACE_SYSEMU:
     case PTRACE_SINGLESTEP:
-        *ret = resume(q, (int)number);
-        return NULL;
+        return resume(q, (int)number);
     case PTRACE_DETACH:
-        *ret = resume(q, PTRACE_CONT);
-        if (*ret == 0)
-            traced_end(q->of, (int)q->data);
-        return NULL;
+        return detach(q);
     case PTRACE_LISTEN:
-        *ret = listen(q);
-        return NULL;
+        return listen(q);
     }
     urd_warn("process %d made the ptrace request %#llx, which was answered EIO (docs/ptrace.md)",
              q->by->pid, (unsigned long long)number);
-    *ret = -EIO;
-    return NULL;
+    return -EIO;
+}
+
+/** Was it killed meanwhile? Nothing else ends a stop. */
+static urd_err *look_if_killed(struct recorder *r, const struct task *o)
+{
+    int status;
+    pid_t tid = o->tid;
+    return waitpid(tid, &status, __WALL | WNOHANG) == tid ? recorder_note_status(r, tid, status)
+                                                          : NULL;
 }
 
 static urd_err *request(struct recorder *r, const struct request *q, int64_t *ret)
@@ -446,10 +444,13 @@ static urd_err *request(struct recorder *r, const struct request *q, int64_t *re
     }
     if (number == PTRACE_INTERRUPT)
         return interrupt_tracee(q, ret);
-    if (o->state != TASK_HELD)
+    if (o->state == TASK_HELD)
+        URD_TRY(look_if_killed(r, o));
+    if (recorder_find_task(r, pid) != o || o->state != TASK_HELD)
         return NULL;
     q->by->request.of = o;
-    return request_held(q, ret);
+    *ret = request_held(q);
+    return NULL;
 }
 
 urd_err *requests_answer(struct recorder *r, struct task *t)
@@ -473,11 +474,11 @@ static urd_err *emit_changes(struct recorder *r, struct task *t, const struct tr
     }
     if (!q->registers && !q->vectors)
         return NULL;
-    URD_TRY(traced_get_regs(o, &now));
-    if (o->held_exit && (int)now.orig_rax < 0) { /* the call that was interrupted is not restarted */
+    if (!get_regs(o, &now))
+        return NULL;
+    if (o->held_exit && (int)now.orig_rax < 0) { /* the interrupted call is not restarted */
         URD_TRY(calls_emit_held_exit(r, o));
-        if (o->tracing.place == PLACE_HELD_EXIT)
-            o->tracing.place = PLACE_READY;
+        o->tracing.place = PLACE_SIGNAL;
     }
     return traced_emit_registers(r, o, t, q->registers ? &q->before : &now, &now, q->vectors);
 }

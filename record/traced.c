@@ -72,8 +72,7 @@ static struct traced_stop at_event(const struct task *t, int event, uint64_t mes
 /** op: PTRACE_SYSCALL_INFO_ENTRY or _EXIT, which are the messages, too. */
 static struct traced_stop at_call(const struct task *t, uint8_t op)
 {
-    struct traced_stop s =
-        notified(t, SIGTRAP | (wants(t, PTRACE_O_TRACESYSGOOD) ? 0x80 : 0), op);
+    struct traced_stop s = notified(t, SIGTRAP | (wants(t, PTRACE_O_TRACESYSGOOD) ? 0x80 : 0), op);
     s.op = op;
     return s;
 }
@@ -107,6 +106,7 @@ urd_err *traced_filter(struct recorder *r, struct task *t, unsigned long data)
         return calls_refuse(t, -ENOSYS);
     URD_TRY(calls_emit_enter(r, t));
     t->tracing.again = true;
+    t->tracing.emulates = false;
     struct traced_stop stop = at_event(t, PTRACE_EVENT_SECCOMP, data);
     stop.op = PTRACE_SYSCALL_INFO_SECCOMP;
     return hold(r, t, PLACE_ENTRY, stop);
@@ -157,8 +157,7 @@ void traced_execed(struct task *t, pid_t by)
 static bool is_vfork(const struct task *t)
 {
     int n = t->call->number;
-    return n == SYS_vfork ||
-           ((n == SYS_clone || n == SYS_clone3) && t->clone.flags & CLONE_VFORK);
+    return n == SYS_vfork || ((n == SYS_clone || n == SYS_clone3) && t->clone.flags & CLONE_VFORK);
 }
 
 urd_err *traced_returned(struct recorder *r, struct task *t)
@@ -263,8 +262,8 @@ urd_err *traced_signal(struct recorder *r, struct task *t, const siginfo_t *si, 
                        bool ran)
 {
     /* a watchpoint hits behind the instruction that wrote, and no replay has it; a step has the trap flag */
-    bool watched = by_code && si->si_signo == SIGTRAP && si->si_code == TRAP_HWBKPT &&
-                   !has_trap_flag(t);
+    bool watched =
+        by_code && si->si_signo == SIGTRAP && si->si_code == TRAP_HWBKPT && !has_trap_flag(t);
     bool done = true;
     if (by_code && !watched) {
         URD_TRY(emit_raised(r, t, si->si_signo));
@@ -342,14 +341,6 @@ static urd_err *step(struct recorder *r, struct task *t, bool *ret_run)
 
 /* ---- going on ---- */
 
-urd_err *traced_get_regs(struct task *t, struct user_regs_struct *ret)
-{
-    if (t->tracing.place != PLACE_ENTRY)
-        return urd_tracee_get_regs(t->tid, ret);
-    *ret = t->entry;
-    return NULL;
-}
-
 void traced_begin(struct task *t, struct task *tracer, bool seized, uint32_t options)
 {
     struct tracing *x = &t->tracing;
@@ -388,7 +379,7 @@ static urd_err *raise_signal(struct task *t)
         return NULL;
     if (x->stop.op == PTRACE_SYSCALL_INFO_NONE && !(x->stop.code >> 8))
         x->pass = x->signal;
-    if (syscall(SYS_tgkill, t->pid, t->tid, x->signal) != 0)
+    if (syscall(SYS_tgkill, t->pid, t->tid, x->signal) != 0 && errno != ESRCH)
         URD_FAIL_ERRNO("cannot send a signal to process %d", t->tid);
     return NULL;
 }
@@ -405,6 +396,24 @@ static siginfo_t replaced(const struct task *t)
     return si;
 }
 
+/**
+ * The tracer has put back the registers of a call that is to be restarted, as after a function that it has called. The kernel would
+ * do so on the way out (arch/x86/kernel/signal.c, arch_do_signal_or_restart); no replay has it in the registers then.
+ */
+static urd_err *restart_call(struct recorder *r, struct task *t)
+{
+    enum { ERESTART_RESTARTBLOCK = 516 };
+    struct user_regs_struct regs = t->last;
+    struct task *by = t->tracing.tracer ? t->tracing.tracer : t;
+    if (t->in_call || (int)regs.orig_rax < 0 || !calls_restarts((int64_t)regs.rax))
+        return NULL;
+    regs.rax = (int64_t)regs.rax == -ERESTART_RESTARTBLOCK ? SYS_restart_syscall : regs.orig_rax;
+    regs.rip -= 2;
+    regs.orig_rax = (unsigned long long)-1;
+    URD_TRY(urd_tracee_set_regs(t->tid, &regs));
+    return traced_emit_registers(r, t, by, &t->last, &regs, false);
+}
+
 static urd_err *go_on_from_signal(struct recorder *r, struct task *t)
 {
     struct tracing *x = &t->tracing;
@@ -416,6 +425,8 @@ static urd_err *go_on_from_signal(struct recorder *r, struct task *t)
         return NULL;
     if (t->in_call)
         return recorder_resume_call(t);
+    if (!entered)
+        URD_TRY(restart_call(r, t));
     x->due |= entered ? DUE_STEP : 0;
     return stop_if_due(r, t, PLACE_READY);
 }
@@ -440,8 +451,6 @@ static urd_err *go_on_from(struct recorder *r, struct task *t, enum traced_place
         URD_TRY(recorder_resume(t, 0));
         t->state = TASK_BLOCKED;
         return NULL;
-    case PLACE_EXIT:
-        return lives_exit(r, t);
     case PLACE_SIGNAL:
         return go_on_from_signal(r, t);
     default:
@@ -456,6 +465,8 @@ urd_err *traced_go_on(struct recorder *r, struct task *t, bool *ret_run)
     enum traced_place place = x->place;
     *ret_run = false;
     x->place = PLACE_NONE;
+    if (place == PLACE_EXIT)
+        return lives_exit(r, t); /* t is gone */
     URD_TRY(go_on_from(r, t, place));
     x->signal = 0;
     if (t->state != TASK_READY)

@@ -47,7 +47,7 @@ urd_err *traced_filter(struct recorder *r, struct task *t, unsigned long data) U
 urd_err *traced_exits(struct recorder *r, struct task *t) URD_MUST_USE;
 /** PTRACE_EVENT_STOP with this signal, for job control or for PTRACE_INTERRUPT. */
 urd_err *traced_event_stop(struct recorder *r, struct task *t, int signal) URD_MUST_USE;
-/** A signal; ran: code has run since the last event, by_code: and raised it. waited: it has been put off before. */
+/** A signal. ran: code has run since the last event; by_code: and an instruction of it has raised it. */
 urd_err *traced_signal(struct recorder *r, struct task *t, const siginfo_t *si, bool by_code,
                        bool ran) URD_MUST_USE;
 /** An instruction was emulated: for a tracer that steps, that was one. */
@@ -65,8 +65,6 @@ void traced_begin(struct task *t, struct task *tracer, bool seized, uint32_t opt
 void traced_end(struct task *t, int signal);
 /** A held task may go on when its turn comes. */
 void traced_let_go(struct task *t, int mode, int signal);
-/** Registers as the tracer sees them: those of a call's entry, whatever the recorder makes of it. */
-urd_err *traced_get_regs(struct task *t, struct user_regs_struct *ret) URD_MUST_USE;
 /** An event: t, which has not run, has the registers `after`. */
 urd_err *traced_emit_registers(struct recorder *r, struct task *t, struct task *by,
                                const struct user_regs_struct *before,

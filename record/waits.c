@@ -42,9 +42,14 @@ static struct wanted wanted_by(const struct task *t)
 {
     const struct user_regs_struct *e = &t->entry;
     pid_t id = (pid_t)e->rdi;
-    if (t->call->number == SYS_wait4)
-        return (struct wanted){id > 0 ? ONE : id == -1 ? ANY : GROUP,
-                               id > 0 ? id : id == 0 ? getpgid(t->pid) : -id, (int)e->rdx};
+    if (t->call->number == SYS_wait4) {
+        struct wanted four = {ANY, id, (int)e->rdx};
+        if (id > 0)
+            four.kind = ONE;
+        else if (id != -1)
+            four = (struct wanted){GROUP, id ? -id : getpgid(t->pid), (int)e->rdx};
+        return four;
+    }
     struct wanted w = {ANY, (pid_t)e->rsi, (int)e->r10};
     switch ((int)e->rdi) {
     case P_PID:

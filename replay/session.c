@@ -547,6 +547,8 @@ urd_err *urd_session_apply_event(struct urd_session *s)
         break;
     case URD_EVENT_MEMORY:
         URD_TRY(apply_memory(s, t, e));
+        if (e->flags & URD_EVENT_REGISTERS)
+            t->regs = e->after;
         break;
     default:
         URD_TRY(apply_memory(s, t, e));

@@ -200,7 +200,7 @@ BEHAVIOUR(an_interrupted_call)
         r = regs_of(pid);
     } while (r.orig_rax != SYS_clock_nanosleep && r.orig_rax != SYS_nanosleep);
     CHECK(ptrace(PTRACE_SYSCALL, pid, 0, 0) == 0);
-    sleep_ms(20);
+    sleep_ms(100);
     int status;
     CHECK(waitpid(pid, &status, WNOHANG) == 0);
     kill(pid, SIGUSR1);
@@ -236,7 +236,7 @@ BEHAVIOUR(a_restarted_call)
         r = regs_of(pid);
     } while (r.orig_rax != SYS_read);
     CHECK(ptrace(PTRACE_SYSCALL, pid, 0, 0) == 0);
-    sleep_ms(20);
+    sleep_ms(100);
     kill(pid, SIGUSR1);
     stop = stop_of(pid);
     printf("%x %lld\n", stop, regs_of(pid).rax);

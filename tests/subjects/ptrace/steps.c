@@ -106,7 +106,7 @@ BEHAVIOUR(a_function_is_called_in_a_tracee_that_waits)
     handle(SIGUSR1, nothing, 0);
     pid_t pid = traced(waits_for_signals);
     CHECK(ptrace(PTRACE_CONT, pid, 0, 0) == 0);
-    sleep_ms(20);
+    sleep_ms(100);
     kill(pid, SIGUSR1);
     printf("%x\n", stop_of(pid));
     struct user_regs_struct saved = regs_of(pid), r = saved;
@@ -127,11 +127,58 @@ BEHAVIOUR(a_function_is_called_in_a_tracee_that_waits)
     CHECK(ptrace(PTRACE_POKETEXT, pid, trap_at, word) == 0);
     set_regs(pid, &saved);
     CHECK(ptrace(PTRACE_CONT, pid, 0, SIGUSR1) == 0);
-    sleep_ms(20);
+    sleep_ms(100);
     kill(pid, SIGUSR1);
     printf("%x\n", stop_of(pid));
     CHECK(ptrace(PTRACE_CONT, pid, 0, SIGUSR1) == 0);
     printf("status %x\n", status_of(pid));
+}
+
+static void sleeps(void)
+{
+    struct timespec t = {0, 300000000};
+    _exit(nanosleep(&t, NULL) == 0 ? 5 : 6);
+}
+
+/* The same, and then the sleep goes on. how: the stop in which that is done. */
+static void call_while_it_sleeps(int seizes)
+{
+    pid_t pid = seizes ? child(sleeps) : traced(sleeps);
+    if (seizes)
+        CHECK(ptrace(PTRACE_SEIZE, pid, 0, 0) == 0);
+    else
+        CHECK(ptrace(PTRACE_CONT, pid, 0, 0) == 0);
+    sleep_ms(100);
+    if (seizes)
+        CHECK(ptrace(PTRACE_INTERRUPT, pid, 0, 0) == 0);
+    else
+        kill(pid, SIGWINCH);
+    printf("%x\n", stop_of(pid));
+    struct user_regs_struct saved = regs_of(pid), r = saved;
+    printf("sleeps: %lld\n", saved.rax);
+    long word = ptrace(PTRACE_PEEKTEXT, pid, function, 0);
+    CHECK(ptrace(PTRACE_POKETEXT, pid, function, (word & ~0xffl) | 0xcc) == 0);
+    r.rsp = ((r.rsp - 512) & ~15ul) - 8;
+    CHECK(ptrace(PTRACE_POKEDATA, pid, r.rsp, function) == 0);
+    r.rip = (unsigned long)doubles;
+    r.rdi = 21;
+    r.orig_rax = -1;
+    set_regs(pid, &r);
+    printf("%x\n", resume(PTRACE_CONT, pid, 0));
+    printf("result %d\n", (int)regs_of(pid).rax);
+    CHECK(ptrace(PTRACE_POKETEXT, pid, function, word) == 0);
+    set_regs(pid, &saved);
+    printf("end %d\n", end_of(pid, PTRACE_CONT));
+}
+
+BEHAVIOUR(a_function_is_called_in_a_tracee_that_sleeps)
+{
+    call_while_it_sleeps(0);
+}
+
+BEHAVIOUR(a_function_is_called_in_a_tracee_that_was_interrupted)
+{
+    call_while_it_sleeps(1);
 }
 
 static volatile double number = 1.5;

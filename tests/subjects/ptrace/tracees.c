@@ -146,13 +146,13 @@ static void waits(void)
 BEHAVIOUR(attached_to_a_child_that_waits)
 {
     pid_t pid = child(waits);
-    sleep_ms(10);
+    sleep_ms(100);
     CHECK(ptrace(PTRACE_ATTACH, pid, 0, 0) == 0);
     printf("%x\n", stop_of(pid));
     struct user_regs_struct r = regs_of(pid);
     printf("%lld %lld\n", r.orig_rax, r.rax);
     CHECK(ptrace(PTRACE_DETACH, pid, 0, 0) == 0);
-    sleep_ms(10);
+    sleep_ms(100);
     kill(pid, SIGTERM);
     printf("status %x\n", status_of(pid));
 }
@@ -167,7 +167,7 @@ static void computes(void)
 BEHAVIOUR(attached_to_one_that_computes)
 {
     pid_t pid = child(computes);
-    sleep_ms(10);
+    sleep_ms(100);
     CHECK(ptrace(PTRACE_ATTACH, pid, 0, 0) == 0);
     printf("%x\n", stop_of(pid));
     CHECK(ptrace(PTRACE_POKEDATA, pid, &shared_word, 5) == 0);
@@ -178,14 +178,14 @@ BEHAVIOUR(attached_to_one_that_computes)
 BEHAVIOUR(seized_and_interrupted)
 {
     pid_t pid = child(waits);
-    sleep_ms(10);
+    sleep_ms(100);
     CHECK(ptrace(PTRACE_SEIZE, pid, 0, PTRACE_O_TRACESYSGOOD) == 0);
     CHECK(waitpid(pid, NULL, WNOHANG) == 0);
     for (int i = 0; i < 2; i++) {
         CHECK(ptrace(PTRACE_INTERRUPT, pid, 0, 0) == 0);
         printf("%x\n", stop_of(pid));
         CHECK(ptrace(PTRACE_CONT, pid, 0, 0) == 0);
-        sleep_ms(10);
+        sleep_ms(100);
     }
     kill(pid, SIGTERM);
     printf("%x\n", stop_of(pid));
@@ -196,7 +196,7 @@ BEHAVIOUR(seized_and_interrupted)
 BEHAVIOUR(seized_while_it_computes)
 {
     pid_t pid = child(computes);
-    sleep_ms(10);
+    sleep_ms(100);
     CHECK(ptrace(PTRACE_SEIZE, pid, 0, 0) == 0);
     CHECK(ptrace(PTRACE_INTERRUPT, pid, 0, 0) == 0);
     printf("%x\n", stop_of(pid));
@@ -208,13 +208,13 @@ BEHAVIOUR(seized_while_it_computes)
 BEHAVIOUR(listens)
 {
     pid_t pid = child(waits);
-    sleep_ms(10);
+    sleep_ms(100);
     CHECK(ptrace(PTRACE_SEIZE, pid, 0, 0) == 0);
     kill(pid, SIGSTOP);
     printf("%x\n", stop_of(pid));
     printf("%x\n", resume(PTRACE_CONT, pid, SIGSTOP));
     CHECK(ptrace(PTRACE_LISTEN, pid, 0, 0) == 0);
-    sleep_ms(10);
+    sleep_ms(100);
     CHECK(waitpid(pid, NULL, WNOHANG) == 0);
     kill(pid, SIGCONT);
     printf("%x\n", stop_of(pid));
