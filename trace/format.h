@@ -27,7 +27,7 @@
 
 #define URD_TRACE_MAGIC   0x63445255u /* "URDc" */
 #define URD_TRACE_VERSION 3
-#define URD_TRACE_OLDEST  2 /* that can be read: no event has patches */
+#define URD_TRACE_OLDEST  2 /* that can be read: no event has patches, or URD_EVENT_REGISTERS */
 enum { URD_CHUNK_HEADER = 1, URD_CHUNK_EVENTS = 2, URD_CHUNK_FILES = 3 };
 
 struct urd_chunk_header {
