@@ -64,6 +64,11 @@ struct urd_symbol {
 /** The symbol whose extent holds address (code or data), or NULL. Exactly its entry when
  *  ret->address == address. */
 const struct urd_symbol *urd_debuginfo_symbol_at(struct urd_module *m, uint64_t address);
+/**
+ * The name by which others know the function that begins at address, where its own is for the implementation only: `malloc`, not
+ * `__libc_malloc`. NULL: there is no global symbol without an underscore in front.
+ */
+const char *urd_debuginfo_public_name(struct urd_module *m, uint64_t address);
 /** By name or linkage name; globals before locals; NULL when there is none. */
 const struct urd_symbol *urd_debuginfo_symbol_named(struct urd_module *m, const char *name);
 /** All, sorted by address (TLS symbols last). */

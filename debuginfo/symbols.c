@@ -235,7 +235,8 @@ const struct urd_symbol *urd_debuginfo_symbols(struct urd_module *m, size_t *ret
     return m->symbols;
 }
 
-const struct urd_symbol *urd_debuginfo_symbol_at(struct urd_module *m, uint64_t address)
+/** The first of m->symbols that begins behind address. */
+static size_t symbols_behind(struct urd_module *m, uint64_t address)
 {
     read_symbols(m);
     size_t lo = 0, hi = m->n_addressed;
@@ -246,11 +247,31 @@ const struct urd_symbol *urd_debuginfo_symbol_at(struct urd_module *m, uint64_t 
         else
             hi = mid;
     }
+    return lo;
+}
+
+const struct urd_symbol *urd_debuginfo_symbol_at(struct urd_module *m, uint64_t address)
+{
+    size_t behind = symbols_behind(m, address);
     /* an enclosing symbol may begin earlier than a shorter one that ended; look back a little */
-    for (size_t i = lo, steps = 0; i-- > 0 && steps < 16; steps++)
+    for (size_t i = behind, steps = 0; i-- > 0 && steps < 16; steps++)
         if (address - m->symbols[i].address < m->symbols[i].size)
             return &m->symbols[i];
     return NULL;
+}
+
+const char *urd_debuginfo_public_name(struct urd_module *m, uint64_t address)
+{
+    const char *best = NULL;
+    for (size_t i = symbols_behind(m, address); i-- > 0 && m->symbols[i].address == address;) {
+        const struct urd_symbol *s = &m->symbols[i];
+        if (s->kind != URD_SYMBOL_FUNCTION || !s->global || s->name[0] == '_')
+            continue;
+        size_t length = strlen(s->name), shortest = best ? strlen(best) : SIZE_MAX;
+        if (length < shortest || (length == shortest && strcmp(s->name, best) < 0))
+            best = s->name;
+    }
+    return best;
 }
 
 static void add_name(struct urd_module *m, const char *name, uint32_t i)

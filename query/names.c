@@ -156,19 +156,28 @@ void engine_name(struct urd_engine *e, uint32_t space, uint64_t event, uint64_t 
     struct urd_line line;
     const struct urd_symbol *symbol;
     const struct urd_function *function = NULL;
+    uint64_t entry = 0; /* of the function whose own name it is */
     if (urd_debuginfo_module_has_lines(place.module)) {
         if (urd_debuginfo_inlined_at(place.module, place.address, &inlined, 1))
             snprintf(ret->function, sizeof ret->function, "%s", inlined.name);
         else if ((function = urd_debuginfo_function_at(place.module, place.address)) &&
-                 function->qualified)
+                 function->qualified) {
             snprintf(ret->function, sizeof ret->function, "%s", function->qualified);
+            entry = function->entry;
+        }
         if (urd_debuginfo_line_at(place.module, place.address, &line) && line.line) {
             snprintf(ret->file, sizeof ret->file, "%s", line.file);
             ret->line = line.line;
         }
     }
-    if (!ret->function[0] && (symbol = urd_debuginfo_symbol_at(place.module, place.address)))
+    if (!ret->function[0] && (symbol = urd_debuginfo_symbol_at(place.module, place.address))) {
         snprintf(ret->function, sizeof ret->function, "%s", symbol->name);
+        entry = symbol->address;
+    }
+    const char *public =
+        entry && ret->function[0] == '_' ? urd_debuginfo_public_name(place.module, entry) : NULL;
+    if (public)
+        snprintf(ret->function, sizeof ret->function, "%s", public);
 }
 
 void json_set_place(json_t *row, const struct place_name *n)

@@ -118,6 +118,7 @@ struct cursor {
         struct urd_call call;
     } * calls;
     uint32_t n_calls, cap_calls, at_call;
+    char *asked; /* the function is called as it was asked for: several names may be its */
     bool named; /* name is that of named_callee */
     uint32_t named_space;
     uint64_t named_callee;
@@ -287,6 +288,7 @@ static void cursor_reset(struct cursor *c)
     for (uint32_t i = 0; i < c->n_counts; i++)
         free(c->counts[i].name);
     free(c->counts);
+    free(c->asked);
     free(c->calls);
     free(c->entries);
     free(c->hits);
@@ -666,6 +668,7 @@ static urd_err *filter_calls(struct cursor *c, const char *function)
             return NULL;
         }
         URD_TRY(err);
+        c->asked = strchr(function, ':') ? NULL : urd_xprintf("%s", function);
         c->entries = l.pcs ? l.pcs : urd_xcalloc(1, sizeof *c->entries);
         c->n_entries = l.n;
         l.pcs = NULL;
@@ -704,6 +707,10 @@ static urd_err *call_column(struct cursor *c, sqlite3_context *ctx, int column)
         sqlite3_result_int(ctx, k->call.tid);
         break;
     case C_FUNCTION:
+        if (c->asked) {
+            give_text(ctx, c->asked);
+            break;
+        }
         if (!c->named || c->named_space != k->space || c->named_callee != k->call.callee) {
             engine_name(c->engine, k->space, event, k->call.callee, false,
                         &c->name); /* rows come by callee */
