@@ -7,6 +7,7 @@
 #include "record/recorder.h"
 #include "base/log.h"
 #include "base/tracee.h"
+#include "record/advice.h"
 #include "record/calls.h"
 #include "record/fast.h"
 #include "record/traced.h"
@@ -38,6 +39,7 @@ static struct mm *mm_of_child(struct recorder *r, struct task *parent, bool shar
     recorder_stacks(r, parent, parent->entry.rsp, &stacks);
     struct mm *mm = urd_xcalloc(1, sizeof *mm);
     mm->brk = parent->mm->brk;
+    mm->forks_in_part = parent->mm->forks_in_part;
     mm->fast = fast_copy(parent->mm->fast);
     for (size_t i = 0; i < stacks.n; i++)
         urd_stacks_add_former(&mm->former, stacks.sps[i]);
@@ -55,6 +57,8 @@ static urd_err *emit_start(struct recorder *r, struct task *parent, struct task 
     e->flags = shares ? URD_EVENT_SHARES : 0;
     URD_TRY(urd_tracee_get_regs(child->tid, &e->after));
     e->before = child->last = e->after;
+    if (!shares)
+        URD_TRY(advice_at_fork(r, parent));
     if (c->flags & CLONE_CHILD_SETTID)
         event_add_memory(&r->builder, child->mem, c->child_tid, 4);
     if (shares && c->flags & CLONE_PARENT_SETTID) /* the child sees it too, perhaps first */

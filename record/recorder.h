@@ -26,6 +26,7 @@ struct mm {
     int refs;     /* tasks */
     uint64_t brk; /* page aligned end of the heap as mapped; 0: not known yet */
     struct fast *fast; /* fast.c: NULL when every call is traced */
+    bool forks_in_part; /* some of it no child gets, or gets empty: advice.h */
     struct urd_stacks former; /* of tasks that are gone */
     struct patch_news news;
 };

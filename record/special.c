@@ -3,6 +3,7 @@
  * the recording's own standard output. */
 #include "record/recorder.h"
 #include "base/log.h"
+#include "record/advice.h"
 #include "base/tracee.h"
 #include "record/futexes.h"
 #include "record/ioctls.h"
@@ -104,8 +105,8 @@ urd_err *special_entry(struct recorder *r, struct task *t)
     case SYS_fork:
         URD_TRY(settle_before_copy(r, t));
         break;
-    case SYS_madvise: /* when the kernel frees such pages cannot be known */
-        if (e->rdx == MADV_FREE)
+    case SYS_madvise:
+        if (!advice_may_be_given(t))
             cancel(t, -EINVAL);
         break;
     case SYS_ptrace: /* the recorder answers it: requests.c */
@@ -336,13 +337,6 @@ static urd_err *exit_success(struct recorder *r, struct task *t, int64_t result)
                                       .name = ""});
         break;
     }
-    case SYS_madvise:
-        if (e->rdx == MADV_DONTNEED)
-            op_map(r, (struct urd_map_op){.kind = URD_MAP_DISCARD,
-                                          .start = e->rdi,
-                                          .size = PAGE_UP(e->rsi),
-                                          .name = ""});
-        break;
     case SYS_brk:
         exit_brk(r, t, (uint64_t)result);
         break;
@@ -409,6 +403,8 @@ urd_err *special_exit(struct recorder *r, struct task *t, const struct user_regs
     case SYS_ioctl:
         ioctl_exit(r, t, result);
         break;
+    case SYS_madvise:
+        return advice_given(r, t, result);
     case SYS_futex:
         futexes_add_returned(&r->builder, t, result);
         break;

@@ -505,7 +505,7 @@ static urd_err *apply_start(struct urd_session *s, const struct urd_event *e)
         t->space = parent->space;
         URD_TRY(share_process(parent, t));
     }
-    return write_memory(s, t, e);
+    return apply_memory(s, t, e); /* what the kernel has not copied is map operations */
 }
 
 static urd_err *apply_exit(struct urd_session *s, struct urd_task *t, const struct urd_event *e)
