@@ -59,6 +59,7 @@ struct urd_symbol {
     uint64_t size; /* bytes; 0 in the file is extended to the next symbol */
     enum urd_symbol_kind kind;
     bool global;
+    bool indirect; /* STT_GNU_IFUNC: the function at address chooses the one that is called by this name */
 };
 
 /** The symbol whose extent holds address (code or data), or NULL. Exactly its entry when

@@ -31,9 +31,9 @@ char *urd_debuginfo_demangle(const char *linkage)
 }
 
 static void add(struct urd_module *m, const char *name, uint64_t address, uint64_t size,
-                enum urd_symbol_kind kind, bool global)
+                enum urd_symbol_kind kind, bool global, bool indirect)
 {
-    struct urd_symbol s = {name, name, address, size, kind, global};
+    struct urd_symbol s = {name, name, address, size, kind, global, indirect};
     URD_PUSH(m->symbols, m->n_symbols, m->cap_symbols) = s;
 }
 
@@ -59,7 +59,8 @@ static void read_table(struct urd_module *m, struct urd_elf *e, struct urd_secti
             kind = URD_SYMBOL_FUNCTION;
         else if (type == STT_NOTYPE && urd_debuginfo_module_is_code(m, y.st_value))
             kind = URD_SYMBOL_FUNCTION;
-        add(m, name, y.st_value, y.st_size, kind, ELF64_ST_BIND(y.st_info) != STB_LOCAL);
+        add(m, name, y.st_value, y.st_size, kind, ELF64_ST_BIND(y.st_info) != STB_LOCAL,
+            type == STT_GNU_IFUNC);
     }
 }
 
@@ -110,7 +111,7 @@ static void read_plt(struct urd_module *m)
             const char *name = urd_debuginfo_span_text(names, y.st_name);
             if (name && *name)
                 add(m, urd_debuginfo_module_printf(m, "%s@plt", name), stub, step, URD_SYMBOL_PLT,
-                    false);
+                    false, false);
         }
     }
     urd_map_deinit(&slots);
@@ -198,7 +199,7 @@ static void read_frames(struct urd_module *m)
             known |= m->symbols[k].address + m->symbols[k].size > f->low;
         if (!known && urd_debuginfo_module_is_code(m, f->low))
             add(m, urd_debuginfo_module_printf(m, "%s+0x%lx", m->name, f->low), f->low,
-                f->high - f->low, URD_SYMBOL_FRAME, false);
+                f->high - f->low, URD_SYMBOL_FRAME, false, false);
     }
 }
 

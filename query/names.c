@@ -228,6 +228,7 @@ urd_err *json_set_clock_place(struct urd_engine *e, json_t *row, int64_t clock)
 struct found_place {
     struct urd_module *module;
     uint64_t address;
+    bool chooses; /* it gives the address of the function that is meant */
 };
 
 struct finding {
@@ -239,12 +240,13 @@ struct finding {
     char *function;
 };
 
-static void add_place(struct finding *f, struct urd_module *m, uint64_t address)
+static struct found_place *add_place(struct finding *f, struct urd_module *m, uint64_t address)
 {
     for (uint32_t i = 0; i < f->n; i++)
         if (f->places[i].module == m && f->places[i].address == address)
-            return;
-    URD_PUSH(f->places, f->n, f->capacity) = (struct found_place){m, address};
+            return &f->places[i];
+    URD_PUSH(f->places, f->n, f->capacity) = (struct found_place){.module = m, .address = address};
+    return &f->places[f->n - 1];
 }
 
 static void find_line(struct finding *f, struct urd_module *m, const char *file, unsigned line)
@@ -278,6 +280,11 @@ static void find_function(struct finding *f, struct urd_module *m, const char *n
             f->function = strdup(functions[i]->qualified ? functions[i]->qualified : name);
     }
     free(functions);
+    size_t n_symbols;
+    const struct urd_symbol *symbols = urd_debuginfo_symbols(m, &n_symbols);
+    for (size_t i = 0; i < n_symbols; i++)
+        if (symbols[i].indirect && strcmp(symbols[i].name, name) == 0)
+            add_place(f, m, symbols[i].address)->chooses = true; /* DWARF calls it otherwise */
     if (!n && !f->nearest)
         f->nearest = urd_debuginfo_nearest_function(m, name);
 }
@@ -285,7 +292,7 @@ static void find_function(struct finding *f, struct urd_module *m, const char *n
 /** Addresses in modules to addresses in every space that has the module mapped. */
 static urd_err *spread(struct urd_engine *e, struct finding *f, struct location *ret)
 {
-    uint32_t capacity = 0;
+    uint32_t capacity = ret->n; /* what is there is full */
     sqlite3_stmt *q;
     if (sqlite3_prepare_v2(e->index->db,
                            "SELECT DISTINCT space, start, size, file, file_offset, from_event FROM "
@@ -314,6 +321,58 @@ static urd_err *spread(struct urd_engine *e, struct finding *f, struct location 
         }
     }
     sqlite3_finalize(q);
+    return NULL;
+}
+
+static bool take_first_call(void *data, uint32_t space, const struct urd_call *call)
+{
+    struct urd_call *first = data;
+    if (!first->end || call->end < first->end)
+        *first = *call;
+    return true;
+}
+
+/** What the resolver at pc chose: its result, where it returned first. 0 in *ret: it was not called. */
+static urd_err *find_chosen(struct urd_engine *e, const struct urd_index_pc *pc, uint64_t *ret)
+{
+    struct urd_call first = {0};
+    struct urd_session *s;
+    *ret = 0;
+    URD_TRY(urd_index_calls(e->index, pc->space, pc->pc, take_first_call, &first));
+    if (!first.end || first.abandoned)
+        return NULL;
+    URD_TRY(engine_seek(e, urd_index_moment(e->index, first.end), &s));
+    struct urd_task *t = live_task(s);
+    *ret = t ? t->regs.rax : 0;
+    return NULL;
+}
+
+/**
+ * `strlen` of libc is a function that chooses, once in a process, the one for its processor. Who asks for calls of strlen means that
+ * one. The choice is what the resolver gave in the run; all processes of a file have the same.
+ */
+static urd_err *follow_choice(struct urd_engine *e, struct urd_index_pc *pcs, uint32_t n)
+{
+    uint64_t chosen = 0, by = 0;
+    for (uint32_t i = 0; i < n && !chosen; i++) {
+        by = pcs[i].pc;
+        URD_TRY(find_chosen(e, &pcs[i], &chosen));
+    }
+    for (uint32_t i = 0; i < n && chosen; i++)
+        pcs[i].pc += chosen - by;
+    return NULL;
+}
+
+/** spread, place by place. */
+static urd_err *spread_functions(struct urd_engine *e, struct finding *f, struct location *ret)
+{
+    for (uint32_t i = 0; i < f->n; i++) {
+        struct finding one = {.places = &f->places[i], .n = 1};
+        uint32_t before = ret->n;
+        URD_TRY(spread(e, &one, ret));
+        if (f->places[i].chooses)
+            URD_TRY(follow_choice(e, ret->pcs + before, ret->n - before));
+    }
     return NULL;
 }
 
@@ -383,8 +442,10 @@ urd_err *engine_location(struct urd_engine *e, const char *text, bool for_argume
                                ? "a location is FILE:LINE, FUNCTION, FUNCTION$return or 0xADDRESS; "
                                  "was it compiled with -g?"
                                : "a location is FILE:LINE, FUNCTION, FUNCTION$return or 0xADDRESS");
-    else
+    else if (is_line)
         err = spread(e, &f, ret);
+    else
+        err = spread_functions(e, &f, ret);
     free(f.places);
     if (err)
         location_deinit(ret);

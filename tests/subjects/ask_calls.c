@@ -49,6 +49,19 @@ __attribute__((noinline)) void after(void)
     //? stack --at prints_after#1 => row 1 function after; row 2 function main
 }
 
+/* the dynamic linker asks once which function is meant */
+static int two_more(int n)
+{
+    return n + 2;
+}
+
+static int (*resolve(void))(int)
+{
+    return two_more;
+}
+
+int chosen(int n) __attribute__((ifunc("resolve")));
+
 int main(void)
 {
     int sum = add(1, 2);
@@ -58,6 +71,10 @@ int main(void)
     if (!setjmp(back))
         deep(3);
     after();
+    for (int i = 0; i < 3; i++)
+        sum += chosen(i);
+    //? calls chosen => rows 3; args.n 2
+    //? sql "SELECT count(*) AS n, max(function) AS name FROM calls WHERE function = 'chosen'" => n 3; name chosen
     printf("%d\n", sum); //! prints
     //? sql "SELECT function, count(*) AS n FROM calls WHERE function IN ('add', 'deep', 'after') GROUP BY 1 ORDER BY 1" => function[] add | after | deep; n[] 3 | 1 | 4
     //? sql "SELECT function, count(*) AS n FROM calls WHERE function LIKE 'fact%' OR function LIKE 'ap%' GROUP BY function ORDER BY function DESC" => function[] factorial | apply; n[] 5 | 1
