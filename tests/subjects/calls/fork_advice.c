@@ -36,6 +36,9 @@ int main(void)
     munmap(m + 5 * P, P);
     printf("over a hole: %d\n", madvise(m + 4 * P, 3 * P, MADV_DONTNEED) == -1 && errno == ENOMEM);
     printf("%d %d %d\n", m[4 * P], m[6 * P], m[7 * P]);
+    unsigned char there[4] = "....";
+    m[4 * P] = 'x';
+    printf("failed: %d, but told: %d %d\n", mincore(m + 4 * P, 2 * P, there) == -1 && errno == ENOMEM, there[0] & 1, there[1]);
     SAY(mlock(m + 7 * P, P));
     printf("locked: %d\n", madvise(m + 7 * P, P, 24 /* MADV_DONTNEED_LOCKED */) == 0);
     printf("%d\n", m[7 * P]);
