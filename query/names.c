@@ -263,6 +263,11 @@ static void find_line(struct finding *f, struct urd_module *m, const char *file,
         f->nearest = urd_debuginfo_nearest_source(m, file);
 }
 
+static uint64_t prologue_bytes(const struct urd_function *f)
+{
+    return !f->inlined && f->after_prologue > f->entry ? f->after_prologue - f->entry : 0;
+}
+
 static void find_function(struct finding *f, struct urd_module *m, const char *name,
                           bool for_arguments, bool out_of_line)
 {
@@ -273,9 +278,8 @@ static void find_function(struct finding *f, struct urd_module *m, const char *n
         f->inlined_only |= functions[i]->inlined;
         if (functions[i]->inlined && out_of_line)
             continue;
-        bool behind = for_arguments && !functions[i]->inlined &&
-                      functions[i]->after_prologue > functions[i]->entry;
-        add_place(f, m, behind ? functions[i]->after_prologue : functions[i]->entry);
+        add_place(f, m,
+                  functions[i]->entry + (for_arguments ? prologue_bytes(functions[i]) : 0));
         if (!f->function)
             f->function = strdup(functions[i]->qualified ? functions[i]->qualified : name);
     }
@@ -351,27 +355,34 @@ static urd_err *find_chosen(struct urd_engine *e, const struct urd_index_pc *pc,
  * `strlen` of libc is a function that chooses, once in a process, the one for its processor. Who asks for calls of strlen means that
  * one. The choice is what the resolver gave in the run; all processes of a file have the same.
  */
-static urd_err *follow_choice(struct urd_engine *e, struct urd_index_pc *pcs, uint32_t n)
+static urd_err *follow_choice(struct urd_engine *e, const struct found_place *place,
+                              bool for_arguments, struct urd_index_pc *pcs, uint32_t n)
 {
     uint64_t chosen = 0, by = 0;
     for (uint32_t i = 0; i < n && !chosen; i++) {
         by = pcs[i].pc;
         URD_TRY(find_chosen(e, &pcs[i], &chosen));
     }
+    const struct urd_function *function =
+        chosen ? urd_debuginfo_function_at(place->module, place->address + (chosen - by)) : NULL;
+    if (for_arguments && function && function->entry == place->address + (chosen - by))
+        chosen += prologue_bytes(function);
     for (uint32_t i = 0; i < n && chosen; i++)
         pcs[i].pc += chosen - by;
     return NULL;
 }
 
 /** spread, place by place. */
-static urd_err *spread_functions(struct urd_engine *e, struct finding *f, struct location *ret)
+static urd_err *spread_functions(struct urd_engine *e, struct finding *f, bool for_arguments,
+                                 struct location *ret)
 {
     for (uint32_t i = 0; i < f->n; i++) {
         struct finding one = {.places = &f->places[i], .n = 1};
         uint32_t before = ret->n;
         URD_TRY(spread(e, &one, ret));
         if (f->places[i].chooses)
-            URD_TRY(follow_choice(e, ret->pcs + before, ret->n - before));
+            URD_TRY(follow_choice(e, &f->places[i], for_arguments, ret->pcs + before,
+                                  ret->n - before));
     }
     return NULL;
 }
@@ -445,7 +456,7 @@ urd_err *engine_location(struct urd_engine *e, const char *text, bool for_argume
     else if (is_line)
         err = spread(e, &f, ret);
     else
-        err = spread_functions(e, &f, ret);
+        err = spread_functions(e, &f, for_arguments && !ret->is_return, ret);
     free(f.places);
     if (err)
         location_deinit(ret);
