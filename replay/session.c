@@ -347,19 +347,18 @@ urd_err *urd_session_run_native(struct urd_session *s, uint64_t limit,
             URD_FAIL_ERRNO("cannot take a stop of process %d", pid);
         t->regs = keep;
     }
-    URD_TRY(past_played(s, t));
     if (WSTOPSIG(status) == (SIGTRAP | 0x80))
         *ret_stop = URD_STOP_SYSCALL;
     else if (WSTOPSIG(status) == SIGSTOP || status >> 16)
         *ret_stop = URD_STOP_INTERRUPTED;
     else
         *ret_stop = URD_STOP_SIGNAL;
-    s->in_interval = *ret_stop == URD_STOP_INTERRUPTED;
-    if (s->in_interval) {
+    if (*ret_stop == URD_STOP_INTERRUPTED) /* perhaps in the middle of playing one back */
         URD_TRY(urd_fast_leave(t->process, &t->regs));
-        URD_TRY(past_played(s, t));
+    URD_TRY(past_played(s, t));
+    s->in_interval = *ret_stop == URD_STOP_INTERRUPTED;
+    if (s->in_interval)
         urd_fast_hide(t->process);
-    }
     return NULL;
 }
 
