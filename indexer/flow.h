@@ -31,7 +31,7 @@
 #define URD_FLOW_CHUNK     262144
 #define URD_FLOW_CHUNK_MIN 32768
 #define URD_FLOW_NONE      UINT32_MAX
-#define URD_FLOW_INSNS     64 /* of a trace */
+#define URD_FLOW_INSNS     128 /* of a trace */
 
 enum urd_flow_block_flag {
     URD_BLOCK_ENTRY = 1, /* a symbol says that a function begins here */

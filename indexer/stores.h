@@ -44,7 +44,7 @@ static inline unsigned urd_store_words(uint8_t code)
     return code == URD_STORE_HOLE ? 1 : (code & 7) <= 3 ? 2 : 1 + (1u << ((code & 7) - 3));
 }
 
-#define URD_STORES_MAX        64 /* of a block */
+#define URD_STORES_MAX        128 /* of a block */
 #define URD_STORES_MAX_GROUPS (URD_STORES_MAX * 9 / 8)
 
 /** How a block's words lie in groups. Of first_sp and last_sp: words before the first and last address formed from the stack

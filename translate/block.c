@@ -610,12 +610,10 @@ static void emit_block(struct gen *g)
 static void link_edges(struct gen *g, uint64_t *next, unsigned *n_next)
 {
     struct urd_translator *t = g->t;
-    /* The last jump's target first: if it is translated next the jump is left out. */
+    /* The last jump's target first: if it is translated next the jump is left out. Ways out of the middle are seldom taken. */
     *n_next = 0;
     for (unsigned i = g->n_edges; i-- > 0;)
         next[(*n_next)++] = g->edges[i].pc;
-    for (unsigned i = g->n_sides; !g->b->pub.followed && i-- > 0;) /* else they were there before */
-        next[(*n_next)++] = g->sides[i].pc;
     for (unsigned i = 0; i < g->n_edges; i++)
         urd_cache_edge(t, &g->cold, g->edges[i].pc, g->edges[i].branch, g->carries);
     t->last_fall.branch = 0;
@@ -650,7 +648,10 @@ struct block *urd_block_build(struct urd_translator *t, uint64_t pc,
     b->pub.followed = path != NULL;
     URD_PUSH(t->blocks, t->n_blocks, t->blocks_capacity) = b;
     urd_block_describe(b, insns, n);
-    start(&g, path ? path->hint : hint);
+    hint = path ? path->hint : hint;
+    if (t->probes == URD_PROBE_LOG)
+        urd_plan_windows(t, insns, n, hint);
+    start(&g, hint);
     emit_entries(&g, urd_map_get(&t->stops, pc), t->cut && t->cut == pc, indirect);
     if (n)
         emit_block(&g);

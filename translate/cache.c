@@ -9,7 +9,7 @@
  *
  * INV-T1  Every live block is in by_pc, and in pages under each page it has a byte of.
  * INV-T2  order has the blocks since the last flush by ascending cache offset.
- * INV-T3  A branch to an address without a block is in pending under that address.
+ * INV-T3  A branch to an address, with a block or without, is in edges_to under that address.
  */
 #include "translate/internal.h"
 #include <errno.h>
@@ -86,7 +86,8 @@ void urd_translate_destroy(struct urd_translator *t)
     free(t->edges);
     free(t->pages);
     urd_map_deinit(&t->by_pc);
-    urd_map_deinit(&t->waiting);
+    urd_map_deinit(&t->edges_to);
+    urd_map_deinit(&t->code_hashes);
     urd_map_deinit(&t->page_of);
     for (uint32_t i = 0; i < t->n_paths; i++)
         free(t->paths[i].pieces);
@@ -107,75 +108,76 @@ int urd_translate_fd(const struct urd_translator *t)
 
 /* ---- branches ---- */
 
-static void link_edge(struct urd_translator *t, const struct edge *e, const struct block *b)
-{
-    if (carried_any(e->carries) && !carried_same(e->carries, b->accepts))
-        urd_gen_branch_to(t, e->leave, b->entry);
-    else
-        urd_gen_branch_to(t, e->branch, carried_any(e->carries) ? b->hot : b->entry);
-}
 
 /* Cold code: give up what is carried, then a jump; where to is the caller's business. */
-static uint32_t emit_leave(struct urd_translator *t, struct emit *cold, uint32_t branch,
-                           struct carried carries)
+static uint32_t emit_leave(struct urd_translator *t, struct emit *cold, struct carried carries,
+                           uint32_t *ret_at)
 {
     struct gen g = {.t = t};
-    urd_gen_branch_to(t, branch, urd_gen_offset(&g, cold->at));
-    if (!carried_any(carries))
-        return 0;
+    *ret_at = urd_gen_offset(&g, cold->at);
     urd_gen_leave(cold, carries);
     return urd_gen_branch(&g, cold, -1);
 }
 
-static void wait_for(struct urd_translator *t, uint64_t pc, struct edge e)
+static void link_edge(struct urd_translator *t, struct emit *cold, struct edge *e,
+                      const struct block *b)
 {
-    uint64_t *head = urd_map_put(&t->waiting, pc);
+    if (carried_any(e->carries) && !carried_same(e->carries, b->accepts)) {
+        if (!e->leave && cold->at > t->map + COLD_END - HEADROOM_BYTES / 2)
+            return; /* a former block leads there as well */
+        e->leave = e->leave ? e->leave : emit_leave(t, cold, e->carries, &e->leave_at);
+        urd_gen_branch_to(t, e->leave, b->entry);
+        urd_gen_branch_to(t, e->branch, e->leave_at);
+    } else {
+        urd_gen_branch_to(t, e->branch, carried_any(e->carries) ? b->hot : b->entry);
+    }
+}
+
+static struct edge *add_edge(struct urd_translator *t, uint64_t pc, struct edge e)
+{
+    uint64_t *head = urd_map_put(&t->edges_to, pc);
     e.next = (uint32_t)*head;
     URD_PUSH(t->edges, t->n_edges, t->edges_capacity) = e;
     *head = t->n_edges;
+    return &t->edges[t->n_edges - 1];
 }
 
 void urd_cache_edge(struct urd_translator *t, struct emit *cold, uint64_t pc, uint32_t branch,
                     struct carried carries)
 {
     struct gen g = {.t = t};
-    struct edge e = {.branch = branch, .carries = carries};
+    struct edge *e = add_edge(t, pc, (struct edge){.branch = branch, .carries = carries});
     uint64_t *id = urd_map_get(&t->by_pc, pc);
-    const struct block *b = id ? t->blocks[*id - 1] : NULL;
-    if (b && (!carried_any(carries) || carried_same(carries, b->accepts))) {
-        link_edge(t, &e, b);
+    if (id) {
+        link_edge(t, cold, e, t->blocks[*id - 1]);
         return;
     }
-    e.leave = emit_leave(t, cold, branch, carries);
-    if (b) {
-        link_edge(t, &e, b);
-        return;
+    urd_gen_branch_to(t, branch, urd_gen_offset(&g, cold->at));
+    if (carried_any(carries)) {
+        e->leave = emit_leave(t, cold, carries, &e->leave_at);
+        urd_gen_branch_to(t, e->leave, urd_gen_offset(&g, cold->at));
     }
-    if (e.leave)
-        urd_gen_branch_to(t, e.leave, urd_gen_offset(&g, cold->at));
     emit_ctx_imm(cold, offsetof(struct urd_context, exit_pc), pc);
     urd_gen_jump(&g, cold, t->miss_tail);
-    wait_for(t, pc, e);
 }
 
 void urd_cache_forget_edge(struct urd_translator *t, uint64_t pc, uint32_t branch)
 {
-    uint64_t *head = urd_map_get(&t->waiting, pc);
+    uint64_t *head = urd_map_get(&t->edges_to, pc);
     for (uint64_t i = head ? *head : 0; i; i = t->edges[i - 1].next)
         if (t->edges[i - 1].branch == branch)
             t->edges[i - 1].branch = 0;
 }
 
-/* A new block is complete: let those who wait for it, and everyone else, find it. */
+/* A new block is complete: let all that lead there find it, those that led to a former one as well. */
 static void publish(struct urd_translator *t, struct block *b)
 {
-    uint64_t *head = urd_map_get(&t->waiting, b->pub.pc);
-    if (head) {
-        for (uint64_t i = *head; i; i = t->edges[i - 1].next)
-            if (t->edges[i - 1].branch)
-                link_edge(t, &t->edges[i - 1], b);
-        urd_map_remove(&t->waiting, b->pub.pc);
-    }
+    uint64_t *head = urd_map_get(&t->edges_to, b->pub.pc);
+    struct emit cold = {t->map + t->cold};
+    for (uint64_t i = head ? *head : 0; i; i = t->edges[i - 1].next)
+        if (t->edges[i - 1].branch)
+            link_edge(t, &cold, &t->edges[i - 1], b);
+    t->cold = (uint32_t)(cold.at - t->map);
 }
 
 void urd_translate_link(struct urd_translator *t, uint64_t exit_link, uint64_t cache)
@@ -202,8 +204,7 @@ static void add_to_pages(struct urd_translator *t, const struct block *b, const 
             *index = t->n_pages;
         }
         struct page *page = &t->pages[*index - 1];
-        const uint64_t hash =
-            t->code[number % CODE_PAGES].number == number + 1 ? t->code[number % CODE_PAGES].hash : 0;
+        const uint64_t *read = urd_map_get(&t->code_hashes, number), hash = read ? *read : 0;
         page->hash = !page->n_ids || page->hash == hash ? hash : 0;
         if (!page->n_ids || page->ids[page->n_ids - 1] != b->pub.id)
             URD_PUSH(page->ids, page->n_ids, page->capacity) = b->pub.id;
@@ -268,7 +269,7 @@ static void flush(struct urd_translator *t)
     t->n_order = 0;
     t->n_edges = 0;
     urd_map_clear(&t->by_pc);
-    urd_map_clear(&t->waiting);
+    urd_map_clear(&t->edges_to);
     urd_map_clear(&t->constants);
     for (uint32_t i = 0; i < t->n_pages; i++)
         t->pages[i].n_ids = 0;
@@ -426,9 +427,10 @@ urd_err *urd_translate_block(struct urd_translator *t, uint64_t pc,
         flush(t);
     for (size_t i = 0; i < CODE_PAGES; i++)
         t->code[i].number = 0;
+    urd_map_clear(&t->code_hashes);
     t->last_fall.branch = 0;
-    /* A direct branch that comes here waits for it; otherwise an indirect one has asked. */
-    bool indirect = !urd_map_get(&t->waiting, pc);
+    /* A direct branch leads here; otherwise an indirect one has asked. */
+    bool indirect = !urd_map_get(&t->edges_to, pc);
     struct batch batch = {.n_made = 0};
     translate_from(t, pc, indirect, reader, &batch);
     for (unsigned i = 0; i < batch.n_made; i++)

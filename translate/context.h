@@ -22,7 +22,7 @@
 #define URD_LOG_BYTES     (512u << 10) /* stays in the second level cache: written there, read there */
 #define URD_LOG_SLACK     0x8000u /* mapped behind log_end: one record always fits in here */
 #define URD_CACHE_BASE    0x5e0040000000u                     /* in reach of a %gs-relative disp32 */
-#define URD_CACHE_BYTES   (128u << 20)                        /* sparse: only what is used is there */
+#define URD_CACHE_BYTES   (256u << 20)                        /* sparse: only what is used is there */
 #define URD_CALLS_BYTES   0x2000u /* the cache's end: code that runs at system calls, urd_translate_set_calls */
 #define URD_CALLS_CODE    (URD_CACHE_BASE + URD_CACHE_BYTES - URD_CALLS_BYTES)
 

@@ -15,15 +15,16 @@
 #include <Zydis/Zydis.h>
 
 enum {
-    MAX_INSNS = URD_BLOCK_INSNS,
-    CODE_PAGES = 32,
+    MAX_INSNS = URD_BLOCK_INSNS, /* along a path */
+    MAX_PLAIN_INSNS = 64,    /* of other blocks */
+    CODE_PAGES = 8,
     MAX_RECORD_BYTES = 6144, /* the fixed part of a log record; the contract says below 8 KB */
     MAX_REP_BYTES = 4096,    /* of a REP's data in the log */
     MAX_PASSED = 8,          /* branches that a block runs past when they are not taken */
     MAX_SIDES = MAX_INSNS,   /* ways out of the middle of a block that follows pieces */
     MAX_NEXT = MAX_PASSED + 3, /* where a block may lead to, and where its call returns to */
     EAGER_BLOCKS = 16,       /* translated beyond the one that was asked for */
-    MAX_EVENTS = 1024,       /* spills and unspills in one block */
+    MAX_EVENTS = 2048,       /* spills and unspills in one block */
 };
 
 /* The cache file: lookup tables, then code that usually runs, then code that seldom runs. */
@@ -34,7 +35,7 @@ enum {
     BUCKETS_BYTES = 65536 * 64 + 0x10000, /* 4 ways of 16 bytes, and a tail to spill into */
     BUCKETS_LIMIT = 150000,               /* entries; more of them flush everything */
     HOT_START = (BUCKETS_START + BUCKETS_BYTES + 0xfff) & ~0xfff,
-    HOT_END = 72 << 20,
+    HOT_END = 96 << 20,
     COLD_START = HOT_END,
     COLD_END = URD_CACHE_BYTES - URD_CALLS_BYTES,
     HEADROOM_BYTES = 128 << 10, /* no block needs more, in either part */
@@ -88,7 +89,7 @@ struct insn {
     bool rip_relative, high_byte;
     uint64_t target; /* of a direct jump, branch or call */
     uint64_t to;     /* where the block goes on, if it does */
-    bool window;     /* registers for instrumentation are chosen anew before it */
+    bool window;     /* registers for instrumentation are chosen anew before it, where only the log is written */
 };
 
 /** A general memory operand. Registers are numbers, -1 for none. */
@@ -161,11 +162,10 @@ struct block {
     uint8_t single[15]; /* for urd_translate_single: the instruction's bytes */
 };
 
-/** A branch to an address that is not translated. */
+/** A branch to an address. */
 struct edge {
     uint32_t branch; /* cache offset of its rel32 */
-    uint32_t
-        leave; /* of the rel32 that ends the code which gives up what is carried; 0: nothing is */
+    uint32_t leave_at, leave; /* code that gives up what is carried, and the rel32 that it ends with; 0: there is none yet */
     uint32_t next; /* index + 1 of the next one with that target */
     struct carried carries;
 };
@@ -194,7 +194,7 @@ struct urd_translator {
     uint32_t *order; /* ids in order of their address, since the last flush */
     uint32_t n_order, order_capacity;
     struct urd_map by_pc;   /* pc -> id + 1 of live blocks */
-    struct urd_map waiting; /* pc -> index + 1 in edges */
+    struct urd_map edges_to; /* pc -> index + 1 in edges: all branches to it */
     struct edge *edges;
     uint32_t n_edges, edges_capacity;
     struct urd_map page_of; /* page number -> index + 1 in pages */
@@ -221,9 +221,9 @@ struct urd_translator {
     struct {
         uint64_t number;
         size_t got;
-        uint64_t hash; /* of bytes */
         uint8_t bytes[4096];
-    } code[CODE_PAGES]; /* subject pages read during one call */
+    } code[CODE_PAGES]; /* subject pages read during one call, */
+    struct urd_map code_hashes; /* and of each that was page number -> hash of its bytes, 0: it is not whole */
     struct urd_translate_stats stats;
 };
 
@@ -331,6 +331,9 @@ unsigned urd_block_decode(struct urd_translator *t, uint64_t pc,
                           bool *ret_unreadable);
 void urd_block_describe(struct block *b, const struct insn *insns, unsigned n);
 enum urd_block_end urd_plan_end(const struct insn *last);
+/** Set insn.window where registers are to be chosen; hint: as urd_plan_allocate. */
+void urd_plan_windows(const struct urd_translator *t, struct insn *insns, unsigned n,
+                      struct carried hint);
 const struct path *urd_plan_path(const struct urd_translator *t, uint64_t pc);
 /* block.c */
 struct block *urd_block_build(struct urd_translator *t, uint64_t pc,

@@ -96,7 +96,7 @@ static size_t read_code(struct urd_translator *t, uint64_t pc, const struct urd_
             t->code[slot].got = 0;
             reader->read(reader->data, number << 12, t->code[slot].bytes, 4096, &t->code[slot].got);
             t->code[slot].number = number + 1;
-            t->code[slot].hash =
+            *urd_map_put(&t->code_hashes, number) =
                 t->code[slot].got == 4096 ? urd_plan_page_hash(t->code[slot].bytes) : 0;
         }
         if (at >= t->code[slot].got)
@@ -147,7 +147,7 @@ const struct path *urd_plan_path(const struct urd_translator *t, uint64_t pc)
     return index ? &t->paths[*index - 1] : NULL;
 }
 
-/* Where decoding stands on a path. Off it, n is 0. */
+/* Where decoding stands on a path, if there is one: n is not 0. */
 struct walk {
     const struct urd_block_piece *piece;
     unsigned n, insn; /* pieces left; instructions of this one done */
@@ -169,8 +169,44 @@ static bool goes_on(const struct urd_translator *t, struct walk *w, const struct
         *ret = w->piece->pc;
         return true;
     }
-    w->n = 0;
-    return !transfer;
+    return false;
+}
+
+/* How many instructions can have these registers for instrumentation; CARRIED_NONE: any. */
+static unsigned window(const struct urd_translator *t, const struct insn *insns, unsigned n,
+                       struct carried c)
+{
+    struct demand d = {0};
+    struct allocation a;
+    unsigned i = 0;
+    for (; i < n; i++) {
+        d = urd_plan_demand(d, &insns[i], true);
+        if (!urd_plan_allocate(d, t->probes, c, t->standard, &a) ||
+            (carried_any(c) && (a.log != c.log || a.temp != c.temp)))
+            break;
+    }
+    return i;
+}
+
+/* To stay with what is carried is best, then what most blocks carry; but not for a few instructions only. */
+void urd_plan_windows(const struct urd_translator *t, struct insn *insns, unsigned n,
+                      struct carried hint)
+{
+    enum { FEW = 8 };
+    for (unsigned at = 0; at < n;) {
+        unsigned left = n - at, few = left < FEW ? left : FEW;
+        insns[at].window = true;
+        unsigned length = carried_any(hint) ? window(t, insns + at, left, hint) : 0;
+        if (length < few) {
+            hint = t->standard;
+            length = window(t, insns + at, left, hint);
+        }
+        if (length < few) {
+            hint = CARRIED_NONE;
+            length = window(t, insns + at, left, hint);
+        }
+        at += length ? length : 1;
+    }
 }
 
 unsigned urd_block_decode(struct urd_translator *t, uint64_t pc,
@@ -184,8 +220,9 @@ unsigned urd_block_decode(struct urd_translator *t, uint64_t pc,
     struct walk walk = {path ? path->pieces : NULL, path ? path->n : 0, 0};
     unsigned n = 0, record = 8, passed = 0;
     *ret_unreadable = false;
-    for (uint64_t at = pc; n < MAX_INSNS; n++) {
+    for (uint64_t at = pc; n < (path ? MAX_INSNS : MAX_PLAIN_INSNS); n++) {
         struct insn *in = &insns[n];
+        in->window = false;
         uint8_t bytes[15];
         if (n && (urd_map_get(&t->stops, at) || at == t->cut))
             break;
@@ -199,12 +236,9 @@ unsigned urd_block_decode(struct urd_translator *t, uint64_t pc,
         struct urd_slot slot;
         unsigned more = urd_insn_slot(in, &slot) ? urd_slot_bytes(&slot) : 0;
         struct demand next = urd_plan_demand(demand, in, log);
-        in->window = n && !urd_plan_allocate(next, t->probes, CARRIED_NONE, t->standard, &unused);
-        if (in->window && t->probes == URD_PROBE_LOG)
-            next = urd_plan_demand((struct demand){0}, in, log);
-        else if (in->window)
-            break;
-        if (n && record + more > MAX_RECORD_BYTES)
+        if (n && (record + more > MAX_RECORD_BYTES ||
+                  (t->probes != URD_PROBE_LOG &&
+                   !urd_plan_allocate(next, t->probes, CARRIED_NONE, t->standard, &unused))))
             break;
         demand = next;
         record += more;

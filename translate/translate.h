@@ -84,7 +84,7 @@ struct urd_block {
     const struct urd_block_piece *pieces; /* in the order in which they run */
 };
 
-#define URD_BLOCK_INSNS 64
+#define URD_BLOCK_INSNS 128
 
 /** Of an instruction; of the block's n_insns: behind the last one. */
 uint64_t urd_block_pc(const struct urd_block *b, unsigned insn);
