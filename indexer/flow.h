@@ -28,8 +28,8 @@
 
 /* Blocks in a row: a row that meets new blocks all the time goes on to the higher number, as each row begins by naming
  * its blocks and edges (cc1). Few blocks in few rows is what questions like best: they decode whole rows. */
-#define URD_FLOW_CHUNK     262144
-#define URD_FLOW_CHUNK_MIN 32768
+#define URD_FLOW_CHUNK     65536
+#define URD_FLOW_CHUNK_MIN 8192
 #define URD_FLOW_NONE      UINT32_MAX
 #define URD_FLOW_INSNS     128 /* of a trace */
 
