@@ -325,8 +325,7 @@ static urd_err *note_record(struct recorder *r, struct task *t, const struct run
 {
     const struct user_regs_struct *e = &r->builder.event.before;
     enum runtime_kind kind = r->fast_data->calls[r->fast_data->index[rec->regs.rax]].kind;
-    bool failed = rec->result < 0 && rec->result >= -4095;
-    if (kind < RUNTIME_MAPS || (failed && kind != RUNTIME_ADVISES))
+    if (kind < RUNTIME_MAPS || (rec->result < 0 && rec->result >= -4095))
         return NULL;
     t->entry = *e;
     t->call = urd_record_syscall((int)rec->regs.rax);

@@ -278,8 +278,9 @@ INSIDE static bool try_call(struct urd_runtime_frame *f)
         return false;
     bool done;
     int64_t result = make(f, c, &done);
-    if (!done ||
-        (result == -EFAULT && c->n_outputs)) /* after a fault: how much was written? once more */
+    /* after a fault: how much was written? Over a hole: what was dropped? The recorder looks when it is done once more */
+    if (!done || (result == -EFAULT && c->n_outputs) ||
+        (result == -ENOMEM && c->kind == RUNTIME_ADVISES))
         return false;
     note(f, c, result, output);
     f->rax = (uint64_t)result;

@@ -36,6 +36,12 @@ int main(void)
     munmap(m + 5 * P, P);
     printf("over a hole: %d\n", madvise(m + 4 * P, 3 * P, MADV_DONTNEED) == -1 && errno == ENOMEM);
     printf("%d %d %d\n", m[4 * P], m[6 * P], m[7 * P]);
+    for (int i = 0; i < 4; i++) { /* from one place: the later ones do not stop the program */
+        memset(m + 4 * P, 'm', P);
+        memset(m + 6 * P, 'm', P);
+        int result = madvise(m + 4 * P, 3 * P, MADV_DONTNEED);
+        printf("again %d: %d %d\n", result, m[4 * P], m[6 * P]);
+    }
     unsigned char there[4] = "....";
     m[4 * P] = 'x';
     printf("failed: %d, but told: %d %d\n", mincore(m + 4 * P, 2 * P, there) == -1 && errno == ENOMEM, there[0] & 1, there[1]);
