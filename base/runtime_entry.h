@@ -3,7 +3,7 @@
  *
  * PURPOSE  What the recorder's runtime region and a replay's have in common: where they lie, the caller's registers in memory, and the
  *          way in and out.
- * NOT      What is done there: record/runtime/runtime.c makes the call, replay/runtime.c plays it back.
+ * NOT      What is done there: record/runtime/runtime.c makes the call, replay/playback.h plays it back.
  * CONTEXT  Runs inside the subject, without libc and on a stack of its own.
  *
  * A trampoline, whose bytes are in the trace (struct urd_patch), stores rcx at URD_RUNTIME_RCX, loads rcx with the address of the
@@ -11,7 +11,9 @@
  */
 #ifndef URD_BASE_RUNTIME_ENTRY_H
 #define URD_BASE_RUNTIME_ENTRY_H
+#include <stdbool.h>
 #include <stdint.h>
+#include <sys/auxv.h>
 #include <sys/user.h>
 
 #define URD_RUNTIME_CODE       0x5e1000000000ull /* within URD_OWN_START .. URD_OWN_END: no checksum has it */
@@ -46,6 +48,13 @@ static inline void urd_runtime_restore(const struct urd_runtime_state *s, struct
     ret->rsp = s->rsp;
     ret->rip = f->rcx;
     ret->orig_rax = (unsigned long long)-1; /* nothing is to be restarted */
+}
+
+/** For the tool: may code of a region use RDFSBASE on this machine? */
+static inline bool urd_runtime_has_fsgsbase(void)
+{
+    enum { HWCAP2_FSGSBASE_BIT = 2 }; /* linux/Documentation/arch/x86/elf_hwcaps.rst */
+    return getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT;
 }
 
 /** memcpy, for code of a region. */

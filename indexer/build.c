@@ -124,7 +124,7 @@ static urd_err *do_job(struct build *b, struct job *j, struct urd_kept_code *cod
     URD_TRY(urd_session_adopt(j->session));
     share_core(j->session);
     struct urd_store_segment g = {.id = j->id};
-    struct urd_builder *builder = 
+    struct urd_builder *builder =
         urd_builder_create(b->trace, b->options->processor, b->options->follow_after, &g);
     urd_err *err = run_segment(b, j, code, &g, builder);
     urd_builder_destroy(builder);

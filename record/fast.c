@@ -4,7 +4,8 @@
  * a jump to it (record/patch.c). What the region's code cannot decide alone goes to the traced call.
  *
  * - The ring is drained at every stop of a task that has run, before anything else is written, and by the timer. Its records become
- *   the SYSCALL events that traced calls would have been: a replay knows nothing of the fast path.
+ *   the SYSCALL events that traced calls would have been: a replay may stop at them. So that it need not, events also tell
+ *   of the patches (patch_tell).
  * - No task is ever left in the region. When a signal or a switch finds one there, it runs on to one of two places, where breakpoints
  *   are: the last instruction, behind a finished call, which is an event, so that the signal is delivered
  *   there; or the system call instruction, before the call is made. There, or when the call was interrupted and would be

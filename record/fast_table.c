@@ -3,12 +3,7 @@
 #include "record/fast.h"
 #include "record/runtime/runtime.h"
 #include <errno.h>
-#include <sys/auxv.h>
 #include <sys/syscall.h>
-
-#ifndef HWCAP2_FSGSBASE
-#define HWCAP2_FSGSBASE 2
-#endif
 
 static enum runtime_kind kind_of(int number, unsigned *ret_arg)
 {
@@ -138,6 +133,6 @@ void fast_init(struct recorder *r)
     }
     d->enabled = 1;
     d->state.stack_end = RUNTIME_DATA + sizeof d->state;
-    d->fsgsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) != 0;
+    d->fsgsbase = urd_runtime_has_fsgsbase();
     r->fast_data = d;
 }

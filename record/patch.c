@@ -20,7 +20,7 @@
  *
  * The overwritten bytes lie inside of one instruction. Nobody jumps into one, and no task stands in one; everything behind it is what it
  * was, so who jumps there, returns there, or is restarted there by the kernel makes the traced call. The runtime goes on at
- * T + 2, or at T when the call must be traced: at addresses that a replay, which has no patches, knows.
+ * T + 2, or at T when the call must be traced: at addresses that a replay knows, whether it has the patches or not.
  *
  * That S begins an instruction is known from decoding: from the start of the function, which .eh_frame_hdr tells, the
  * instructions must arrive at T. From S to T there may be conditional jumps out (they are relocated), but nothing that
@@ -285,9 +285,8 @@ static bool is_patched(const struct fast *f, uint64_t start)
 
 static bool put_jump(struct task *t, const struct patch *p)
 {
-    uint8_t jump[URD_PATCH_BYTES] = {0xe9};
-    uint32_t n = 1;
-    put_displacement(jump, &n, p->start, p->trampoline, 0);
+    uint8_t jump[URD_PATCH_BYTES];
+    urd_patch_jump(p->start, p->trampoline, jump);
     return urd_tracee_write(t->mem, p->start, jump, sizeof jump) == sizeof jump;
 }
 

@@ -1,4 +1,4 @@
-/* Calls without stops, in a native replay.
+/* Calls without stops, in a native replay; what it reads ahead serves translated ones, too (run_translated.c).
  *
  * The recording has patched call sites, made calls unseen, and told in its events what it wrote where (struct urd_patch). Here the
  * same trampolines lead to code that reads what the calls gave from a ring (playback_native.c). The tool fills it before a
@@ -14,20 +14,15 @@
 #include "replay/fast.h"
 #include "base/log.h"
 #include "replay/playback.h"
-#include "trace/checksum.h"
 #include <Zydis/Zydis.h>
 #include <errno.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 
 #define DATA_FIELD(field) (URD_RUNTIME_DATA + offsetof(struct playback, field))
 
-enum {
-    WORTH = 8, /* stops of a process after which patching it pays */
-    HWCAP2_FSGSBASE_BIT = 2,
-};
+enum { WORTH = 8 }; /* stops of a process after which patching it pays */
 
 /* ---- what is patched ---- */
 
@@ -120,7 +115,7 @@ static urd_err *map_at(struct urd_process *p, uint64_t at, uint64_t size, int pr
 
 void urd_fast_init_playback(struct playback *p, uint64_t at)
 {
-    playback_init(p, at, URD_FLAGS_CHECKED, (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT) != 0);
+    playback_init(p, at, URD_FLAGS_CHECKED, urd_runtime_has_fsgsbase());
 }
 
 static urd_err *map_region(struct urd_process *p)
@@ -160,9 +155,8 @@ static urd_err *map_pages(struct urd_process *p, uint64_t at)
 static void show_patch(struct urd_process *p, struct fast_patch *patch)
 {
     const struct urd_fast *f = p->fast;
-    uint8_t jump[URD_PATCH_BYTES] = {0xe9};
-    int32_t distance = (int32_t)(patch->trampoline - (patch->start + URD_PATCH_BYTES));
-    memcpy(jump + 1, &distance, 4);
+    uint8_t jump[URD_PATCH_BYTES];
+    urd_patch_jump(patch->start, patch->trampoline, jump);
     patch->shown =
         urd_tracee_read(p->mem, patch->start, patch->original, URD_PATCH_BYTES) ==
             URD_PATCH_BYTES &&

@@ -12,6 +12,7 @@
 #ifndef URD_TRACE_EVENT_H
 #define URD_TRACE_EVENT_H
 #include "trace/cut.h"
+#include <string.h>
 
 /** An address in the subject's memory. */
 struct urd_addr {
@@ -48,7 +49,7 @@ enum urd_event_flag {
     URD_EVENT_SHARES =
         2, /* START: lives in its parent's memory: a thread, or a vfork child until it execs */
     URD_EVENT_REGISTERS = 8, /* MEMORY: the task goes on with the registers in after, and xstate if there is one */
-    URD_EVENT_FAST = 4, /* SYSCALL: made without stopping the task; a replay need not care */
+    URD_EVENT_FAST = 4, /* SYSCALL: made without stopping the task; a replay may do likewise, and may not */
 };
 
 enum urd_map_op_kind {
@@ -92,6 +93,14 @@ struct urd_patch {
 
 #define URD_PATCH_BYTES       5u
 #define URD_PATCH_PAGES_BYTES 16384u
+
+/** What is put at a patch's start. */
+static inline void urd_patch_jump(uint64_t start, uint64_t trampoline, uint8_t ret[URD_PATCH_BYTES])
+{
+    int32_t distance = (int32_t)(trampoline - (start + URD_PATCH_BYTES));
+    ret[0] = 0xe9;
+    memcpy(ret + 1, &distance, sizeof distance);
+}
 
 /** Bytes that came in. */
 struct urd_mem_write {

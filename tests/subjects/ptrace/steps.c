@@ -101,6 +101,22 @@ static void nothing(int signal, siginfo_t *si, void *context)
 {
 }
 
+/* doubles(21) is called in the tracee, which stands at r. Its registers are those behind the call then. */
+static void call_doubles(pid_t pid, struct user_regs_struct r)
+{
+    long word = ptrace(PTRACE_PEEKTEXT, pid, function, 0);
+    CHECK(ptrace(PTRACE_POKETEXT, pid, function, (word & ~0xffl) | 0xcc) == 0);
+    r.rsp = ((r.rsp - 512) & ~15ul) - 8;
+    CHECK(ptrace(PTRACE_POKEDATA, pid, r.rsp, function) == 0);
+    r.rip = (unsigned long)doubles;
+    r.rdi = 21;
+    r.orig_rax = -1;
+    set_regs(pid, &r);
+    printf("%x\n", resume(PTRACE_CONT, pid, 0));
+    printf("result %d\n", (int)regs_of(pid).rax);
+    CHECK(ptrace(PTRACE_POKETEXT, pid, function, word) == 0);
+}
+
 BEHAVIOUR(a_function_is_called_in_a_tracee_that_waits)
 {
     handle(SIGUSR1, nothing, 0);
@@ -109,22 +125,10 @@ BEHAVIOUR(a_function_is_called_in_a_tracee_that_waits)
     sleep_ms(100);
     kill(pid, SIGUSR1);
     printf("%x\n", stop_of(pid));
-    struct user_regs_struct saved = regs_of(pid), r = saved;
+    struct user_regs_struct saved = regs_of(pid);
     printf("waits: %lld %lld\n", saved.orig_rax, saved.rax);
-    unsigned long trap_at = (unsigned long)function;
-    long word = ptrace(PTRACE_PEEKTEXT, pid, trap_at, 0);
-    CHECK(ptrace(PTRACE_POKETEXT, pid, trap_at, (word & ~0xffl) | 0xcc) == 0);
-    r.rsp = (r.rsp - 512) & ~15ul;
-    r.rsp -= 8;
-    CHECK(ptrace(PTRACE_POKEDATA, pid, r.rsp, trap_at) == 0);
     CHECK(ptrace(PTRACE_POKEDATA, pid, &hits, 100) == 0);
-    r.rip = (unsigned long)doubles;
-    r.rdi = 21;
-    r.orig_rax = -1;
-    set_regs(pid, &r);
-    printf("%x\n", resume(PTRACE_CONT, pid, 0));
-    printf("result %d\n", (int)regs_of(pid).rax);
-    CHECK(ptrace(PTRACE_POKETEXT, pid, trap_at, word) == 0);
+    call_doubles(pid, saved);
     set_regs(pid, &saved);
     CHECK(ptrace(PTRACE_CONT, pid, 0, SIGUSR1) == 0);
     sleep_ms(100);
@@ -154,19 +158,9 @@ static void call_while_it_sleeps(int seizes)
     else
         kill(pid, SIGWINCH);
     printf("%x\n", stop_of(pid));
-    struct user_regs_struct saved = regs_of(pid), r = saved;
+    struct user_regs_struct saved = regs_of(pid);
     printf("sleeps: %lld\n", saved.rax);
-    long word = ptrace(PTRACE_PEEKTEXT, pid, function, 0);
-    CHECK(ptrace(PTRACE_POKETEXT, pid, function, (word & ~0xffl) | 0xcc) == 0);
-    r.rsp = ((r.rsp - 512) & ~15ul) - 8;
-    CHECK(ptrace(PTRACE_POKEDATA, pid, r.rsp, function) == 0);
-    r.rip = (unsigned long)doubles;
-    r.rdi = 21;
-    r.orig_rax = -1;
-    set_regs(pid, &r);
-    printf("%x\n", resume(PTRACE_CONT, pid, 0));
-    printf("result %d\n", (int)regs_of(pid).rax);
-    CHECK(ptrace(PTRACE_POKETEXT, pid, function, word) == 0);
+    call_doubles(pid, saved);
     set_regs(pid, &saved);
     printf("end %d\n", end_of(pid, PTRACE_CONT));
 }
