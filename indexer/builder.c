@@ -123,7 +123,7 @@ static void close_row(struct urd_builder *b)
         struct urd_flow_trace *t = &b->dictionary.traces[b->flow.used[i]];
         uint32_t times = b->flow.nodes[b->flow.used[i]].times;
         t->count += times;
-        b->n_stores += (int64_t)n_stores(t, t->n_stores) * times;
+        b->n_stores += (int64_t)t->n_kept * times;
     }
     struct urd_store_flow f = {.tid = b->current->tid,
                                .space = b->current_space,
@@ -264,6 +264,7 @@ static void take_slots(struct urd_flow_encoder *f, const struct urd_block *block
             (struct urd_flow_slot){.how = how, .insn = from->insn, .size = from->size};
     }
     URD_PUSH(f->slots, f->n_slots, f->cap_slots) = (struct urd_flow_slot){.how = URD_HOW_END};
+    d->n_kept = (uint8_t)n_stores(d, d->n_stores);
     struct urd_stores_layout layout;
     urd_stores_lay_out(d->stores, d->n_stores, &layout);
     node->groups = f->n_groups;
@@ -317,13 +318,12 @@ static void take_transfer(struct urd_builder *b, const struct urd_block *block,
     bool jump_within = transfer == URD_TRANSFER_JUMP && to->function == function;
     if (transfer == URD_TRANSFER_NONE || jump_within)
         return;
-    URD_PUSH(f->ops, f->n_ops, f->cap_ops) =
-        (struct urd_flow_op){.transfer = transfer,
-                             .insn = (uint8_t)insn,
-                             .word = words_before(block, insn),
-                             .site = urd_block_pc(block, insn),
-                             .function = function,
-                             .to = *to};
+    URD_PUSH(f->ops, f->n_ops, f->cap_ops) = (struct urd_flow_op){.transfer = transfer,
+                                                                  .insn = (uint8_t)insn,
+                                                                  .word = words_before(block, insn),
+                                                                  .site = urd_block_pc(block, insn),
+                                                                  .function = function,
+                                                                  .to = *to};
     node->n_ops++;
 }
 
@@ -566,7 +566,8 @@ void urd_builder_transfers(struct urd_builder *b, struct task_state *ts,
     for (unsigned i = 0; i < node->n_ops && op->insn < n_insns; i++, op++) {
         uint64_t slot[2] = {0, 0};
         int64_t behind = clock + op->insn + 1;
-        if (op->transfer != URD_TRANSFER_JUMP) /* and not more than there is: the log may end there */
+        if (op->transfer !=
+            URD_TRANSFER_JUMP) /* and not more than there is: the log may end there */
             memcpy(slot, words + 8 * op->word, op->transfer == URD_TRANSFER_CALL ? 16 : 8);
         if (op->transfer == URD_TRANSFER_CALL) {
             enter(b, ts, slot[0], slot[1], op->site, op->to.pc, behind);
@@ -574,9 +575,10 @@ void urd_builder_transfers(struct urd_builder *b, struct task_state *ts,
             urd_builder_return(b, ts, slot[0], behind);
         } else {
             bool indirect = op->transfer == URD_TRANSFER_JUMP_INDIRECT;
-            if (indirect)
+            if (indirect && urd_builder_moves_up(ts, slot[0]))
                 urd_builder_jump(b, ts, slot[0], behind);
-            enter_by_jump(ts, indirect, op->function, op->site, &op->to, behind);
+            if (op->to.function != op->function)
+                enter_by_jump(ts, indirect, op->function, op->site, &op->to, behind);
         }
     }
 }
@@ -675,12 +677,20 @@ const uint8_t *urd_builder_any_record(struct urd_builder *b, struct urd_task *t,
         n_shapes++;
         p += bytes;
     }
-    struct urd_stores_layout layout;
-    urd_stores_lay_out(trace->stores, n_shapes, &layout);
-    urd_stores_put(&b->stores, &layout, b->flow.memory + node->memory, words);
+    uint64_t *memory = b->flow.memory + node->memory;
+    if (n_shapes == trace->n_stores) {
+        int first = node->flags & URD_NODE_SP ? node->first_sp : -1;
+        urd_stores_put(&b->stores, b->flow.groups + node->groups, node->n_groups, first,
+                       node->last_sp, memory, words);
+    } else {
+        struct urd_stores_layout layout;
+        urd_stores_lay_out(trace->stores, n_shapes, &layout);
+        urd_stores_put(&b->stores, layout.groups, layout.n_groups, layout.first_sp, layout.last_sp,
+                       memory, words);
+    }
     node->sp = 0; /* the hot loop cannot know what was marked */
     /* close_row counts whole blocks */
-    b->n_stores -= n_stores(trace, trace->n_stores) - n_stores(trace, n_shapes);
+    b->n_stores -= trace->n_kept - n_stores(trace, n_shapes);
     return p;
 }
 
@@ -850,13 +860,11 @@ static void start_of_tracers_call(struct urd_builder *b, const struct urd_task *
     struct task_state *ts = task_state(b, e->tid);
     uint64_t return_pc = 0;
     if (ts->pending == URD_TRANSFER_CALL && ts->last != URD_FLOW_NONE)
-        urd_calls_push(&ts->stack,
-                       (struct urd_call_frame){
-                           .callee = e->before.rip,
-                           .return_pc = ts->return_pc,
-                           .sp = ts->return_slot,
-                           .site = b->flow.nodes[ts->last].site,
-                           .entry = b->clock});
+        urd_calls_push(&ts->stack, (struct urd_call_frame){.callee = e->before.rip,
+                                                           .return_pc = ts->return_pc,
+                                                           .sp = ts->return_slot,
+                                                           .site = b->flow.nodes[ts->last].site,
+                                                           .entry = b->clock});
     urd_tracee_read(t->process->mem, e->after.rsp, &return_pc, sizeof return_pc);
     urd_calls_push(&ts->stack, (struct urd_call_frame){.callee = e->after.rip,
                                                        .return_pc = return_pc,

@@ -39,7 +39,7 @@ struct space_image {
     struct urd_image *image;
 };
 
-enum { CALLEES_NEAR = 1024, CALLEE_RAW = 8, CALLEE_ROW = 8192 };
+enum { CALLEES_NEAR = 4096, CALLEE_RAW = 8, CALLEE_ROW = 8192 };
 
 /** Calls are collected raw, a few at a time: packing them is a short loop then. */
 struct callee {
@@ -116,4 +116,10 @@ void urd_builder_jump(struct urd_builder *b, struct task_state *ts, uint64_t sp,
 const uint8_t *urd_builder_any_record(struct urd_builder *b, struct urd_task *t,
                                       struct task_state *ts, uint32_t dense, const uint8_t *p,
                                       int64_t clock, unsigned n_insns);
+
+/** May an indirect jump with this stack pointer leave frames? */
+static inline bool urd_builder_moves_up(const struct task_state *ts, uint64_t sp)
+{
+    return sp > (ts->stack.n ? ts->stack.frames[ts->stack.n - 1].sp : ts->entry_sp);
+}
 #endif

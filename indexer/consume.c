@@ -42,16 +42,11 @@ put_stores(struct urd_stores *s, const struct urd_flow_encoder *f, struct urd_fl
     return last;
 }
 
-/** May a jump with this stack pointer leave frames? */
-static bool moves_up(const struct task_state *ts, uint64_t sp)
-{
-    return sp > (ts->stack.n ? ts->stack.frames[ts->stack.n - 1].sp : ts->entry_sp);
-}
-
 /* trail: gets the dense ids of the blocks in order and is moved, or is NULL. */
-__attribute__((always_inline)) static inline void
-consume(void *data, struct urd_task *t, const struct urd_code *code, const uint8_t *log,
-        size_t bytes, uint32_t **trail)
+__attribute__((always_inline)) static inline void consume(void *data, struct urd_task *t,
+                                                          const struct urd_code *code,
+                                                          const uint8_t *log, size_t bytes,
+                                                          uint32_t **trail)
 {
     struct urd_builder *b = data;
     struct task_state *ts = urd_builder_begin_records(b, t);
@@ -89,8 +84,7 @@ consume(void *data, struct urd_task *t, const struct urd_code *code, const uint8
         struct urd_flow_node *node = &nodes[dense];
         __builtin_prefetch(&nodes[node->a]); /* what came next the last time */
         if (transfer >= URD_TRANSFER_CALL) {
-            if (transfer == URD_TRANSFER_CALL ||
-                node->start.function != nodes[ts->last].function) {
+            if (transfer == URD_TRANSFER_CALL || node->start.function != nodes[ts->last].function) {
                 b->clock = clock;
                 urd_builder_after_transfer(b, ts, dense);
             } else if (transfer == URD_TRANSFER_JUMP) { /* it always goes there: not asked again */
@@ -109,7 +103,7 @@ consume(void *data, struct urd_task *t, const struct urd_code *code, const uint8
             if (transfer == URD_TRANSFER_RET || transfer == URD_TRANSFER_JUMP_INDIRECT) {
                 uint64_t at;
                 memcpy(&at, p - 8, 8);
-                if (transfer == URD_TRANSFER_RET || moves_up(ts, at)) {
+                if (transfer == URD_TRANSFER_RET || urd_builder_moves_up(ts, at)) {
                     (transfer == URD_TRANSFER_RET ? urd_builder_return
                                                   : urd_builder_jump)(b, ts, at, clock);
                 }

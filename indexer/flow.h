@@ -49,8 +49,9 @@ struct urd_flow_block {
 struct urd_flow_trace {
     uint32_t first; /* index in urd_flow_dictionary.blocks */
     uint8_t n_blocks, n_insns, n_stores;
-    struct urd_store_shape stores[URD_FLOW_INSNS];
+    uint8_t n_kept; /* n_stores without holes; while a segment is being made */
     uint64_t count;
+    struct urd_store_shape stores[URD_FLOW_INSNS];
 };
 
 struct urd_flow_dictionary {

@@ -5,7 +5,8 @@ void urd_stores_init(struct urd_stores *s)
 {
     memset(s, 0, sizeof *s);
     /* beyond the limit: what one record may add, and a vector is stored whole */
-    s->marks = urd_xrealloc(NULL, (URD_STORES_MARKS + 8 * URD_STORES_MAX_GROUPS + 8) * sizeof *s->marks);
+    s->marks =
+        urd_xrealloc(NULL, (URD_STORES_MARKS + 8 * URD_STORES_MAX_GROUPS + 8) * sizeof *s->marks);
     urd_stores_begin(s, 0, 0);
 }
 
@@ -106,22 +107,20 @@ void urd_stores_mark_all(struct urd_stores *s)
     s->n_marks = 0;
 }
 
-void urd_stores_put(struct urd_stores *s, const struct urd_stores_layout *layout, uint64_t *memory,
-                    const uint8_t *words)
+void urd_stores_put(struct urd_stores *s, const struct urd_words_group *groups, unsigned n_groups,
+                    int first_sp, int last_sp, uint64_t *memory, const uint8_t *words)
 {
-    uint64_t first = 0, last = 0;
-    if (layout->first_sp >= 0) {
-        memcpy(&first, words + 8 * layout->first_sp, 8);
-        memcpy(&last, words + 8 * layout->last_sp, 8);
-    }
-    for (unsigned i = 0; i < layout->n_groups; i++) {
-        const struct urd_words_group *g = &layout->groups[i];
+    uint64_t first = 0;
+    if (first_sp >= 0)
+        memcpy(&first, words + 8 * first_sp, 8);
+    for (unsigned i = 0; i < n_groups; i++) {
+        const struct urd_words_group *g = &groups[i];
         urd_words_put(&s->columns.at, memory + 8 * i, words + 64 * i, g, s->sp, first);
         urd_stores_mark_later(s, words + 64 * i, g->addresses, g->sizes);
     }
     urd_stores_mark_all(s);
-    if (layout->first_sp >= 0)
-        s->sp = last;
+    if (first_sp >= 0)
+        memcpy(&s->sp, words + 8 * last_sp, 8);
 }
 
 static void end_page(struct urd_stores *s, struct urd_stores_page *p)

@@ -27,7 +27,8 @@
 /** One store of a block, as the dictionary has it. */
 struct urd_store_shape {
     uint8_t insn; /* index within the block */
-    uint8_t code; /* bits 0-2: log2 of its bytes, at most 64; bit 3: by the stack pointer; or URD_STORE_HOLE */
+    uint8_t
+        code; /* bits 0-2: log2 of its bytes, at most 64; bit 3: by the stack pointer; or URD_STORE_HOLE */
 };
 
 /** No store, but a word of the log's record that is not kept: it counts as one that never changes. */
@@ -111,7 +112,8 @@ urd_stores_mark_later(struct urd_stores *s, const uint8_t *words, unsigned which
     const __m512i shifts = _mm512_set_epi64(32, 36, 40, 44, 48, 52, 56, 60);
     __m512i tags = _mm512_sllv_epi64(_mm512_set1_epi64(sizes), shifts);
     tags = _mm512_and_si512(tags, _mm512_set1_epi64((long long)(15ull << 60)));
-    __m512i marks = _mm512_maskz_loadu_epi64((__mmask8)which, words); /* behind the log is nothing */
+    __m512i marks =
+        _mm512_maskz_loadu_epi64((__mmask8)which, words); /* behind the log is nothing */
     marks = _mm512_ternarylogic_epi64(tags, marks, _mm512_set1_epi64((1ll << 60) - 1), 0xf8);
     _mm512_storeu_si512(to, _mm512_maskz_compress_epi64((__mmask8)which, marks));
 #else
@@ -124,9 +126,10 @@ urd_stores_mark_later(struct urd_stores *s, const uint8_t *words, unsigned which
 #endif
 }
 
-/** The words of a block's stores, or of the first of them. memory: what the block wrote last, groups * 8 words. There is room. */
-void urd_stores_put(struct urd_stores *s, const struct urd_stores_layout *layout, uint64_t *memory,
-                    const uint8_t *words);
+/** The words of a block's stores, or of the first of them; groups to last_sp: as in urd_stores_layout. memory: what the block wrote
+ * last, n_groups * 8 words. There is room. */
+void urd_stores_put(struct urd_stores *s, const struct urd_words_group *groups, unsigned n_groups,
+                    int first_sp, int last_sp, uint64_t *memory, const uint8_t *words);
 
 /** A decoded store; its value lies in the decoder's memory. */
 struct urd_store {
