@@ -25,10 +25,16 @@ struct image_entry {
 struct live {
     struct urd_session *session;
     struct urd_moment at;
-    uint64_t stamp;
+    uint64_t cost_ns;  /* of a parked copy: what the way to it took from the one before */
+    uint64_t resident; /* its processes' bytes, most of which it shares with its neighbours */
+    uint32_t processes;
 };
 
-#define PARKED 10
+/* Parked copies. Of more than a few, no more than these processes and bytes in all. */
+#define PARKED           64
+#define PARKED_FEW       10
+#define PARKED_PROCESSES 256
+#define PARKED_RESIDENT  (2ull << 30)
 
 struct urd_engine {
     char *directory;
@@ -43,9 +49,10 @@ struct urd_engine {
     struct image_entry images[16];
     unsigned n_images;
     struct live live;           /* where the last question looked */
-    struct live parked[PARKED]; /* places to start from */
-    uint64_t stamp;
-    sqlite3 *tables; /* a connection with the virtual tables; made when needed */
+    struct live parked[PARKED]; /* places to start from, by moment */
+    unsigned n_parked;
+    struct urd_kept_code *kept;    /* translations for counting steps, or NULL */
+    sqlite3 *tables;               /* a connection with the virtual tables; made when needed */
     const struct sql_use *sql_use; /* sql.c: of the statement that is being prepared */
     int64_t sql_weight;            /* sql.c: for how many rows the current one stands */
     struct engine_thread *thread;

@@ -1,12 +1,19 @@
 /* Live replays: going to a moment.
  *
  * A seek begins at the nearest place that is known: where the last question looked, or a parked copy. It runs natively
- * to the moment's event and counts steps from there under translation. After a long native run a copy is parked on the
- * way, so that the next questions in that region begin there.
+ * to the moment's event and counts steps from there under translation. On a long way copies are parked, so that the next
+ * questions in that region begin there. When there is no room for another one, the copy goes that is the least way from the one
+ * before.
  */
 #include "query/engine.h"
 #include "base/log.h"
 #include <sys/ptrace.h>
+
+enum {
+    PARK_NS = 40000000,       /* of a way, after which a copy is worth it */
+    PARK_TIMES = 8,           /* ... if making the last copy took no more than that part of it */
+    STEPS_AT_ONCE = 25000000, /* without a look at the time */
+};
 
 static void live_close(struct live *l)
 {
@@ -17,8 +24,12 @@ static void live_close(struct live *l)
 void engine_live_close(struct urd_engine *e)
 {
     live_close(&e->live);
-    for (unsigned i = 0; i < PARKED; i++)
+    for (unsigned i = 0; i < e->n_parked; i++)
         live_close(&e->parked[i]);
+    e->n_parked = 0;
+    if (e->kept)
+        urd_kept_code_destroy(e->kept);
+    e->kept = NULL;
 }
 
 static urd_err *copy_live(const struct live *from, struct live *ret, bool *ret_possible)
@@ -37,23 +48,93 @@ static urd_err *copy_live(const struct live *from, struct live *ret, bool *ret_p
     return NULL;
 }
 
-static urd_err *park(struct urd_engine *e, const struct live *l)
+static void measure(struct live *l)
 {
+    const struct urd_session *s = l->session;
+    l->processes = 0;
+    l->resident = 0;
+    for (uint32_t i = 0; i < s->n_tasks; i++) {
+        bool first = s->tasks[i].exists;
+        for (uint32_t k = 0; k < i && first; k++)
+            first = s->tasks[k].process != s->tasks[i].process;
+        if (!first)
+            continue;
+        char path[40];
+        unsigned long pages = 0;
+        snprintf(path, sizeof path, "/proc/%d/statm", (int)s->tasks[i].process->pid);
+        FILE *f = fopen(path, "re");
+        if (f && fscanf(f, "%*u %lu", &pages) != 1)
+            pages = 0;
+        if (f)
+            fclose(f);
+        l->processes++;
+        l->resident += (uint64_t)pages * 4096;
+    }
+}
+
+static bool there_is_room(const struct urd_engine *e)
+{
+    uint64_t resident = 0;
+    uint32_t processes = 0;
+    for (unsigned i = 0; i < e->n_parked; i++) {
+        resident += e->parked[i].resident;
+        processes += e->parked[i].processes;
+    }
+    return e->n_parked < PARKED_FEW ||
+           (e->n_parked < PARKED && resident <= PARKED_RESIDENT && processes <= PARKED_PROCESSES);
+}
+
+/** Take the copy out that is the least way from the one before. */
+static void unpark_one(struct urd_engine *e)
+{
+    unsigned victim = 0;
+    for (unsigned i = 1; i < e->n_parked; i++)
+        if (e->parked[i].cost_ns < e->parked[victim].cost_ns)
+            victim = i;
+    if (victim + 1 < e->n_parked)
+        e->parked[victim + 1].cost_ns += e->parked[victim].cost_ns;
+    live_close(&e->parked[victim]);
+    e->n_parked--;
+    memmove(e->parked + victim, e->parked + victim + 1, (e->n_parked - victim) * sizeof *e->parked);
+}
+
+/** Park a copy of l, which has come cost_ns since it began or parked. */
+static urd_err *park(struct urd_engine *e, const struct live *l, uint64_t cost_ns)
+{
+    unsigned at = 0;
+    while (at < e->n_parked && urd_moment_compare(e->parked[at].at, l->at) < 0)
+        at++;
+    if (at < e->n_parked && urd_moment_compare(e->parked[at].at, l->at) == 0)
+        return NULL;
     struct live copy;
     bool possible;
-    for (unsigned i = 0; i < PARKED; i++)
-        if (e->parked[i].session && urd_moment_compare(e->parked[i].at, l->at) == 0)
-            return NULL;
     URD_TRY(copy_live(l, &copy, &possible));
     if (!possible)
         return NULL;
-    unsigned victim = 0;
-    for (unsigned i = 0; i < PARKED; i++)
-        if (e->parked[i].stamp < e->parked[victim].stamp)
-            victim = i;
-    live_close(&e->parked[victim]);
-    copy.stamp = ++e->stamp;
-    e->parked[victim] = copy;
+    copy.cost_ns = cost_ns;
+    measure(&copy);
+    while (!there_is_room(e))
+        unpark_one(e);
+    for (at = e->n_parked; at && urd_moment_compare(e->parked[at - 1].at, copy.at) > 0; at--)
+        e->parked[at] = e->parked[at - 1];
+    e->parked[at] = copy;
+    e->n_parked++;
+    return NULL;
+}
+
+/** On a way: since when, and what the last copy cost. */
+struct way {
+    uint64_t since_ns, copy_ns;
+};
+
+static urd_err *park_on_the_way(struct urd_engine *e, const struct live *l, struct way *w)
+{
+    uint64_t now = urd_now_ns(), ns = now - w->since_ns;
+    if (ns < PARK_NS || ns < PARK_TIMES * w->copy_ns)
+        return NULL;
+    URD_TRY(park(e, l, ns));
+    w->since_ns = urd_now_ns();
+    w->copy_ns = w->since_ns - now;
     return NULL;
 }
 
@@ -61,12 +142,8 @@ static urd_err *park(struct urd_engine *e, const struct live *l)
 static urd_err *nearest(struct urd_engine *e, struct urd_moment m, struct live *ret)
 {
     struct live *best = NULL;
-    for (unsigned i = 0; i < PARKED; i++) {
-        struct live *p = &e->parked[i];
-        if (p->session && urd_moment_compare(p->at, m) <= 0 &&
-            (!best || urd_moment_compare(p->at, best->at) > 0))
-            best = p;
-    }
+    for (unsigned i = 0; i < e->n_parked && urd_moment_compare(e->parked[i].at, m) <= 0; i++)
+        best = &e->parked[i];
     if (e->live.session && urd_moment_compare(e->live.at, m) <= 0 &&
         (!best || urd_moment_compare(e->live.at, best->at) >= 0)) {
         *ret = e->live;
@@ -75,7 +152,6 @@ static urd_err *nearest(struct urd_engine *e, struct urd_moment m, struct live *
     }
     if (best) {
         bool possible;
-        best->stamp = ++e->stamp;
         URD_TRY(copy_live(best, ret, &possible));
         if (possible)
             return NULL;
@@ -84,11 +160,14 @@ static urd_err *nearest(struct urd_engine *e, struct urd_moment m, struct live *
     return urd_session_open(e->trace, true, &ret->session);
 }
 
-static urd_err *count_steps(struct live *l, uint64_t steps)
+static urd_err *count_steps(struct urd_engine *e, struct live *l, uint64_t steps)
 {
     struct urd_runner *r;
     enum urd_run_end end;
+    if (!e->kept)
+        e->kept = urd_kept_code_create();
     URD_TRY(urd_runner_create(l->session, URD_PROBE_COUNT, NULL, &r));
+    urd_runner_keep_code(r, e->kept);
     uint64_t left = steps;
     urd_err *err = urd_runner_run(r, &left, &end);
     urd_runner_destroy(r);
@@ -104,10 +183,9 @@ static urd_err *count_steps(struct live *l, uint64_t steps)
 
 enum { MOST_AT_ONCE = 10000 }; /* events without a look at the time */
 
-/** Natively; a copy is parked every 100 ms of the way. */
-static urd_err *run_events(struct urd_engine *e, struct live *l, uint64_t event)
+/** Natively. */
+static urd_err *run_events(struct urd_engine *e, struct live *l, uint64_t event, struct way *w)
 {
-    uint64_t parked = urd_now_ns();
     struct urd_session *s = l->session;
     while (s->event < event) {
         uint64_t most = s->event + MOST_AT_ONCE;
@@ -116,10 +194,7 @@ static urd_err *run_events(struct urd_engine *e, struct live *l, uint64_t event)
                       (unsigned long long)event, (unsigned long long)s->event);
         URD_TRY(urd_session_next(s, most < event ? most : event));
         l->at = (struct urd_moment){s->event, 0};
-        if (urd_now_ns() - parked > 100000000 && s->event < event) {
-            URD_TRY(park(e, l));
-            parked = urd_now_ns();
-        }
+        URD_TRY(park_on_the_way(e, l, w));
     }
     urd_session_settle(s);
     return NULL;
@@ -127,20 +202,17 @@ static urd_err *run_events(struct urd_engine *e, struct live *l, uint64_t event)
 
 static urd_err *go(struct urd_engine *e, struct live *l, struct urd_moment m)
 {
-    if (l->at.event < m.event) {
-        URD_TRY(run_events(e, l, m.event));
-        if (m.steps)
-            URD_TRY(park(e, l));
-    }
-    if (m.steps > l->at.steps) {
+    struct way w = {.since_ns = urd_now_ns()};
+    if (l->at.event < m.event)
+        URD_TRY(run_events(e, l, m.event, &w));
+    while (m.steps > l->at.steps) {
         if (!urd_session_running(l->session))
             return urd_err_hint(URD_ERROR(URD_ERR_QUESTION, "nothing runs after event %llu",
                                           (unsigned long long)m.event),
                                 "the moment %llu:0 exists", (unsigned long long)m.event);
-        bool far = m.steps - l->at.steps > 20000000;
-        URD_TRY(count_steps(l, m.steps - l->at.steps));
-        if (far)
-            URD_TRY(park(e, l));
+        uint64_t steps = m.steps - l->at.steps;
+        URD_TRY(count_steps(e, l, steps < STEPS_AT_ONCE ? steps : STEPS_AT_ONCE));
+        URD_TRY(park_on_the_way(e, l, &w));
     }
     return NULL;
 }
@@ -164,7 +236,8 @@ urd_err *engine_session_at(struct urd_engine *e, uint64_t event, struct urd_sess
 {
     struct live l;
     URD_TRY(nearest(e, (struct urd_moment){event, 0}, &l));
-    urd_err *err = run_events(e, &l, event);
+    struct way w = {.since_ns = urd_now_ns()};
+    urd_err *err = run_events(e, &l, event, &w);
     if (err) {
         live_close(&l);
         return err;
