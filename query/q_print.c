@@ -227,8 +227,15 @@ struct call_row {
 
 struct calling {
     struct answer *a;
+    const char *function;
     struct call_row *calls; /* by entry */
     uint32_t n, capacity;
+    uint32_t given; /* the first so many went out */
+    struct call_end {
+        int64_t clock;
+        uint32_t call; /* index */
+    } * ends;          /* by clock, inner calls of those that end together last */
+    bool full;
     urd_err *err;
 };
 
@@ -247,12 +254,29 @@ static int by_entry(const void *a, const void *b)
     return 0;
 }
 
+static int by_clock(const void *a, const void *b)
+{
+    const struct call_end *x = a, *y = b;
+    if (x->clock != y->clock)
+        return x->clock < y->clock ? -1 : 1;
+    return x->call < y->call ? -1 : 1;
+}
+
 static struct call_row *call_ending_at(struct calling *c, int64_t clock, int32_t tid)
 {
-    for (uint32_t i = c->n; i-- > 0;) /* the innermost that is open there */
-        if (c->calls[i].call.entry <= clock && c->calls[i].call.end == clock + 1 &&
-            c->calls[i].call.tid == tid)
-            return &c->calls[i];
+    uint32_t low = 0, high = c->n; /* the first that ends later */
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (c->ends[middle].clock <= clock + 1)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (uint32_t i = low; i-- > 0 && c->ends[i].clock == clock + 1;) {
+        struct call_row *r = &c->calls[c->ends[i].call];
+        if (r->call.entry <= clock && r->call.tid == tid)
+            return r;
+    }
     return NULL;
 }
 
@@ -320,11 +344,49 @@ static json_t *arguments(struct frame_state *f)
     return args;
 }
 
+static urd_err *give_call(struct calling *c, struct call_row *r)
+{
+    struct urd_engine *e = c->a->engine;
+    json_t *row = json_object();
+    struct place_name caller;
+    struct urd_moment m = urd_index_moment(e->index, r->call.entry);
+    engine_name(e, r->space, m.event, r->call.site, false, &caller);
+    json_object_set_new(row, "moment", json_moment(m));
+    json_object_set_new(row, "clock", json_integer(r->call.entry));
+    json_object_set_new(row, "pid", json_integer(e->index->spaces[r->space].pid));
+    json_object_set_new(row, "tid", json_integer(r->call.tid));
+    json_object_set_new(row, "function", json_string(c->function));
+    json_object_set_new(row, "args", r->args ? r->args : json_array());
+    json_object_set_new(row, "returned", r->result ? r->result : json_null());
+    json_object_set_new(row, "return_moment",
+                        r->call.abandoned ? json_null()
+                                          : json_moment(urd_index_moment(e->index, r->call.end)));
+    json_object_set_new(row, "steps", json_integer(r->call.end - r->call.entry));
+    json_object_set_new(row, "depth", json_integer(r->call.depth));
+    json_object_set_new(row, "caller",
+                        caller.function[0] ? json_string(caller.function) : json_null());
+    json_object_set_new(row, "file", caller.file[0] ? json_string(caller.file) : json_null());
+    json_object_set_new(row, "line", caller.line ? json_integer(caller.line) : json_null());
+    r->args = r->result = NULL;
+    return answer_row(c->a, row, &c->full);
+}
+
+/** Those that end at or before clock go out, as far as no earlier one is still missing. */
+static urd_err *give_calls(struct calling *c, int64_t clock)
+{
+    while (c->given < c->n && !c->full && c->calls[c->given].call.end <= clock)
+        URD_TRY(give_call(c, &c->calls[c->given++]));
+    return NULL;
+}
+
 static bool on_call_stop(void *data, struct urd_session *s, struct urd_task *t, struct urd_moment m,
                          uint64_t pc)
 {
     struct calling *c = data;
     int64_t clock = c->a->engine->index->events[m.event].clock + (int64_t)m.steps;
+    c->err = give_calls(c, clock);
+    if (c->err || c->full)
+        return false;
     struct call_row *ending = call_ending_at(c, clock, t->tid);
     struct call_row *begun = ending ? NULL : call_begun_at(c, clock, t->tid);
     if (!ending && !begun)
@@ -357,34 +419,6 @@ static bool on_call_stop(void *data, struct urd_session *s, struct urd_task *t, 
     return true;
 }
 
-static urd_err *give_call(struct calling *c, struct call_row *r, const char *function,
-                          bool *ret_full)
-{
-    struct urd_engine *e = c->a->engine;
-    json_t *row = json_object();
-    struct place_name caller;
-    struct urd_moment m = urd_index_moment(e->index, r->call.entry);
-    engine_name(e, r->space, m.event, r->call.site, false, &caller);
-    json_object_set_new(row, "moment", json_moment(m));
-    json_object_set_new(row, "clock", json_integer(r->call.entry));
-    json_object_set_new(row, "pid", json_integer(e->index->spaces[r->space].pid));
-    json_object_set_new(row, "tid", json_integer(r->call.tid));
-    json_object_set_new(row, "function", json_string(function));
-    json_object_set_new(row, "args", r->args ? r->args : json_array());
-    json_object_set_new(row, "returned", r->result ? r->result : json_null());
-    json_object_set_new(row, "return_moment",
-                        r->call.abandoned ? json_null()
-                                          : json_moment(urd_index_moment(e->index, r->call.end)));
-    json_object_set_new(row, "steps", json_integer(r->call.end - r->call.entry));
-    json_object_set_new(row, "depth", json_integer(r->call.depth));
-    json_object_set_new(row, "caller",
-                        caller.function[0] ? json_string(caller.function) : json_null());
-    json_object_set_new(row, "file", caller.file[0] ? json_string(caller.file) : json_null());
-    json_object_set_new(row, "line", caller.line ? json_integer(caller.line) : json_null());
-    r->args = r->result = NULL;
-    return answer_row(c->a, row, ret_full);
-}
-
 static urd_err *evaluate_calls(struct calling *c, const char *name, const struct location *entries)
 {
     struct urd_engine *e = c->a->engine;
@@ -401,9 +435,11 @@ static urd_err *evaluate_calls(struct calling *c, const char *name, const struct
     memcpy(all, args.pcs, args.n * sizeof *all);
     if (rets.n)
         memcpy(all + args.n, rets.pcs, rets.n * sizeof *all);
-    int64_t last = 0;
+    c->ends = urd_xcalloc(c->n, sizeof *c->ends);
     for (uint32_t i = 0; i < c->n; i++)
-        last = c->calls[i].call.end > last ? c->calls[i].call.end : last;
+        c->ends[i] = (struct call_end){c->calls[i].call.end, i};
+    qsort(c->ends, c->n, sizeof *c->ends, by_clock);
+    int64_t last = c->ends[c->n - 1].clock;
     if (!err)
         err = stops_run(e, all, n, c->calls[0].call.entry, last + 1, on_call_stop, c);
     free(all);
@@ -420,7 +456,7 @@ urd_err *q_calls(struct answer *a)
     URD_TRY(question_need(a, "function", &name));
     struct location l;
     URD_TRY(engine_location(a->engine, name, false, &l));
-    struct calling c = {.a = a};
+    struct calling c = {.a = a, .function = l.function ? l.function : name};
     urd_err *err = NULL;
     for (uint32_t i = 0; i < l.n && !err; i++)
         err = urd_index_calls(a->engine->index, l.pcs[i].space, l.pcs[i].pc, on_call, &c);
@@ -433,13 +469,14 @@ urd_err *q_calls(struct answer *a)
     }
     if (!err && !question_flag(a, "fast"))
         err = evaluate_calls(&c, name, &l);
-    for (uint32_t i = 0; i < c.n && !err; i++)
-        err = give_call(&c, &c.calls[i], l.function ? l.function : name, NULL);
+    if (!err)
+        err = give_calls(&c, INT64_MAX);
     for (uint32_t i = 0; i < c.n; i++) {
         json_decref(c.calls[i].args);
         json_decref(c.calls[i].result);
     }
     free(c.calls);
+    free(c.ends);
     location_deinit(&l);
     return err;
 }
