@@ -59,7 +59,8 @@ struct urd_symbol {
     uint64_t size; /* bytes; 0 in the file is extended to the next symbol */
     enum urd_symbol_kind kind;
     bool global;
-    bool indirect; /* STT_GNU_IFUNC: the function at address chooses the one that is called by this name */
+    bool
+        indirect; /* STT_GNU_IFUNC: the function at address chooses the one that is called by this name */
 };
 
 /** The symbol whose extent holds address (code or data), or NULL. Exactly its entry when
@@ -135,6 +136,8 @@ struct urd_function {
     bool inlined;            /* an inlined copy: entry is where its code begins */
     bool external;           /* not static */
     uint64_t die;            /* handle for type.h and variable.h; 0 when there is no DWARF */
+    bool
+        typed; /* its parameters and what it returns are known: not so of what an assembler describes */
 };
 
 /** All functions with code: from DWARF, and from the symbol table where DWARF is silent. Sorted by

@@ -484,7 +484,8 @@ static urd_err *evaluate(const struct evaluation *x, struct node *n, struct urd_
     case NODE_RETVAL:
         if (!x->frame->retval)
             return urd_err_at(
-                URD_ERROR(URD_ERR_QUESTION, "$retval is known only where a function returns"),
+                URD_ERROR(URD_ERR_QUESTION, "$retval is known only where a function returns whose "
+                                            "type is known; $rax holds what others return"),
                 n->offset, NULL);
         urd_debuginfo_value_copy(x->frame->retval, ret);
         return NULL;

@@ -32,7 +32,7 @@ static void set_retval(struct frame_state *f, struct urd_value *value)
         return;
     const struct urd_function *function = urd_debuginfo_function_at(place.module, place.address);
     const struct urd_type *type =
-        function ? urd_debuginfo_return_type(place.module, function) : NULL;
+        function && function->typed ? urd_debuginfo_return_type(place.module, function) : NULL;
     if (!type)
         return;
     urd_debuginfo_return_value(type, &f->frame, value);
@@ -313,7 +313,7 @@ static json_t *arguments(struct frame_state *f)
     if (urd_debuginfo_image_find(f->frame.image, f->frame.pc, &place)) {
         const struct urd_function *function =
             urd_debuginfo_function_at(place.module, place.address);
-        if (function && function->die) {
+        if (function && function->typed) {
             const struct urd_variable **parameters;
             size_t n;
             urd_debuginfo_parameters_of(place.module, function, &parameters, &n);
@@ -411,7 +411,7 @@ static bool on_call_stop(void *data, struct urd_session *s, struct urd_task *t, 
             if (urd_debuginfo_image_find(f.frame.image, f.frame.pc, &place))
                 function = urd_debuginfo_function_at(place.module, place.address);
             ending->result =
-                function && function->die ? json_string("void") : json_hex(t->regs.rax);
+                function && function->typed ? json_string("void") : json_hex(t->regs.rax);
         }
         urd_debuginfo_value_deinit(&v);
     }
