@@ -44,7 +44,7 @@ urd_err *urd_trace_create(const char *directory, const struct urd_trace_info *in
                           struct urd_trace_writer **ret) URD_MUST_USE;
 /** Append; e->number is ignored: events are numbered in order from 1. */
 urd_err *urd_trace_append(struct urd_trace_writer *w, const struct urd_event *e) URD_MUST_USE;
-/** Keep a file's content. fd is read from its start; the result is index + 1, as map_op.file wants. */
+/** Keep a file's content, once for all files that are equal. fd is read from its start; the result is index + 1, as map_op.file wants. */
 urd_err *urd_trace_store_file(struct urd_trace_writer *w, int fd, const char *path,
                               uint32_t *ret) URD_MUST_USE;
 /** The index + 1 of a file that was kept already and has not changed since; 0: none. */

@@ -171,6 +171,16 @@ static uint64_t key_of(const struct stat *st)
     return XXH3_64bits(id, sizeof id);
 }
 
+/** May the next change of the file leave its times as they are? They advance with the kernel's tick, at least 100 times a second. */
+static bool is_settled(const struct stat *st)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (now.tv_sec - st->st_ctim.tv_sec) * 1000 +
+               (now.tv_nsec - st->st_ctim.tv_nsec) / 1000000 >
+           20;
+}
+
 uint32_t urd_trace_known_file(const struct urd_trace_writer *w, const struct stat *st)
 {
     const uint64_t *slot = urd_map_get(&w->known, key_of(st));
@@ -182,11 +192,9 @@ urd_err *urd_trace_store_file(struct urd_trace_writer *w, int fd, const char *pa
     struct stat st;
     if (fstat(fd, &st) != 0)
         URD_FAIL_ERRNO("cannot look at the mapped file %s", path);
-    *ret = urd_trace_known_file(w, &st);
-    if (*ret)
-        return NULL;
     URD_TRY(store_content(w, fd, path, (uint64_t)st.st_size, ret));
-    *urd_map_put(&w->known, key_of(&st)) = *ret;
+    if (is_settled(&st))
+        *urd_map_put(&w->known, key_of(&st)) = *ret;
     return NULL;
 }
 
