@@ -44,6 +44,11 @@ struct outside {
     uint8_t *now; /* MOST_BYTES */
 };
 
+bool outside_any(const struct recorder *r)
+{
+    return r->outside && r->outside->n;
+}
+
 void outside_deinit(struct recorder *r)
 {
     struct outside *o = r->outside;

@@ -54,7 +54,8 @@ urd_err *recorder_checksum(struct recorder *r, struct task *t)
     URD_TRY(recorder_settle_memory(r, t->mm));
     struct urd_stacks stacks;
     recorder_stacks(r, t, t->entry.rsp, &stacks);
-    urd_err *err = urd_checksum_memory(t->tid, t->mem, &stacks, &t->checksum, &bytes);
+    urd_err *err =
+        urd_checksum_memory(t->tid, t->mem, URD_MEMORY_PRIVATE, &stacks, &t->checksum, &bytes);
     free(stacks.sps);
     URD_TRY(err);
     t->has_checksum = true;
@@ -241,12 +242,13 @@ static urd_err *handle_event_stop(struct recorder *r, struct task *t, int event,
     case PTRACE_EVENT_FORK:
     case PTRACE_EVENT_VFORK:
     case PTRACE_EVENT_CLONE:
-        URD_TRY(lives_child(r, t, event == PTRACE_EVENT_VFORK));
+        URD_TRY(lives_child(r, t));
         URD_TRY(traced_made_child(r, t, event));
         if (t->state == TASK_HELD)
             return NULL;
         URD_TRY(recorder_resume(t, 0));
-        t->state = TASK_BLOCKED;
+        /* the parent goes on first, as the kernel's scheduler does it mostly: there are programs that count on it */
+        t->state = event == PTRACE_EVENT_VFORK || r->chaos ? TASK_BLOCKED : TASK_RUNNING;
         return NULL;
     case PTRACE_EVENT_EXEC:
         t->execed = true;

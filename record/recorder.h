@@ -123,7 +123,7 @@ struct task {
     bool exit_emitted;
     bool has_checksum; /* of the memory at the entry of the call under way */
     uint64_t checksum;
-    struct clone_request { /* of the clone or clone3 under way */
+    struct clone_request { /* of the clone, clone3 or vfork under way */
         uint64_t flags, child_tid, parent_tid, pidfd;
     } clone;
     bool counting;          /* clock.c: counter is open ... */
@@ -210,7 +210,7 @@ urd_err *recorder_settle_memory(struct recorder *r, const struct mm *mm) URD_MUS
 char recorder_run_state(pid_t tid);
 
 /** lives.c: a child was born inside the current call of t: it begins where its parent is, with result 0. */
-urd_err *lives_child(struct recorder *r, struct task *t, bool vfork) URD_MUST_USE;
+urd_err *lives_child(struct recorder *r, struct task *t) URD_MUST_USE;
 /** lives.c: t is about to end (PTRACE_EVENT_EXIT). */
 urd_err *lives_exit(struct recorder *r, struct task *t) URD_MUST_USE;
 /** lives.c: waitpid says that it has ended. */

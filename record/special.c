@@ -105,6 +105,9 @@ urd_err *special_entry(struct recorder *r, struct task *t)
     case SYS_fork:
         URD_TRY(settle_before_copy(r, t));
         break;
+    case SYS_vfork:
+        t->clone.flags = CLONE_VFORK | CLONE_VM;
+        break;
     case SYS_madvise:
         if (!advice_may_be_given(t))
             cancel(t, -EINVAL);
