@@ -92,6 +92,7 @@ struct task {
     bool in_call;     /* between entry and exit of a system call */
     bool interrupted; /* PTRACE_INTERRUPT was asked for */
     uint64_t resumed_ns; /* when it last went on to user code; 0: not since its last event */
+    bool signal_due;     /* a signal comes before it runs any: signals_note_due */
     bool entered;        /* SYSCALL_ENTER was written for it */
     bool held_exit;   /* the call returned with a restart code; not yet clear what becomes of it */
     bool execed;      /* PTRACE_EVENT_EXEC was seen in this call */
