@@ -1,4 +1,5 @@
-/* Files that are mapped privately and then written to, cut and made longer; and mapped again when only a mapping has changed them. */
+/* Files that are mapped privately and then written to, cut and made longer; mapped again when only a mapping has changed them; and one
+ * that is nearly all hole. */
 #include "call.h"
 #include <setjmp.h>
 #include <signal.h>
@@ -87,4 +88,11 @@ int main(void)
     munmap(s, 4 * P);
     s = map(g, PROT_READ, MAP_SHARED);
     printf("%s\n", s);
+
+    int h = open("holes", O_RDWR | O_CREAT | O_TRUNC, 0600);
+    pwrite(h, "begin", 5, 0);
+    pwrite(h, "end", 3, 100ll << 30);
+    char *begin = mmap(NULL, P, PROT_READ, MAP_PRIVATE, h, 0), *end = mmap(NULL, P, PROT_READ, MAP_SHARED, h, 100ll << 30);
+    printf("%s %s\n", begin, end);
+    unlink("holes");
 }
