@@ -162,6 +162,7 @@ static urd_err *deliver_to_handler(struct recorder *r, struct task *t, int signa
     URD_TRY(urd_tracee_get_xstate(t->tid, r->builder.xstate, &size));
     e->xstate = r->builder.xstate;
     e->xstate_size = (uint32_t)size;
+    urd_stacks_add_handlers(&t->mm->former, before->rsp, e->after.rsp);
     t->last = e->after;
     t->in_call = false;
     t->resumed_ns = 0;

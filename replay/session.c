@@ -550,6 +550,10 @@ urd_err *urd_session_apply_event(struct urd_session *s)
         if (e->flags & URD_EVENT_REGISTERS)
             t->regs = e->after;
         break;
+    case URD_EVENT_SIGNAL:
+        if (urd_trace_get_info(s->trace)->handlers_stacks)
+            urd_stacks_add_handlers(&t->process->former, e->before.rsp, e->after.rsp);
+        /* fall through */
     default:
         URD_TRY(apply_memory(s, t, e));
         t->regs = e->after;

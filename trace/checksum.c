@@ -35,6 +35,12 @@ void urd_stacks_add_former(struct urd_stacks *s, uint64_t sp)
     URD_PUSH(s->sps, s->n, s->capacity) = sp;
 }
 
+void urd_stacks_add_handlers(struct urd_stacks *s, uint64_t before, uint64_t sp)
+{
+    if (before - sp > URD_STACK_ABOVE)
+        urd_stacks_add_former(s, sp);
+}
+
 void urd_stacks_append(struct urd_stacks *s, const struct urd_stacks *more)
 {
     for (size_t i = 0; i < more->n; i++)

@@ -11,7 +11,8 @@
  * Stacks do not count because of what XSAVE leaves there, whenever the dynamic linker resolves a function: parts of the area
  * are written or not, depending on which components the processor holds for in use, and that depends on context switches (SDM vol. 1,
  * 13.6, XINUSE). On a busy machine one replay in fifty differed there, in bytes that nobody reads. What is left of the stacks of threads that
- * have ended does not count either, for their memory stays for the next one; nor, in a child, those of its parent's threads.
+ * have ended does not count either, for their memory stays for the next one; nor, in a child, those of its parent's threads; nor the
+ * stacks that handlers have had for themselves (sigaltstack).
  */
 #ifndef URD_TRACE_CHECKSUM_H
 #define URD_TRACE_CHECKSUM_H
@@ -33,6 +34,8 @@ struct urd_stacks {
 
 /** A task that had its stack there is gone, or is another process's, and the memory is still there: one entry for each 16 KB. */
 void urd_stacks_add_former(struct urd_stacks *s, uint64_t sp);
+/** A handler begins with stack pointer sp, where the program had `before`: on a stack of its own, which is left as such stacks are. */
+void urd_stacks_add_handlers(struct urd_stacks *s, uint64_t before, uint64_t sp);
 void urd_stacks_append(struct urd_stacks *s, const struct urd_stacks *more);
 
 /** What counts beside private mappings. */

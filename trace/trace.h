@@ -31,6 +31,7 @@ struct urd_trace_info {
         uint32_t leaf, subleaf, eax, ebx, ecx, edx;
     } * cpuid;
     bool former_stacks; /* checksums leave out what is left of the stacks of threads that have ended */
+    bool handlers_stacks; /* ... and of those that handlers had for themselves */
     bool counted; /* it may have cuts that are counted (trace/cut.h) */
 };
 void urd_trace_info_deinit(struct urd_trace_info *info);
