@@ -289,7 +289,7 @@ static urd_err *compare_view(struct recorder *r, const struct view *v)
 
 urd_err *outside_compare(struct recorder *r)
 {
-    if (!r->n_shared)
+    if (!r->shares_files)
         return NULL;
     look(r);
     struct outside *o = active(r);

@@ -162,6 +162,7 @@ struct recorder {
     bool warned[600];
     struct shared_object *shared; /* shared.c: memory that was mapped by more than one, or may be */
     unsigned n_shared, cap_shared;
+    bool shares_files; /* others may have mapped some of them, too */
     uint32_t last_object;
     struct outside *outside; /* outside.c: who else writes there */
     struct replaced_sites

@@ -141,6 +141,7 @@ urd_err *shared_mapped(struct recorder *r, struct task *t, struct urd_map_op *op
     if (!line_at(t, op->start, &m) || (fd_link && stat(fd_link, &st) != 0))
         URD_FAIL("cannot find the shared memory at %#llx", (unsigned long long)op->start);
     struct shared_object *o = find_by_map(r, &m);
+    r->shares_files = true;
     URD_AUTO_FREE struct covered *covered = NULL;
     unsigned n = o ? find_covered(r, o, t, op->start, &covered) : 0;
     if (n && o->id) {
