@@ -301,7 +301,8 @@ static urd_err *lead_interval(struct leader *l)
         bool done;
         struct urd_stacks stacks;
         urd_session_stacks(s, t, t->regs.rsp, &stacks);
-        urd_err *err = urd_cut_take(t->process->pid, t->process->mem, &t->regs, &stacks, &cut);
+        urd_err *err = urd_cut_take(t->process->pid, t->process->mem, URD_MEMORY_REPLAYED, &t->regs,
+                                    &stacks, &cut);
         free(stacks.sps);
         URD_TRY(err);
         URD_TRY(split(l, &cut, &done));

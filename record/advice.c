@@ -1,5 +1,6 @@
 #include "record/advice.h"
 #include "base/tracee.h"
+#include "record/shared.h"
 #include <errno.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -23,10 +24,9 @@ bool advice_may_be_given(const struct task *t)
 
 static void add(struct recorder *r, enum urd_map_op_kind kind, uint64_t start, uint64_t end)
 {
-    event_add_op(&r->builder, (struct urd_map_op){.kind = (uint8_t)kind,
-                                                  .start = start,
-                                                  .size = end - start,
-                                                  .name = ""});
+    event_add_op(&r->builder,
+                 (struct urd_map_op){
+                     .kind = (uint8_t)kind, .start = start, .size = end - start, .name = ""});
 }
 
 urd_err *advice_given(struct recorder *r, struct task *t, int64_t result)
@@ -38,6 +38,7 @@ urd_err *advice_given(struct recorder *r, struct task *t, int64_t result)
         return NULL;
     if (result == 0) {
         add(r, URD_MAP_DISCARD, start, end);
+        shared_dropped(r, t, start, end);
         return NULL;
     }
     FILE *maps = urd_tracee_open_maps(t->tid);
@@ -48,6 +49,7 @@ urd_err *advice_given(struct recorder *r, struct task *t, int64_t result)
         if (m.start < end && m.end > start)
             add(r, URD_MAP_DISCARD, m.start > start ? m.start : start, m.end < end ? m.end : end);
     fclose(maps);
+    shared_dropped(r, t, start, end);
     return NULL;
 }
 

@@ -5,6 +5,7 @@
 #include "record/futexes.h"
 #include "record/others.h"
 #include "record/outside.h"
+#include "record/signals.h"
 #include "record/record.h"
 #include "record/requests.h"
 #include "record/traced.h"
@@ -97,7 +98,7 @@ urd_err *calls_entry(struct recorder *r, struct task *t)
         t->call = look_up(&regs);
         outside_stopped(r);
         t->resumed_ns = 0;
-        t->entered = t->execed = t->has_checksum = t->cancelled = false;
+        t->entered = t->execed = t->has_checksum = t->cancelled = t->signal_due = false;
     }
     if (traced_wants_calls(t))
         return traced_entry(r, t, again);
@@ -257,6 +258,8 @@ urd_err *calls_exit(struct recorder *r, struct task *t)
         URD_TRY(fast_after_call(r, t, &now));
     }
     t->last = now;
+    if (t->call->number == SYS_rt_sigreturn) /* it has no number any more by which preempt_has_run could tell */
+        signals_note_due(t);
     r->turn_over |= t->call->number == SYS_sched_yield;
     return NULL;
 }

@@ -1,6 +1,7 @@
 #include "record/clock.h"
 #include "base/log.h"
 #include "record/fast.h"
+#include "record/outside.h"
 #include <string.h>
 
 enum { SIMULATED_SLICE = 700 };
@@ -10,7 +11,9 @@ static urd_err *describe_state(struct recorder *r, struct task *t,
 {
     struct urd_stacks stacks;
     recorder_stacks(r, t, regs->rsp, &stacks);
-    urd_err *err = urd_cut_take(t->tid, t->mem, regs, &stacks, &t->cut);
+    urd_err *err =
+        urd_cut_take(t->tid, t->mem, outside_any(r) ? URD_MEMORY_PRIVATE : URD_MEMORY_RECORDED,
+                     regs, &stacks, &t->cut);
     free(stacks.sps);
     return err;
 }

@@ -1,4 +1,5 @@
 #include "record/replaced_insns.h"
+#include "record/shared.h"
 #include "base/log.h"
 #include "base/tracee.h"
 #include <elf.h>
@@ -16,7 +17,9 @@ urd_err *layout_store(struct recorder *r, const char *proc_path, const char *nam
     struct stat known;
     if (stat(proc_path, &known) != 0 || !S_ISREG(known.st_mode))
         return NULL;
-    *ret = urd_trace_known_file(r->writer, &known);
+    const struct shared_object *o = shared_find(r, &known);
+    *ret =
+        o && o->id ? 0 : urd_trace_known_file(r->writer, &known); /* mappings may change no time */
     if (*ret)
         return NULL;
     URD_AUTO_CLOSE int fd = open(proc_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);

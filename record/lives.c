@@ -66,7 +66,7 @@ static urd_err *emit_start(struct recorder *r, struct task *parent, struct task 
     return recorder_emit(r);
 }
 
-urd_err *lives_child(struct recorder *r, struct task *t, bool vfork)
+urd_err *lives_child(struct recorder *r, struct task *t)
 {
     unsigned long message = 0;
     if (ptrace(PTRACE_GETEVENTMSG, t->tid, 0, &message) != 0)
@@ -77,7 +77,7 @@ urd_err *lives_child(struct recorder *r, struct task *t, bool vfork)
         while (waitpid(tid, &status, __WALL) < 0 && errno == EINTR)
             ;
     URD_TRY(calls_emit_enter(r, t));
-    bool shares = vfork || t->clone.flags & CLONE_VM;
+    bool shares = t->clone.flags & CLONE_VM;
     struct task *child = recorder_add_task(r, tid, mm_of_child(r, t, shares));
     if (t->clone.flags & CLONE_THREAD)
         child->pid = t->pid;

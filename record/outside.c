@@ -44,6 +44,11 @@ struct outside {
     uint8_t *now; /* MOST_BYTES */
 };
 
+bool outside_any(const struct recorder *r)
+{
+    return r->outside && r->outside->n;
+}
+
 void outside_deinit(struct recorder *r)
 {
     struct outside *o = r->outside;
@@ -284,7 +289,7 @@ static urd_err *compare_view(struct recorder *r, const struct view *v)
 
 urd_err *outside_compare(struct recorder *r)
 {
-    if (!r->n_shared)
+    if (!r->shares_files)
         return NULL;
     look(r);
     struct outside *o = active(r);

@@ -18,5 +18,7 @@ void outside_stopped(struct recorder *r);
 void outside_emitted(struct recorder *r, const struct urd_event *e);
 /** A task is about to run user code. */
 urd_err *outside_compare(struct recorder *r) URD_MUST_USE;
+/** Is there anybody who may write to shared memory at any time? */
+bool outside_any(const struct recorder *r);
 void outside_deinit(struct recorder *r);
 #endif

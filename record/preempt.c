@@ -33,6 +33,8 @@ bool preempt_has_run(const struct task *t, const struct user_regs_struct *now)
             return true;
     if (now->rip != t->last.rip)
         return true;
+    if (t->signal_due)
+        return false;
     /* the number of the last call is there until something else brings the task into the kernel: it is on its way out, however
      * long others have kept it from that */
     if ((int64_t)now->orig_rax >= 0)

@@ -54,7 +54,8 @@ urd_err *recorder_checksum(struct recorder *r, struct task *t)
     URD_TRY(recorder_settle_memory(r, t->mm));
     struct urd_stacks stacks;
     recorder_stacks(r, t, t->entry.rsp, &stacks);
-    urd_err *err = urd_checksum_memory(t->tid, t->mem, &stacks, &t->checksum, &bytes);
+    urd_err *err =
+        urd_checksum_memory(t->tid, t->mem, URD_MEMORY_PRIVATE, &stacks, &t->checksum, &bytes);
     free(stacks.sps);
     URD_TRY(err);
     t->has_checksum = true;
@@ -241,12 +242,13 @@ static urd_err *handle_event_stop(struct recorder *r, struct task *t, int event,
     case PTRACE_EVENT_FORK:
     case PTRACE_EVENT_VFORK:
     case PTRACE_EVENT_CLONE:
-        URD_TRY(lives_child(r, t, event == PTRACE_EVENT_VFORK));
+        URD_TRY(lives_child(r, t));
         URD_TRY(traced_made_child(r, t, event));
         if (t->state == TASK_HELD)
             return NULL;
         URD_TRY(recorder_resume(t, 0));
-        t->state = TASK_BLOCKED;
+        /* the parent goes on first, as the kernel's scheduler does it mostly: there are programs that count on it */
+        t->state = event == PTRACE_EVENT_VFORK || r->chaos ? TASK_BLOCKED : TASK_RUNNING;
         return NULL;
     case PTRACE_EVENT_EXEC:
         t->execed = true;
@@ -275,7 +277,35 @@ static urd_err *handle_event_stop(struct recorder *r, struct task *t, int event,
     return recorder_resume(t, 0);
 }
 
-static urd_err *handle_stop(struct recorder *r, struct task *t, int status)
+/** What ends a task that was stopped is there, or it is a zombie that waits for its threads. */
+static bool is_killed(pid_t tid)
+{
+    for (unsigned tries = 0; tries < 1000; tries++) {
+        siginfo_t si = {0};
+        if (waitid(P_PID, (id_t)tid, &si, WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL) == 0 &&
+            si.si_pid == tid)
+            return true;
+        char state = recorder_run_state(tid);
+        if (state == 'Z' || state == 'X')
+            return true;
+        nanosleep(&(struct timespec){0, 20000}, NULL);
+    }
+    return false;
+}
+
+/** SIGKILL takes a task out of any stop, whatever is being done with it there: then that is over, and its end comes next. */
+static urd_err *unless_killed(struct recorder *r, pid_t tid, urd_err *err)
+{
+    struct task *t = err && err->sys_errno == ESRCH ? recorder_find_task(r, tid) : NULL;
+    if (!t || !is_killed(tid))
+        return err;
+    urd_log(1, "task %d was killed where it was stopped", tid);
+    urd_err_free(err);
+    t->state = TASK_BLOCKED;
+    return NULL;
+}
+
+static urd_err *deal_with_stop(struct recorder *r, struct task *t, int status)
 {
     int signal = WSTOPSIG(status), event = status >> 16;
     bool go_on;
@@ -312,6 +342,12 @@ static urd_err *handle_stop(struct recorder *r, struct task *t, int status)
             t->state = TASK_BLOCKED;
     }
     return NULL;
+}
+
+static urd_err *handle_stop(struct recorder *r, struct task *t, int status)
+{
+    pid_t tid = t->tid;
+    return unless_killed(r, tid, deal_with_stop(r, t, status));
 }
 
 /** Deal with one stop of a task; those of blocked tasks only when it is their turn. */
@@ -477,6 +513,21 @@ static urd_err *settle_blocked(struct recorder *r, struct task *t)
     }
 }
 
+/** A task that is ready goes on from where it is. */
+static urd_err *go_on(struct recorder *r, struct task *t)
+{
+    bool run = true;
+    URD_TRY(outside_compare(r));
+    if (t->tracing.tracer || t->tracing.place || t->tracing.trap_flag)
+        URD_TRY(traced_go_on(r, t, &run));
+    if (!run)
+        return NULL;
+    uint64_t steps = schedule_steps(r, t);
+    if (steps)
+        return preempt_after_steps(r, t, steps);
+    return recorder_resume(t, t->at_exit ? signals_take_deferred(t) : 0);
+}
+
 /** Let task t go on from where it is, and follow it until it needs nobody's attention. */
 static urd_err *run_task(struct recorder *r, struct task *t)
 {
@@ -486,26 +537,16 @@ static urd_err *run_task(struct recorder *r, struct task *t)
         r->current = t;
     }
     schedule_turn(r);
-    if (t->state == TASK_STOPPED) {
-        int status = t->wait_status;
+    pid_t tid = t->tid;
+    int status; /* killed where it was stopped: it must not be resumed out of PTRACE_EVENT_EXIT */
+    bool killed = waitpid(tid, &status, __WALL | WNOHANG) == tid,
+         stopped = t->state == TASK_STOPPED;
+    if (killed || stopped) {
+        status = killed ? status : t->wait_status;
         t->state = TASK_RUNNING;
-        URD_TRY(handle_status(r, t, status));
-    } else if (t->state == TASK_READY) {
-        int status; /* killed where it was stopped: it must not be resumed out of PTRACE_EVENT_EXIT */
-        if (waitpid(t->tid, &status, __WALL | WNOHANG) == t->tid)
-            return recorder_note_status(r, t->tid, status);
-        bool run = true;
-        URD_TRY(outside_compare(r));
-        if (t->tracing.tracer || t->tracing.place || t->tracing.trap_flag)
-            URD_TRY(traced_go_on(r, t, &run));
-        if (!run)
-            return NULL;
-        uint64_t steps = schedule_steps(r, t);
-        if (steps)
-            return preempt_after_steps(r, t, steps);
-        URD_TRY(recorder_resume(t, t->at_exit ? signals_take_deferred(t) : 0));
+        return killed ? recorder_note_status(r, tid, status) : handle_status(r, t, status);
     }
-    return NULL;
+    return t->state == TASK_READY ? unless_killed(r, tid, go_on(r, t)) : NULL;
 }
 
 static urd_err *run_next(struct recorder *r)
@@ -590,7 +631,7 @@ urd_err *urd_record_run(const char *directory, char **argv, const struct urd_rec
     struct urd_trace_info info;
     URD_TRY(launch_describe(argv, core, &info));
     info.counted = clock == &clock_pmu;
-    info.former_stacks = true;
+    info.former_stacks = info.handlers_stacks = true;
     urd_err *err = urd_trace_create(directory, &info, &r->writer);
     urd_trace_info_deinit(&info);
     if (err) {

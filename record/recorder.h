@@ -92,6 +92,7 @@ struct task {
     bool in_call;     /* between entry and exit of a system call */
     bool interrupted; /* PTRACE_INTERRUPT was asked for */
     uint64_t resumed_ns; /* when it last went on to user code; 0: not since its last event */
+    bool signal_due;     /* a signal comes before it runs any: signals_note_due */
     bool entered;        /* SYSCALL_ENTER was written for it */
     bool held_exit;   /* the call returned with a restart code; not yet clear what becomes of it */
     bool execed;      /* PTRACE_EVENT_EXEC was seen in this call */
@@ -123,7 +124,7 @@ struct task {
     bool exit_emitted;
     bool has_checksum; /* of the memory at the entry of the call under way */
     uint64_t checksum;
-    struct clone_request { /* of the clone or clone3 under way */
+    struct clone_request { /* of the clone, clone3 or vfork under way */
         uint64_t flags, child_tid, parent_tid, pidfd;
     } clone;
     bool counting;          /* clock.c: counter is open ... */
@@ -161,6 +162,7 @@ struct recorder {
     bool warned[600];
     struct shared_object *shared; /* shared.c: memory that was mapped by more than one, or may be */
     unsigned n_shared, cap_shared;
+    bool shares_files; /* others may have mapped some of them, too */
     uint32_t last_object;
     struct outside *outside; /* outside.c: who else writes there */
     struct replaced_sites
@@ -210,7 +212,7 @@ urd_err *recorder_settle_memory(struct recorder *r, const struct mm *mm) URD_MUS
 char recorder_run_state(pid_t tid);
 
 /** lives.c: a child was born inside the current call of t: it begins where its parent is, with result 0. */
-urd_err *lives_child(struct recorder *r, struct task *t, bool vfork) URD_MUST_USE;
+urd_err *lives_child(struct recorder *r, struct task *t) URD_MUST_USE;
 /** lives.c: t is about to end (PTRACE_EVENT_EXIT). */
 urd_err *lives_exit(struct recorder *r, struct task *t) URD_MUST_USE;
 /** lives.c: waitpid says that it has ended. */

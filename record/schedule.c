@@ -1,5 +1,6 @@
 /* A task keeps its turn for 5 ms of system calls, and is stopped after 20 ms without one, if others wait. Then they run in the
- * order in which they were born. As with the kernel's scheduler a step of niceness is worth a quarter of the time.
+ * order in which they were born. A parent keeps its turn when it has made a child. As with the kernel's scheduler a step of
+ * niceness is worth a quarter of the time.
  *
  * Chaos finds what that order hides (after rr's chaos mode): turns and slices of random length, the next task chosen at random, and
  * now and then one that is starved for some milliseconds, as if its wake-up had come late. Timers are too coarse for windows of

@@ -19,6 +19,8 @@ struct call_scratch {
     unsigned n_copies, cap_copies; /* in use; allocated */
     uint32_t object;   /* shared.c: the shared object that the call wrote to, index + 1; 0: none */
     uint64_t from, to; /* ... and what of it */
+    uint64_t was;      /* ... and its size before, bytes */
+    uint32_t nothing;  /* ... and a stored file that is empty, when it is shorter now */
     uint32_t opened;   /* shared.c: the shared object that can be written from now on, index + 1; 0: none */
     uint64_t value;    /* whatever the call's own code wants to keep */
 };

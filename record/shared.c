@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,6 +20,12 @@ static uint64_t map_dev(const struct urd_map_line *m)
 bool shared_is_of(const struct shared_object *o, const struct urd_map_line *m)
 {
     return m->shared && m->inode == o->map_ino && map_dev(m) == o->map_dev;
+}
+
+/** Any mapping of the file. */
+static bool shows(const struct shared_object *o, const struct urd_map_line *m)
+{
+    return m->inode && m->inode == o->map_ino && map_dev(m) == o->map_dev;
 }
 
 /** A part of an object that some process has mapped. */
@@ -52,7 +59,7 @@ static bool line_at(struct task *t, uint64_t address, struct urd_map_line *ret)
 static struct shared_object *find_by_map(struct recorder *r, const struct urd_map_line *m)
 {
     for (unsigned i = 0; i < r->n_shared; i++)
-        if (shared_is_of(&r->shared[i], m))
+        if (shows(&r->shared[i], m))
             return &r->shared[i];
     return NULL;
 }
@@ -106,9 +113,12 @@ static struct shared_object *add_object(struct recorder *r, const struct urd_map
                                         const struct stat *st)
 {
     struct shared_object *o = find_by_map(r, m);
+    bool copied = o && o->copied, changed = o && o->changed;
     if (!o)
         o = &URD_PUSH(r->shared, r->n_shared, r->cap_shared);
-    *o = (struct shared_object){.dev = st->st_dev,
+    *o = (struct shared_object){.copied = copied,
+                                .changed = changed,
+                                .dev = st->st_dev,
                                 .ino = st->st_ino,
                                 .map_dev = map_dev(m),
                                 .map_ino = m->inode,
@@ -131,6 +141,7 @@ urd_err *shared_mapped(struct recorder *r, struct task *t, struct urd_map_op *op
     if (!line_at(t, op->start, &m) || (fd_link && stat(fd_link, &st) != 0))
         URD_FAIL("cannot find the shared memory at %#llx", (unsigned long long)op->start);
     struct shared_object *o = find_by_map(r, &m);
+    r->shares_files = true;
     URD_AUTO_FREE struct covered *covered = NULL;
     unsigned n = o ? find_covered(r, o, t, op->start, &covered) : 0;
     if (n && o->id) {
@@ -144,11 +155,48 @@ urd_err *shared_mapped(struct recorder *r, struct task *t, struct urd_map_op *op
     if (is_segment || may_write(fd_link)) {
         op->object = o->id = ++r->last_object;
         t->scratch.opened = n ? (uint32_t)(o - r->shared) + 1 : 0;
+    } else {
+        o->copied = true;
     }
     event_add_op(b, *op);
     if (is_segment)
         add_nonzero(b, t, op);
     return NULL;
+}
+
+void shared_copied(struct recorder *r, struct task *t, const struct urd_map_op *op,
+                   const char *fd_link)
+{
+    struct urd_map_line m;
+    struct stat st;
+    if (stat(fd_link, &st) != 0)
+        return;
+    struct shared_object *o = shared_find(r, &st);
+    if (!o) {
+        if (!line_at(t, op->start, &m))
+            return;
+        o = add_object(r, &m, &st);
+    }
+    o->copied = true;
+    if (!o->id)
+        o->size = (uint64_t)st.st_size;
+}
+
+void shared_dropped(struct recorder *r, struct task *t, uint64_t start, uint64_t end)
+{
+    struct urd_map_line m;
+    bool any = false;
+    for (unsigned i = 0; i < r->n_shared && !any; i++)
+        any = r->shared[i].copied && r->shared[i].changed;
+    FILE *maps = any ? urd_tracee_open_maps(t->tid) : NULL;
+    while (maps && urd_tracee_next_map(maps, &m)) {
+        uint64_t from = m.start > start ? m.start : start, to = m.end < end ? m.end : end;
+        const struct shared_object *o = from < to && m.inode ? find_by_map(r, &m) : NULL;
+        if (o && o->changed && !(m.shared && o->id))
+            event_add_memory(&r->builder, t->mem, from, to - from);
+    }
+    if (maps)
+        fclose(maps);
 }
 
 /** Flags and position of a file descriptor. */
@@ -210,27 +258,75 @@ static bool written_range(struct task *t, int64_t result, char path[4200], int *
     return true;
 }
 
-/** What the task has mapped of [from, to) of the object; how many bytes. */
-static uint64_t add_mapped(struct event_builder *b, struct task *t, const struct shared_object *o,
-                           uint64_t from, uint64_t to)
+/** What a call did to a file. */
+struct change {
+    const struct shared_object *o;
+    uint64_t from, to; /* was written */
+    uint64_t was;      /* its size before, bytes */
+    uint32_t nothing;  /* an empty stored file, when it has become shorter */
+};
+
+/** A copy of the file follows its size: nothing is behind the end, whatever was written there; zeros come to a longer one. */
+static void add_resized(struct event_builder *b, struct task *t, const struct change *c,
+                        const struct urd_map_line *m)
+{
+    uint64_t size = c->o->size, end = m->offset + (m->end - m->start);
+    bool shorter = size < c->was;
+    uint64_t from = PAGE_UP(shorter ? size : c->was), to = shorter ? end : PAGE_UP(size);
+    from = from > m->offset ? from : m->offset;
+    to = to < end ? to : end;
+    if (from < to)
+        event_add_op(b, (struct urd_map_op){.kind = URD_MAP_MAP,
+                                            .prot = m->prot,
+                                            .file = shorter ? c->nothing : 0,
+                                            .start = m->start + (from - m->offset),
+                                            .size = to - from,
+                                            .offset = shorter ? from : 0,
+                                            .name = m->name});
+}
+
+/** What the task has mapped of the change; how many bytes are mapped shared. */
+static uint64_t add_mapped(struct event_builder *b, struct task *t, const struct change *c)
 {
     struct urd_map_line m;
     uint64_t total = 0;
+    const struct shared_object *o = c->o;
     FILE *maps = urd_tracee_open_maps(t->tid);
     while (maps && urd_tracee_next_map(maps, &m)) {
-        uint64_t end = m.offset + (m.end - m.start);
-        if (!shared_is_of(o, &m) || end <= from || m.offset >= to)
+        uint64_t end = m.offset + (m.end - m.start), from = c->from, to = c->to;
+        bool is_copy = !(m.shared && o->id);
+        if (!shows(o, &m))
+            continue;
+        if (is_copy && o->size != c->was)
+            add_resized(b, t, c, &m);
+        if (end <= from || m.offset >= to || from >= to)
             continue;
         uint64_t first = from > m.offset ? from : m.offset, last = to < end ? to : end;
         event_add_memory(b, t->mem, m.start + (first - m.offset), last - first);
-        total += last - first;
+        total += is_copy ? 0 : last - first;
     }
     if (maps)
         fclose(maps);
     return total;
 }
 
-void shared_written(struct recorder *r, struct task *t, int64_t result)
+/** What is behind the range of the call is elsewhere now. */
+static bool moves_content(const struct task *t)
+{
+    return t->call->number == SYS_fallocate &&
+           t->entry.rsi & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE);
+}
+
+/** A file without content. */
+static urd_err *store_nothing(struct recorder *r, uint32_t *ret)
+{
+    URD_AUTO_CLOSE int fd = memfd_create("nothing", MFD_CLOEXEC);
+    if (fd < 0)
+        URD_FAIL_ERRNO("cannot make a memory file");
+    return urd_trace_store_file(r->writer, fd, "", ret);
+}
+
+urd_err *shared_written(struct recorder *r, struct task *t, int64_t result)
 {
     char path[4200];
     int fd;
@@ -240,10 +336,10 @@ void shared_written(struct recorder *r, struct task *t, int64_t result)
     t->scratch.object = 0;
     if (!r->n_shared || result < 0 || !written_range(t, result, path, &fd, &pointer, &offset) ||
         stat(path, &st) != 0)
-        return;
+        return NULL;
     struct shared_object *o = shared_find(r, &st);
     if (!o)
-        return;
+        return NULL;
     uint64_t size = (uint64_t)st.st_size, to;
     fd_info(t, fd, &position, &flags);
     if (t->call->number == SYS_fallocate)
@@ -256,23 +352,37 @@ void shared_written(struct recorder *r, struct task *t, int64_t result)
         to = offset == ~0ull ? position : offset + (uint64_t)result;
     if (t->call->number == SYS_ftruncate || t->call->number == SYS_truncate)
         result = 0;
-    if (o->id && size != o->size) {
-        event_add_op(&r->builder,
-                     (struct urd_map_op){
-                         .kind = URD_MAP_RESIZE, .object = o->id, .offset = size, .name = ""});
+    struct change c = {.o = o, .was = o->size};
+    if (size != o->size) {
+        if (o->id)
+            event_add_op(&r->builder,
+                         (struct urd_map_op){
+                             .kind = URD_MAP_RESIZE, .object = o->id, .offset = size, .name = ""});
+        if (size < o->size && o->copied)
+            URD_TRY(store_nothing(r, &c.nothing));
         o->size = size;
     }
-    if (to > PAGE_UP(o->size)) /* a private copy does not grow */
-        to = PAGE_UP(o->size);
-    uint64_t from = to - ((uint64_t)result < to ? (uint64_t)result : to);
-    if (from == to)
-        return;
-    uint64_t mine = add_mapped(&r->builder, t, o, from, to);
-    if (o->id && mine >= to - from)
-        return;
+    c.to = to > PAGE_UP(o->size) ? PAGE_UP(o->size) : to;
+    c.from = c.to - ((uint64_t)result < c.to ? (uint64_t)result : c.to);
+    if (moves_content(t))
+        c.to = PAGE_UP(size);
+    if (size < c.was && o->copied) { /* the rest of its last page is zeros now */
+        c.to = PAGE_UP(size);
+        c.from = c.from < size ? c.from : size;
+    }
+    bool resized = o->copied && c.was != size;
+    if (c.from == c.to && !resized)
+        return NULL;
+    o->changed = true;
+    uint64_t mine = add_mapped(&r->builder, t, &c);
+    if (!o->copied && mine >= c.to - c.from)
+        return NULL;
     t->scratch.object = (uint32_t)(o - r->shared) + 1;
-    t->scratch.from = from;
-    t->scratch.to = to;
+    t->scratch.from = c.from;
+    t->scratch.to = c.to;
+    t->scratch.was = c.was;
+    t->scratch.nothing = c.nothing;
+    return NULL;
 }
 
 static bool is_first_of_memory(const struct recorder *r, const struct task *t)
@@ -328,13 +438,15 @@ urd_err *shared_written_others(struct recorder *r, struct task *t)
 {
     if (!t->scratch.object)
         return NULL;
-    const struct shared_object *o = &r->shared[t->scratch.object - 1];
+    struct change c = {&r->shared[t->scratch.object - 1], t->scratch.from, t->scratch.to,
+                       t->scratch.was, t->scratch.nothing};
     t->scratch.object = 0;
     for (struct task *k = r->tasks; k; k = k->next) {
-        if (k->mm == t->mm)
+        if (k->mm == t->mm || !is_first_of_memory(r, k))
             continue;
         others_begin(r, k, t);
-        if (add_mapped(&r->builder, k, o, t->scratch.from, t->scratch.to))
+        add_mapped(&r->builder, k, &c);
+        if (r->builder.n_ops || r->builder.n_writes)
             URD_TRY(recorder_emit(r));
     }
     return NULL;

@@ -13,9 +13,12 @@
 #include "record/recorder.h"
 #include <sys/stat.h>
 
-/** A file that was mapped shared, or a System V segment. */
+/** A file that was mapped, or a System V segment. */
 struct shared_object {
     uint32_t id; /* 0: mapped privately by the replay, as nobody writes through these mappings */
+    bool
+        copied; /* there are mappings that are copies in the replay: private ones, or those of number 0 */
+    bool changed;              /* by a call, since the first of them was made */
     uint64_t dev, ino;         /* as stat says; ino 0: no file */
     uint64_t map_dev, map_ino; /* as /proc/PID/maps says; not always the same (overlayfs, btrfs) */
     uint64_t size;             /* of the file, as the replay knows it, bytes */
@@ -29,7 +32,12 @@ struct shared_object *shared_find(struct recorder *r, const struct stat *st);
  */
 urd_err *shared_mapped(struct recorder *r, struct task *t, struct urd_map_op *op,
                        const char *fd_link, bool is_segment) URD_MUST_USE;
-/** Is it a mapping of this object? */
+/** A file was mapped privately (*op is in the builder already): what calls will write to it is to be seen there. */
+void shared_copied(struct recorder *r, struct task *t, const struct urd_map_op *op,
+                   const char *fd_link);
+/** Pages of t's were dropped. Those of private mappings are what their files are now; adds what the replay does not have. */
+void shared_dropped(struct recorder *r, struct task *t, uint64_t start, uint64_t end);
+/** Is it a shared mapping of this object? */
 bool shared_is_of(const struct shared_object *o, const struct urd_map_line *m);
 /**
  * After the event of a mapping: it is the first one that can write to a file which others had mapped only for reading, and which the
@@ -37,7 +45,7 @@ bool shared_is_of(const struct shared_object *o, const struct urd_map_line *m);
  */
 urd_err *shared_opened(struct recorder *r, struct task *t, uint64_t mapped_at) URD_MUST_USE;
 /** At the exit of a call that writes to files: what it changed in mappings, of this task. */
-void shared_written(struct recorder *r, struct task *t, int64_t result);
+urd_err *shared_written(struct recorder *r, struct task *t, int64_t result) URD_MUST_USE;
 /** After that call's event: what it changed in mappings of others, as events of theirs. */
 urd_err *shared_written_others(struct recorder *r, struct task *t) URD_MUST_USE;
 #endif

@@ -112,6 +112,21 @@ static void add_frame(struct event_builder *b, struct task *t, uint64_t sp)
     event_add_memory(b, t->mem, sp, end - sp);
 }
 
+void signals_note_due(struct task *t)
+{
+    uint64_t mask;
+    t->signal_due = false;
+    if (ptrace(PTRACE_GETSIGMASK, t->tid, sizeof mask, &mask) != 0)
+        return; /* it was killed */
+    for (unsigned flags = 0; flags <= PTRACE_PEEKSIGINFO_SHARED; flags++) {
+        siginfo_t pending[64];
+        struct __ptrace_peeksiginfo_args all = {.flags = flags, .nr = 64};
+        long n = ptrace(PTRACE_PEEKSIGINFO, t->tid, &all, pending);
+        for (long i = 0; i < n; i++)
+            t->signal_due |= !(mask >> (pending[i].si_signo - 1) & 1);
+    }
+}
+
 /** cut: the handler interrupts a computation there. */
 static urd_err *deliver_to_handler(struct recorder *r, struct task *t, int signal, bool ran,
                                    const struct user_regs_struct *before, const struct urd_cut *cut)
@@ -147,9 +162,11 @@ static urd_err *deliver_to_handler(struct recorder *r, struct task *t, int signa
     URD_TRY(urd_tracee_get_xstate(t->tid, r->builder.xstate, &size));
     e->xstate = r->builder.xstate;
     e->xstate_size = (uint32_t)size;
+    urd_stacks_add_handlers(&t->mm->former, before->rsp, e->after.rsp);
     t->last = e->after;
     t->in_call = false;
     t->resumed_ns = 0;
+    signals_note_due(t);
     URD_TRY(recorder_emit(r));
     return NULL;
 }
@@ -264,6 +281,7 @@ urd_err *signals_stop(struct recorder *r, struct task *t, int signal, int *ret_s
     }
     /* a filter's SIGSYS comes at the exit of the call that it forbids, however long the recorder was kept from looking */
     bool ran = !(signal == SIGSYS && si.si_code == SYS_SECCOMP) && preempt_has_run(t, &now);
+    t->signal_due = false;
     enum disposition what = disposition_of(t, signal);
     bool told = is_told(t, signal);
     if (!by_code && ran && (told || what == CAUGHT) && !waited && t->n_deferred < 32) {

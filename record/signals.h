@@ -8,6 +8,8 @@ urd_err *signals_stop(struct recorder *r, struct task *t, int signal, int *ret_s
 int signals_take_deferred(struct task *t);
 /** Raise the first of those that wait again: it comes back as a stop of its own. */
 urd_err *signals_pass_on(struct task *t) URD_MUST_USE;
+/** The task stands before user code: t->signal_due, when a signal comes that is neither from the future nor blocked. */
+void signals_note_due(struct task *t);
 /** The task stopped for this signal at a place where it cannot be delivered: it waits with the others. */
 void signals_keep(struct task *t, const siginfo_t *si);
 urd_err *signals_put_off(struct task *t, int signal) URD_MUST_USE;

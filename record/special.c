@@ -105,6 +105,9 @@ urd_err *special_entry(struct recorder *r, struct task *t)
     case SYS_fork:
         URD_TRY(settle_before_copy(r, t));
         break;
+    case SYS_vfork:
+        t->clone.flags = CLONE_VFORK | CLONE_VM;
+        break;
     case SYS_madvise:
         if (!advice_may_be_given(t))
             cancel(t, -EINVAL);
@@ -191,6 +194,8 @@ static urd_err *exit_mmap(struct recorder *r, struct task *t, uint64_t result)
     if (op.shared)
         return shared_mapped(r, t, &op, op.file ? link : NULL, false);
     op_map(r, op);
+    if (op.file)
+        shared_copied(r, t, &op, link);
     r->new_code = op;
     r->new_code.name = "";
     if (op.file && op.prot & PROT_EXEC) {
@@ -421,7 +426,7 @@ urd_err *special_exit(struct recorder *r, struct task *t, const struct user_regs
     }
     if (result < 0 && result >= -4095)
         return NULL;
-    shared_written(r, t, result);
+    URD_TRY(shared_written(r, t, result));
     URD_TRY(exit_success(r, t, result));
     return NULL;
 }

@@ -154,18 +154,12 @@ void traced_execed(struct task *t, pid_t by)
         t->tracing.due = DUE_EXEC | DUE_EXEC_SIGNAL;
 }
 
-static bool is_vfork(const struct task *t)
-{
-    int n = t->call->number;
-    return n == SYS_vfork || ((n == SYS_clone || n == SYS_clone3) && t->clone.flags & CLONE_VFORK);
-}
-
 urd_err *traced_returned(struct recorder *r, struct task *t)
 {
     if (!t->tracing.tracer)
         return NULL;
     t->tracing.due |= DUE_CALL_EXIT | (t->held_exit ? 0 : DUE_STEP);
-    if (is_vfork(t) && !t->held_exit && (int64_t)t->last.rax > 0)
+    if (t->clone.flags & CLONE_VFORK && !t->held_exit && (int64_t)t->last.rax > 0)
         t->tracing.due |= DUE_VFORK_DONE;
     return stop_if_due(r, t, t->held_exit ? PLACE_HELD_EXIT : PLACE_READY);
 }

@@ -1,12 +1,12 @@
 #include "replay/objects.h"
 #include "base/buf.h"
+#include "trace/checksum.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NAME      "urd-shared-"
 #define MOST_DATA (64ull << 20) /* copied for one checkpoint, bytes */
 
 void urd_objects_deinit(struct urd_objects *o)
@@ -27,7 +27,7 @@ static struct urd_object *find(const struct urd_objects *o, uint32_t id)
 
 static urd_err *create(struct urd_objects *o, uint32_t id, uint64_t size, int *ret_fd)
 {
-    URD_AUTO_FREE char *name = urd_xprintf(NAME "%u", id);
+    URD_AUTO_FREE char *name = urd_xprintf(URD_SHARED_NAME "%u", id);
     int fd = memfd_create(name, MFD_CLOEXEC);
     if (fd < 0)
         URD_FAIL_ERRNO("cannot make a memory file");
@@ -100,7 +100,7 @@ urd_err *urd_objects_map(struct urd_objects *o, struct urd_process *p,
 static uint32_t id_of(const struct urd_map_line *m)
 {
     unsigned id = 0;
-    return m->shared && sscanf(m->name, "/memfd:" NAME "%u", &id) == 1 ? id : 0;
+    return m->shared && sscanf(m->name, "/memfd:" URD_SHARED_NAME "%u", &id) == 1 ? id : 0;
 }
 
 bool urd_objects_write(const struct urd_objects *o, struct urd_process *p,

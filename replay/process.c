@@ -327,17 +327,32 @@ urd_err *urd_process_check_range(const struct urd_map_op *op)
     return NULL;
 }
 
+/** A program may unmap all there is; what the replay needs for itself stays. */
+static urd_err *unmap(struct urd_process *p, const struct urd_map_op *op)
+{
+    uint64_t end = op->start + op->size;
+    const uint64_t parts[2][2] = {{op->start, end < URD_OWN_START ? end : URD_OWN_START},
+                                  {op->start > URD_OWN_END ? op->start : URD_OWN_END, end}};
+    for (unsigned i = 0; i < 2; i++) {
+        int64_t result = 0;
+        uint64_t size = parts[i][1] - parts[i][0];
+        if (parts[i][0] < parts[i][1])
+            URD_TRY(urd_process_call(p, &result, SYS_munmap, parts[i][0], size, 0, 0, 0, 0));
+        URD_TRY(check_call(result, "unmap", op));
+    }
+    return NULL;
+}
+
 urd_err *urd_process_map(struct urd_process *p, const struct urd_trace *trace,
                          const struct urd_map_op *op)
 {
     int64_t result = 0;
+    if (op->kind == URD_MAP_UNMAP)
+        return unmap(p, op);
     URD_TRY(urd_process_check_range(op));
     switch (op->kind) {
     case URD_MAP_MAP:
         return map_new(p, trace, op);
-    case URD_MAP_UNMAP:
-        URD_TRY(urd_process_call(p, &result, SYS_munmap, op->start, op->size, 0, 0, 0, 0));
-        return check_call(result, "unmap", op);
     case URD_MAP_PROTECT:
         URD_TRY(urd_process_call(p, &result, SYS_mprotect, op->start, op->size, op->prot, 0, 0, 0));
         return check_call(result, "protect", op);

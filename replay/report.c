@@ -75,7 +75,7 @@ urd_err *urd_session_diverged(struct urd_session *s, struct urd_task *t, const c
     if (e->syscall >= 0)
         urd_buf_printf(&b, ", system call %d", e->syscall);
     urd_buf_printf(&b, ") of task %d: %s", t->tid, what);
-    if (e->syscall >= 0 && (uint64_t)e->syscall != t->regs.orig_rax)
+    if (e->syscall >= 0 && e->syscall != (int32_t)t->regs.orig_rax)
         urd_buf_printf(&b, "\n  system call recorded %d, replayed %lld", e->syscall,
                        (long long)t->regs.orig_rax);
     bool missing = put_missing(&b, s, t);

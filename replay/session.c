@@ -384,7 +384,7 @@ static bool is_call(const struct urd_event *e)
 static urd_err *check_before(struct urd_session *s, struct urd_task *t)
 {
     const struct urd_event *e = s->next;
-    if (is_call(e) && (uint64_t)e->syscall != t->regs.orig_rax)
+    if (is_call(e) && e->syscall != (int32_t)t->regs.orig_rax)
         return urd_session_diverged(s, t, "it made another system call");
     if (!same_registers(&e->before, &t->regs, is_call(e)))
         return urd_session_diverged(s, t, "its registers differ");
@@ -392,7 +392,8 @@ static urd_err *check_before(struct urd_session *s, struct urd_task *t)
         uint64_t sum, bytes;
         struct urd_stacks stacks;
         urd_session_stacks(s, t, t->regs.rsp, &stacks);
-        urd_err *err = urd_checksum_memory(t->process->pid, t->process->mem, &stacks, &sum, &bytes);
+        urd_err *err = urd_checksum_memory(t->process->pid, t->process->mem, URD_MEMORY_PRIVATE,
+                                           &stacks, &sum, &bytes);
         free(stacks.sps);
         URD_TRY(err);
         if (sum != e->checksum)
@@ -549,6 +550,10 @@ urd_err *urd_session_apply_event(struct urd_session *s)
         if (e->flags & URD_EVENT_REGISTERS)
             t->regs = e->after;
         break;
+    case URD_EVENT_SIGNAL:
+        if (urd_trace_get_info(s->trace)->handlers_stacks)
+            urd_stacks_add_handlers(&t->process->former, e->before.rsp, e->after.rsp);
+        /* fall through */
     default:
         URD_TRY(apply_memory(s, t, e));
         t->regs = e->after;

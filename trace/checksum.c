@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -32,6 +33,12 @@ void urd_stacks_add_former(struct urd_stacks *s, uint64_t sp)
         if (s->sps[i] == sp)
             return;
     URD_PUSH(s->sps, s->n, s->capacity) = sp;
+}
+
+void urd_stacks_add_handlers(struct urd_stacks *s, uint64_t before, uint64_t sp)
+{
+    if (before - sp > URD_STACK_ABOVE)
+        urd_stacks_add_former(s, sp);
 }
 
 void urd_stacks_append(struct urd_stacks *s, const struct urd_stacks *more)
@@ -78,8 +85,24 @@ static void add_mapping(int mem, int pagemap, uint64_t start, uint64_t end, bool
     }
 }
 
-urd_err *urd_checksum_memory(pid_t pid, int mem_fd, const struct urd_stacks *stacks, uint64_t *ret,
-                             uint64_t *ret_bytes)
+bool urd_checksum_counts_shared(enum urd_memory what, const char *name)
+{
+    static const char replayed[] = "/memfd:" URD_SHARED_NAME;
+    switch (what) {
+    case URD_MEMORY_PRIVATE:
+        break;
+    case URD_MEMORY_RECORDED: /* "/dev/zero (deleted)": memory without a file. No devices, and nothing that has no path */
+        return strncmp(name, "/dev/", 5) == 0
+                   ? strncmp(name, "/dev/zero", 9) == 0 || strncmp(name, "/dev/shm/", 9) == 0
+                   : *name == '/';
+    case URD_MEMORY_REPLAYED:
+        return strncmp(name, replayed, sizeof replayed - 1) == 0;
+    }
+    return false;
+}
+
+urd_err *urd_checksum_memory(pid_t pid, int mem_fd, enum urd_memory what,
+                             const struct urd_stacks *stacks, uint64_t *ret, uint64_t *ret_bytes)
 {
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/maps", pid);
@@ -92,14 +115,21 @@ urd_err *urd_checksum_memory(pid_t pid, int mem_fd, const struct urd_stacks *sta
     URD_AUTO_FREE char *line = NULL;
     size_t capacity = 0;
     while (getline(&line, &capacity, maps) > 0) {
-        unsigned long start, end, inode;
+        unsigned long start, end, offset, inode;
         char prot[5];
         int name = 0;
-        if (sscanf(line, "%lx-%lx %4s %*s %*s %lu %n", &start, &end, prot, &inode, &name) < 4)
+        if (sscanf(line, "%lx-%lx %4s %lx %*s %lu %n", &start, &end, prot, &offset, &inode, &name) <
+            5)
             continue;
-        if (prot[1] != 'w' || prot[3] == 's' || strncmp(line + name, "[v", 2) == 0 ||
+        if (prot[1] != 'w' || strncmp(line + name, "[v", 2) == 0 ||
             (start >= URD_OWN_START && start < URD_OWN_END))
             continue;
+        if (prot[3] == 's') {
+            if (offset >= URD_SHARED_COUNTED || !urd_checksum_counts_shared(what, line + name))
+                continue;
+            if (end - start > URD_SHARED_COUNTED - offset)
+                end = start + (URD_SHARED_COUNTED - offset);
+        }
         add_mapping(mem_fd, pagemap, start, end, inode == 0, stacks, &sum, &bytes);
     }
     fclose(maps);

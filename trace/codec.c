@@ -24,6 +24,7 @@ enum {
         1024, /* u64 vectors, near, memory; varint words; for each varint address, u64 value */
     PART_PATCHES = 2048, /* varint n; for each varint start, size, code_size; with code varint pages, trampoline; code */
     PART_BRANCHES = 4096, /* varint branches: the cut is counted */
+    PART_SHARED = 8192,   /* nothing follows: the cut is of shared memory, too */
 };
 
 #define N_REGS (sizeof(struct user_regs_struct) / 8)
@@ -140,7 +141,8 @@ void urd_codec_encode(struct urd_codec *c, const struct urd_event *e, struct urd
                      (e->text && *e->text ? PART_TEXT : 0) | (e->has_checksum ? PART_CHECKSUM : 0) |
                      (e->other_tid ? PART_OTHER : 0) | (shared ? PART_OUTPUT_SHARED : 0) |
                      (e->cut ? PART_CUT : 0) | (e->n_patches ? PART_PATCHES : 0) |
-                     (e->cut && e->cut->counted ? PART_BRANCHES : 0);
+                     (e->cut && e->cut->counted ? PART_BRANCHES : 0) |
+                     (e->cut && e->cut->shared ? PART_SHARED : 0);
     urd_buf_u8(out, e->kind);
     urd_buf_u8(out, e->flags);
     urd_buf_varint(out, parts);
@@ -376,6 +378,7 @@ urd_err *urd_codec_decode(struct urd_codec *c, struct urd_cursor *in, struct urd
         c->cut.counted = true;
         c->cut.branches = urd_cursor_varint(in);
     }
+    c->cut.shared = parts & PART_SHARED;
     if (!in->ok)
         URD_FAIL("an event in the trace is damaged (it is longer than its chunk)");
     *ret = e;

@@ -14,7 +14,11 @@
  * states apart. No mapping changes between an event and the next, so what is mapped at the cut was mapped before.
  */
 
-enum { MAX_PATHS = 6, MAX_INSNS_AHEAD = 64 };
+enum {
+    MAX_PATHS = 6,
+    MAX_INSNS_AHEAD = 64,
+    CALLER_SAVED = 0x0fc7, /* System V ABI AMD64, 3.2.1 */
+};
 
 struct ranges {
     struct range {
@@ -27,27 +31,27 @@ struct ranges {
 struct walk {
     struct urd_cut *cut;
     int mem;
-    struct ranges ranges; /* of writable private memory */
+    struct ranges ranges; /* of writable memory */
     struct path {
         uint64_t pc;
-        bool rsp_moved, rbp_moved;
+        uint16_t unknown; /* registers, by their hardware number, whose values here are not known */
+        uint64_t values[16]; /* of the others */
     } paths[MAX_PATHS];
     unsigned n_paths, insns;
 };
 
-static urd_err *find_ranges(pid_t tid, struct ranges *ret)
+static urd_err *find_ranges(pid_t tid, enum urd_memory what, struct ranges *ret)
 {
     FILE *maps = urd_tracee_open_maps(tid);
     if (!maps)
         URD_FAIL_ERRNO("cannot read the mappings of process %d", tid);
     struct urd_map_line m;
     while (urd_tracee_next_map(maps, &m))
-        if ((m.prot & 3) == 3 && !m.shared && strncmp(m.name, "[v", 2) != 0 &&
-            !(m.start >= URD_OWN_START && m.start < URD_OWN_END))
+        if ((m.prot & 3) == 3 && (!m.shared || urd_checksum_counts_shared(what, m.name)) &&
+            strncmp(m.name, "[v", 2) != 0 && !(m.start >= URD_OWN_START && m.start < URD_OWN_END))
             URD_PUSH(ret->items, ret->n, ret->capacity) = (struct range){m.start, m.end};
         else if (strncmp(m.name, "[vvar", 5) == 0 || strcmp(m.name, "[vdso]") == 0)
-            ret->kernels =
-                (struct range){ret->kernels.end ? ret->kernels.start : m.start, m.end};
+            ret->kernels = (struct range){ret->kernels.end ? ret->kernels.start : m.start, m.end};
     fclose(maps);
     return NULL;
 }
@@ -78,52 +82,81 @@ static void add_word(struct walk *w, uint64_t address)
         c->words[c->n_words++] = (struct urd_cut_word){address, value};
 }
 
-/** The operand's address, when it follows from registers that this path has not changed. */
+/** The hardware number of the general register that it is a part of; -1: of none. */
+static int number_of(ZydisRegister reg)
+{
+    ZydisRegister whole = ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, reg);
+    return whole >= ZYDIS_REGISTER_RAX && whole <= ZYDIS_REGISTER_R15
+               ? (int)(whole - ZYDIS_REGISTER_RAX)
+               : -1;
+}
+
+/** The value of a register where the path is now; 0 of none. */
+static bool value_of(const struct path *p, ZydisRegister reg, uint64_t *ret)
+{
+    int number = number_of(reg);
+    bool known = number >= 0 && !(p->unknown >> number & 1);
+    *ret = known ? p->values[number] : 0;
+    return known || reg == ZYDIS_REGISTER_NONE;
+}
+
+/** The operand's address, when it follows from what is known. */
 static bool address_of(const struct walk *w, const struct path *p,
                        const ZydisDecodedInstruction *in, const ZydisDecodedOperand *o,
                        uint64_t *ret)
 {
-    if (o->mem.index != ZYDIS_REGISTER_NONE || o->mem.segment == ZYDIS_REGISTER_FS ||
-        o->mem.segment == ZYDIS_REGISTER_GS)
+    uint64_t base = p->pc + in->length, index;
+    if ((o->mem.base != ZYDIS_REGISTER_RIP && !value_of(p, o->mem.base, &base)) ||
+        !value_of(p, o->mem.index, &index))
         return false;
-    uint64_t base = 0;
-    switch (o->mem.base) {
-    case ZYDIS_REGISTER_NONE:
-        break;
-    case ZYDIS_REGISTER_RIP:
-        base = p->pc + in->length;
-        break;
-    case ZYDIS_REGISTER_RSP:
-        if (p->rsp_moved)
-            return false;
-        base = w->cut->regs.rsp;
-        break;
-    case ZYDIS_REGISTER_RBP:
-        if (p->rbp_moved)
-            return false;
-        base = w->cut->regs.rbp;
-        break;
-    default:
-        return false;
-    }
-    *ret = base + (uint64_t)o->mem.disp.value;
+    uint64_t segment = o->mem.segment == ZYDIS_REGISTER_FS   ? w->cut->regs.fs_base
+                       : o->mem.segment == ZYDIS_REGISTER_GS ? w->cut->regs.gs_base
+                                                             : 0;
+    *ret = segment + base + index * o->mem.scale + (uint64_t)o->mem.disp.value;
     return true;
 }
 
+/** What a mov or lea puts into a 64-bit register, as memory is now: pointers on the way to what is written. */
+static bool moved_value(const struct walk *w, const struct path *p,
+                        const ZydisDecodedInstruction *in, const ZydisDecodedOperand *operands,
+                        uint64_t *ret)
+{
+    const ZydisDecodedOperand *from = &operands[1];
+    if (in->operand_width != 64 || operands[0].type != ZYDIS_OPERAND_TYPE_REGISTER ||
+        number_of(operands[0].reg.value) < 0)
+        return false;
+    if (in->mnemonic == ZYDIS_MNEMONIC_LEA)
+        return address_of(w, p, in, from, ret);
+    if (in->mnemonic != ZYDIS_MNEMONIC_MOV)
+        return false;
+    uint64_t address;
+    if (from->type == ZYDIS_OPERAND_TYPE_MEMORY)
+        return address_of(w, p, in, from, &address) &&
+               urd_tracee_read(w->mem, address, ret, 8) == 8;
+    return from->type == ZYDIS_OPERAND_TYPE_REGISTER && value_of(p, from->reg.value, ret);
+}
+
+/** The words that it writes. What is not right here costs time in a replay, as a word may not tell states apart; it is no error. */
 static void look_at(struct walk *w, struct path *p, const ZydisDecodedInstruction *in,
                     const ZydisDecodedOperand *operands)
 {
+    uint64_t moved, address;
+    bool moves = moved_value(w, p, in, operands, &moved);
+    uint16_t unknown = in->meta.category == ZYDIS_CATEGORY_CALL ? CALLER_SAVED : 0;
     for (unsigned i = 0; i < in->operand_count; i++) {
         const ZydisDecodedOperand *o = &operands[i];
-        uint64_t address;
-        bool writes = o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE;
-        if (o->type == ZYDIS_OPERAND_TYPE_MEMORY && writes && address_of(w, p, in, o, &address))
+        if (!(o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE))
+            continue;
+        if (o->type == ZYDIS_OPERAND_TYPE_MEMORY && address_of(w, p, in, o, &address))
             add_word(w, address);
-        else if (o->type == ZYDIS_OPERAND_TYPE_REGISTER && writes) {
-            p->rsp_moved |=
-                o->reg.value == ZYDIS_REGISTER_RSP && in->meta.category != ZYDIS_CATEGORY_CALL;
-            p->rbp_moved |= o->reg.value == ZYDIS_REGISTER_RBP;
-        }
+        else if (o->type == ZYDIS_OPERAND_TYPE_REGISTER && number_of(o->reg.value) >= 0 &&
+                 in->meta.category != ZYDIS_CATEGORY_CALL)
+            unknown |= (uint16_t)(1u << number_of(o->reg.value));
+    }
+    p->unknown |= unknown;
+    if (moves) {
+        p->values[number_of(operands[0].reg.value)] = moved;
+        p->unknown &= (uint16_t) ~(1u << number_of(operands[0].reg.value));
     }
 }
 
@@ -177,18 +210,22 @@ static void add_object(struct walk *w, uint64_t p, unsigned words)
         add_word(w, (p & ~7ull) + 8 * i);
 }
 
-static urd_err *find_words(struct urd_cut *c, pid_t tid, int mem, struct range *ret_kernels)
+static urd_err *find_words(struct urd_cut *c, pid_t tid, int mem, enum urd_memory what,
+                           struct range *ret_kernels)
 {
     ZydisDecoder decoder;
     ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
     struct walk w = {.cut = c, .mem = mem};
-    urd_err *err = find_ranges(tid, &w.ranges);
-    fork_path(&w, (struct path){0}, c->regs.rip);
+    urd_err *err = find_ranges(tid, what, &w.ranges);
+    struct user_regs_struct regs = c->regs;
+    struct path start = {0};
+    for (unsigned i = 0; i < 16; i++)
+        start.values[i] = *urd_reg_slot(&regs, i);
+    fork_path(&w, start, c->regs.rip);
     for (unsigned i = 0; i < w.n_paths && !err; i++)
         walk_path(&w, &decoder, w.paths[i]);
     add_object(&w, c->regs.rsp, 6);
     add_object(&w, c->regs.rsp - 32, 4);
-    struct user_regs_struct regs = c->regs;
     for (unsigned i = 0; i < 16; i++)
         add_object(&w, *urd_reg_slot(&regs, i), 4);
     uint32_t level = c->n_words;
@@ -261,16 +298,16 @@ static urd_err *hash_vectors(pid_t tid, uint64_t *ret)
     return NULL;
 }
 
-urd_err *urd_cut_take(pid_t tid, int mem, const struct user_regs_struct *regs,
+urd_err *urd_cut_take(pid_t tid, int mem, enum urd_memory what, const struct user_regs_struct *regs,
                       const struct urd_stacks *stacks, struct urd_cut *ret)
 {
-    struct urd_cut c = {.regs = *regs};
+    struct urd_cut c = {.regs = *regs, .shared = what != URD_MEMORY_PRIVATE};
     uint64_t bytes;
     struct range kernels;
-    URD_TRY(find_words(&c, tid, mem, &kernels));
+    URD_TRY(find_words(&c, tid, mem, what, &kernels));
     c.near = hash_near(mem, kernels, regs);
     URD_TRY(hash_vectors(tid, &c.vectors));
-    URD_TRY(urd_checksum_memory(tid, mem, stacks, &c.memory, &bytes));
+    URD_TRY(urd_checksum_memory(tid, mem, what, stacks, &c.memory, &bytes));
     *ret = c;
     return NULL;
 }
@@ -314,7 +351,8 @@ urd_err *urd_cut_matches_memory(const struct urd_cut *c, pid_t tid, int mem,
 {
     uint64_t sum = 0, bytes;
     if (!c->counted)
-        URD_TRY(urd_checksum_memory(tid, mem, stacks, &sum, &bytes));
+        URD_TRY(urd_checksum_memory(tid, mem, c->shared ? URD_MEMORY_REPLAYED : URD_MEMORY_PRIVATE,
+                                    stacks, &sum, &bytes));
     *ret = sum == c->memory;
     return NULL;
 }

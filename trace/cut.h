@@ -10,7 +10,8 @@
  *
  * The evidence is graded by what it costs to compare. Registers and `words` are compared inline by translated code: words
  * are memory that the next instructions write (a loop that counts in memory differs there every time round), then the top
- * of the stack, what the registers point to, and what that points to (an interpreter's objects). Where all of that agrees the tool compares `near`, then vectors, then the sum over all writable private memory but stacks (trace/checksum.h says why not).
+ * of the stack, what the registers point to, and what that points to (an interpreter's objects). Where all of that agrees the tool compares `near`, then vectors, then the sum over all writable memory but stacks (trace/checksum.h says why not).
+ * Shared memory counts, too: a loop may count nowhere else. Not while somebody outside of the recording writes to it, though.
  *
  * Where the processor counts conditional branches (trace/counter.h), the evidence is thin and costs nothing like the sum: `counted`,
  * the number of them since the task's last event, the registers, vectors, and the top of the stack. Between two conditional branches
@@ -31,6 +32,7 @@
 struct urd_cut {
     struct user_regs_struct regs;
     bool counted;      /* by branches: near and memory are 0 and not compared */
+    bool shared;       /* words and memory are of shared mappings, too */
     uint64_t branches; /* conditional ones that the task has retired since its last event */
     uint64_t vectors; /* hash of the x87 and vector registers */
     uint64_t near;    /* hash of the memory that rsp and the other registers point to */
@@ -42,14 +44,14 @@ struct urd_cut {
 };
 
 /** Describe the state of a stopped task. mem is its /proc/TID/mem; stacks has its own stack pointer and its companions'. */
-urd_err *urd_cut_take(pid_t tid, int mem, const struct user_regs_struct *regs,
+urd_err *urd_cut_take(pid_t tid, int mem, enum urd_memory what, const struct user_regs_struct *regs,
                       const struct urd_stacks *stacks, struct urd_cut *ret) URD_MUST_USE;
 
 /** ... when so many conditional branches have been counted. */
 urd_err *urd_cut_take_counted(pid_t tid, int mem, const struct user_regs_struct *regs,
                               uint64_t branches, struct urd_cut *ret) URD_MUST_USE;
 
-/** Given that the 16 registers, rip and words agree: all that is cheap to compare, then vectors. */
+/** In a replay, given that the 16 registers, rip and words agree: all that is cheap to compare, then vectors. */
 urd_err *urd_cut_matches_nearly(const struct urd_cut *c, pid_t tid, int mem,
                                 const struct user_regs_struct *regs, bool *ret) URD_MUST_USE;
 /** ... and all writable memory but stacks; of a counted cut, nothing: its count is the caller's to compare. */

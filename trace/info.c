@@ -55,7 +55,8 @@ void urd_trace_info_encode(const struct urd_trace_info *info, struct urd_buf *ou
     urd_buf_varint(out, info->xfeatures);
     urd_buf_varint(out, info->n_cpuid);
     urd_buf_put(out, info->cpuid, info->n_cpuid * sizeof *info->cpuid);
-    urd_buf_u8(out, (uint8_t)(info->counted | info->former_stacks << 1));
+    urd_buf_u8(out,
+               (uint8_t)(info->counted | info->former_stacks << 1 | info->handlers_stacks << 2));
 }
 
 urd_err *urd_trace_info_decode(const void *data, size_t size, struct urd_trace_info *ret)
@@ -92,6 +93,7 @@ urd_err *urd_trace_info_decode(const void *data, size_t size, struct urd_trace_i
         uint8_t bits = urd_cursor_u8(&in);
         info.counted = bits & 1;
         info.former_stacks = bits >> 1 & 1;
+        info.handlers_stacks = bits >> 2 & 1;
     }
     if (!in.ok) {
         urd_trace_info_deinit(&info);

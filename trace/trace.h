@@ -31,6 +31,7 @@ struct urd_trace_info {
         uint32_t leaf, subleaf, eax, ebx, ecx, edx;
     } * cpuid;
     bool former_stacks; /* checksums leave out what is left of the stacks of threads that have ended */
+    bool handlers_stacks; /* ... and of those that handlers had for themselves */
     bool counted; /* it may have cuts that are counted (trace/cut.h) */
 };
 void urd_trace_info_deinit(struct urd_trace_info *info);
@@ -44,7 +45,7 @@ urd_err *urd_trace_create(const char *directory, const struct urd_trace_info *in
                           struct urd_trace_writer **ret) URD_MUST_USE;
 /** Append; e->number is ignored: events are numbered in order from 1. */
 urd_err *urd_trace_append(struct urd_trace_writer *w, const struct urd_event *e) URD_MUST_USE;
-/** Keep a file's content. fd is read from its start; the result is index + 1, as map_op.file wants. */
+/** Keep a file's content, once for all files that are equal. fd is read from its start; the result is index + 1, as map_op.file wants. */
 urd_err *urd_trace_store_file(struct urd_trace_writer *w, int fd, const char *path,
                               uint32_t *ret) URD_MUST_USE;
 /** The index + 1 of a file that was kept already and has not changed since; 0: none. */

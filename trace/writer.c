@@ -98,28 +98,73 @@ urd_err *urd_trace_append(struct urd_trace_writer *w, const struct urd_event *e)
     return NULL;
 }
 
-/** Copy fd's content to path unless it is there: by reflink where the file system can. */
-static urd_err *copy_content(int fd, uint64_t size, const void *data, const char *path)
+/** The next part of the file, from *at on, that is no hole: *at .. *ret_end. *at becomes size when there is none. */
+static void next_data(int fd, uint64_t size, uint64_t *at, uint64_t *ret_end)
 {
+    off_t data = lseek(fd, (off_t)*at, SEEK_DATA);
+    if (data >= 0) {
+        off_t hole = lseek(fd, data, SEEK_HOLE);
+        *at = (uint64_t)data < size ? (uint64_t)data : size;
+        *ret_end = hole < 0 || (uint64_t)hole > size ? size : (uint64_t)hole;
+        return;
+    }
+    *at = errno == ENXIO ? size : *at; /* or the file system does not know */
+    *ret_end = size;
+}
+
+static urd_err *write_all(int out, const uint8_t *data, uint64_t from, uint64_t to,
+                          const char *part)
+{
+    while (from < to) {
+        ssize_t n = pwrite(out, data + from, to - from, (off_t)from);
+        if (n <= 0)
+            return urd_err_hint(urd_err_make(URD_ERR_FAILED, errno, __func__, __FILE__, __LINE__,
+                                             "cannot keep a mapped file in %s", part),
+                                "free some space, or record elsewhere with -o DIR");
+        from += (uint64_t)n;
+    }
+    return NULL;
+}
+
+/** Copy fd's content to path unless it is there: by reflink where the file system can. Holes stay holes. */
+static urd_err *copy_content(int fd, uint64_t size, const uint8_t *data, const char *path,
+                             uint64_t *ret_bytes)
+{
+    *ret_bytes = 0;
     if (access(path, F_OK) == 0)
         return NULL;
     URD_AUTO_FREE char *part = urd_xprintf("%s.part", path);
     URD_AUTO_CLOSE int out = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (out < 0)
         URD_FAIL_ERRNO("cannot make %s", part);
-    if (ioctl(out, FICLONE, fd) != 0) {
-        for (uint64_t done = 0; done < size;) {
-            ssize_t n = write(out, (const char *)data + done, size - done);
-            if (n <= 0)
-                return urd_err_hint(urd_err_make(URD_ERR_FAILED, errno, __func__, __FILE__,
-                                                 __LINE__, "cannot keep a mapped file in %s", part),
-                                    "free some space, or record elsewhere with -o DIR");
-            done += (uint64_t)n;
-        }
+    bool cloned = ioctl(out, FICLONE, fd) == 0;
+    if (!cloned && ftruncate(out, (off_t)size) != 0)
+        URD_FAIL_ERRNO("cannot make %s of %llu bytes", part, (unsigned long long)size);
+    for (uint64_t at = 0, end; at < size; at = end) {
+        next_data(fd, size, &at, &end);
+        if (!cloned)
+            URD_TRY(write_all(out, data, at, end, part));
+        *ret_bytes += end - at;
     }
     if (rename(part, path) != 0)
         URD_FAIL_ERRNO("cannot rename %s", part);
     return NULL;
+}
+
+/** Of the size, and of all that is no hole with where it is. */
+static XXH128_hash_t hash_content(int fd, const uint8_t *data, uint64_t size)
+{
+    XXH3_state_t *state = XXH3_createState();
+    XXH3_128bits_reset(state);
+    XXH3_128bits_update(state, &size, sizeof size);
+    for (uint64_t at = 0, end; at < size; at = end) {
+        next_data(fd, size, &at, &end);
+        XXH3_128bits_update(state, &at, sizeof at);
+        XXH3_128bits_update(state, data + at, end - at);
+    }
+    XXH128_hash_t hash = XXH3_128bits_digest(state);
+    XXH3_freeState(state);
+    return hash;
 }
 
 static urd_err *store_content(struct urd_trace_writer *w, int fd, const char *path, uint64_t size,
@@ -127,12 +172,12 @@ static urd_err *store_content(struct urd_trace_writer *w, int fd, const char *pa
 {
     void *data = NULL;
     if (size) {
-        data = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+        data = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_NORESERVE, fd, 0);
         if (data == MAP_FAILED)
             URD_FAIL_ERRNO("cannot read the mapped file %s", path);
     }
-    XXH128_hash_t hash = XXH3_128bits(data, size);
-    uint64_t *known = urd_map_put(&w->files, hash.low64);
+    XXH128_hash_t hash = hash_content(fd, data, size);
+    uint64_t *known = urd_map_put(&w->files, hash.low64), bytes;
     if (*known) {
         if (data)
             munmap(data, size);
@@ -142,7 +187,7 @@ static urd_err *store_content(struct urd_trace_writer *w, int fd, const char *pa
     URD_AUTO_FREE char *name = urd_xprintf("%016llx%016llx", (unsigned long long)hash.high64,
                                            (unsigned long long)hash.low64);
     URD_AUTO_FREE char *to = urd_xprintf("%s/files/%s", w->directory, name);
-    urd_err *err = copy_content(fd, size, data, to);
+    urd_err *err = copy_content(fd, size, data, to, &bytes);
     if (data)
         munmap(data, size);
     URD_TRY(err);
@@ -154,7 +199,7 @@ static urd_err *store_content(struct urd_trace_writer *w, int fd, const char *pa
     urd_buf_deinit(&raw);
     URD_TRY(err);
     *known = ++w->n_files;
-    w->file_bytes += size;
+    w->file_bytes += bytes;
     *ret = w->n_files;
     return NULL;
 }
@@ -171,6 +216,16 @@ static uint64_t key_of(const struct stat *st)
     return XXH3_64bits(id, sizeof id);
 }
 
+/** May the next change of the file leave its times as they are? They advance with the kernel's tick, at least 100 times a second. */
+static bool is_settled(const struct stat *st)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (now.tv_sec - st->st_ctim.tv_sec) * 1000 +
+               (now.tv_nsec - st->st_ctim.tv_nsec) / 1000000 >
+           20;
+}
+
 uint32_t urd_trace_known_file(const struct urd_trace_writer *w, const struct stat *st)
 {
     const uint64_t *slot = urd_map_get(&w->known, key_of(st));
@@ -182,11 +237,9 @@ urd_err *urd_trace_store_file(struct urd_trace_writer *w, int fd, const char *pa
     struct stat st;
     if (fstat(fd, &st) != 0)
         URD_FAIL_ERRNO("cannot look at the mapped file %s", path);
-    *ret = urd_trace_known_file(w, &st);
-    if (*ret)
-        return NULL;
     URD_TRY(store_content(w, fd, path, (uint64_t)st.st_size, ret));
-    *urd_map_put(&w->known, key_of(&st)) = *ret;
+    if (is_settled(&st))
+        *urd_map_put(&w->known, key_of(&st)) = *ret;
     return NULL;
 }
 

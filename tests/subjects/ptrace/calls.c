@@ -218,7 +218,7 @@ static void restarts(void)
     int p[2];
     CHECK(pipe(p) == 0);
     if (fork() == 0) {
-        sleep_ms(100);
+        sleep_ms(400);
         _exit(write(p[1], "y", 1) != 1);
     }
     handle(SIGUSR1, handler, SA_RESTART);

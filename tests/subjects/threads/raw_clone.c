@@ -43,6 +43,12 @@ BEHAVIOUR(vfork_with_a_stack)
     printf("%d\n", shared);
 }
 
+BEHAVIOUR(vfork_that_copies_memory)
+{
+    CHECK(WEXITSTATUS(status_of(start(CLONE_VFORK | SIGCHLD))) == 7);
+    printf("%d\n", shared);
+}
+
 BEHAVIOUR(no_exit_signal)
 {
     int status;
