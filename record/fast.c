@@ -20,6 +20,7 @@
 #include "base/tracee.h"
 #include "record/calls.h"
 #include "record/inject.h"
+#include "record/outside.h"
 #include "record/runtime/runtime.h"
 #include "record/signals.h"
 #include <errno.h>
@@ -209,7 +210,8 @@ static urd_err *leave_at_once(struct task *t, struct user_regs_struct *regs, boo
         return send_to_traced_call(t, regs);
     if (regs->rip == leave) {
         uint64_t target;
-        if (urd_tracee_read(t->mem, DATA_FIELD(state.target), &target, sizeof target) != sizeof target)
+        if (urd_tracee_read(t->mem, DATA_FIELD(state.target), &target, sizeof target) !=
+            sizeof target)
             URD_FAIL("cannot read the runtime region of process %d", t->pid);
         regs->rip = target;
         return urd_tracee_set_regs(t->tid, regs);
@@ -379,11 +381,66 @@ static urd_err *read_ring(struct recorder *r, struct task *t)
     urd_buf_reserve(ring, size + 1);
     if (begin.head <= sizeof begin.first)
         memcpy(ring->data, begin.first + f->drained, size);
-    else if (urd_tracee_read(t->mem, DATA_FIELD(ring) + f->drained, ring->data, size) != size)
+    else if (urd_tracee_read_much(t->tid, t->mem, DATA_FIELD(ring) + f->drained, ring->data,
+                                  size) != size)
         URD_FAIL("cannot read the calls of process %d", t->pid);
     ring->size = size;
     f->drained = (uint32_t)begin.head;
     return NULL;
+}
+
+/** Nobody but the trace is told of the record, and it is a call as most are: its items into *ret. */
+static bool is_simple(const struct recorder *r, const struct runtime_record *rec,
+                      struct urd_trace_call *ret)
+{
+    if (r->fast_data->calls[r->fast_data->index[rec->regs.rax]].kind >= RUNTIME_MAPS)
+        return false;
+    const uint8_t *at = (const uint8_t *)(rec + 1);
+    for (uint32_t i = 0; i < rec->n_items; i++) {
+        const struct runtime_item *item = (const struct runtime_item *)at;
+        const uint8_t *data = (const uint8_t *)(item + 1);
+        if (ret->output || (!item->output && ret->n_writes == URD_TRACE_CALL_WRITES))
+            return false;
+        if (item->output) {
+            ret->output = (uint8_t)item->output;
+            ret->output_data = data;
+            ret->output_size = item->size;
+        } else {
+            ret->writes[ret->n_writes++] = (struct urd_mem_write){item->address, item->size, data};
+        }
+        at += sizeof *item + ((item->size + 7) & ~7u);
+    }
+    return true;
+}
+
+/** As emit_record, of a record behind the first of a ring: what else goes with an event has gone with that. */
+static urd_err *append_record(struct recorder *r, const struct task *t,
+                              const struct runtime_record *rec, uint64_t now_ns, bool *ret_done)
+{
+    bool bases = r->fast_data->fsgsbase;
+    struct urd_trace_call call;
+    call.pid = t->pid;
+    call.tid = t->tid;
+    call.time_ns = now_ns - r->started_ns;
+    call.regs = &rec->regs;
+    call.rsp = rec->rsp;
+    call.fs_base = bases ? &rec->fs_base : NULL;
+    call.gs_base = bases ? &rec->gs_base : NULL;
+    call.result = rec->result;
+    call.n_writes = call.output = 0;
+    *ret_done = false;
+    return !outside_watches(r) && is_simple(r, rec, &call)
+               ? urd_trace_append_call(r->writer, &call, ret_done)
+               : NULL;
+}
+
+/** The task has come to stand behind this call. */
+static void stand_behind(struct recorder *r, struct task *t, const struct runtime_record *rec)
+{
+    struct user_regs_struct regs;
+    registers_of(rec, t, r->fast_data, &regs);
+    regs.rax = (unsigned long long)rec->result;
+    t->last = regs;
 }
 
 urd_err *fast_drain(struct recorder *r, struct task *t, bool stopped)
@@ -393,13 +450,23 @@ urd_err *fast_drain(struct recorder *r, struct task *t, bool stopped)
         return NULL;
     URD_TRY(read_ring(r, t));
     uint64_t now = urd_now_ns(), empty = 0;
+    const struct runtime_record *behind = NULL; /* appended, and t does not know yet */
     for (size_t at = 0; at < r->fast_ring.size;) {
         const struct runtime_record *rec = (const struct runtime_record *)(r->fast_ring.data + at);
         urd_check(rec->size >= sizeof *rec && rec->size <= r->fast_ring.size - at,
                   "INV-F3 the ring is whole");
-        URD_TRY(emit_record(r, t, rec, now));
+        bool done = false;
+        if (at)
+            URD_TRY(append_record(r, t, rec, now, &done));
+        if (!done && behind)
+            stand_behind(r, t, behind);
+        if (!done)
+            URD_TRY(emit_record(r, t, rec, now));
+        behind = done ? rec : NULL;
         at += rec->size;
     }
+    if (behind)
+        stand_behind(r, t, behind);
     /* while it runs the head is the region's */
     if (stopped && f->drained &&
         urd_tracee_write(t->mem, DATA_FIELD(head), &empty, sizeof empty) == sizeof empty)

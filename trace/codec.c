@@ -8,6 +8,8 @@
  * as zigzag varint of the difference.
  */
 #include "trace/codec.h"
+#include <errno.h>
+#include <stddef.h>
 
 enum {
     PART_SYSCALL = 1,
@@ -22,7 +24,8 @@ enum {
     PART_OUTPUT_SHARED = 512, /* the output's bytes are those of a write of this event */
     PART_CUT =
         1024, /* u64 vectors, near, memory; varint words; for each varint address, u64 value */
-    PART_PATCHES = 2048, /* varint n; for each varint start, size, code_size; with code varint pages, trampoline; code */
+    PART_PATCHES =
+        2048, /* varint n; for each varint start, size, code_size; with code varint pages, trampoline; code */
     PART_BRANCHES = 4096, /* varint branches: the cut is counted */
 };
 
@@ -64,24 +67,44 @@ static struct user_regs_struct *task_regs(struct urd_codec *c, int32_t tid)
     return &c->regs[*slot - 1];
 }
 
-_Static_assert(N_REGS % 3 == 0, "put_regs");
-
-static void put_regs(struct urd_buf *out, const struct user_regs_struct *from,
-                     const struct user_regs_struct *to)
+static inline uint8_t *put_varint(uint8_t *at, uint64_t v)
 {
-    const uint64_t *a = (const uint64_t *)from, *b = (const uint64_t *)to;
+    for (; v >= 0x80; v >>= 7)
+        *at++ = (uint8_t)v | 0x80;
+    *at++ = (uint8_t)v;
+    return at;
+}
+
+enum { VARINT_MAX = 10, REGS_MAX = VARINT_MAX * (N_REGS + 1) }; /* bytes */
+
+/** The first n registers, a multiple of three. At most REGS_MAX bytes. */
+static inline uint8_t *put_differences(uint8_t *at, const uint64_t *from, const uint64_t *to,
+                                       unsigned n)
+{
     uint64_t mask = 0;
-    for (unsigned i = 0; i < N_REGS; i += 3) { /* most do not differ */
-        uint64_t x = a[i] ^ b[i], y = a[i + 1] ^ b[i + 1], z = a[i + 2] ^ b[i + 2];
+    for (unsigned i = 0; i < n; i += 3) { /* most do not differ */
+        uint64_t x = from[i] ^ to[i], y = from[i + 1] ^ to[i + 1], z = from[i + 2] ^ to[i + 2];
         if (x | y | z)
             mask |= (uint64_t)(x != 0) << i | (uint64_t)(y != 0) << (i + 1) |
                     (uint64_t)(z != 0) << (i + 2);
     }
-    urd_buf_varint(out, mask);
+    at = put_varint(at, mask);
     for (; mask; mask &= mask - 1) {
         unsigned i = (unsigned)__builtin_ctzll(mask);
-        urd_buf_varint(out, urd_zigzag((int64_t)(b[i] - a[i])));
+        at = put_varint(at, urd_zigzag((int64_t)(to[i] - from[i])));
     }
+    return at;
+}
+
+_Static_assert(N_REGS % 3 == 0, "put_differences");
+
+static void put_regs(struct urd_buf *out, const struct user_regs_struct *from,
+                     const struct user_regs_struct *to)
+{
+    urd_buf_reserve(out, REGS_MAX);
+    uint8_t *at = out->data + out->size;
+    out->size = (size_t)(put_differences(at, (const uint64_t *)from, (const uint64_t *)to, N_REGS) -
+                         out->data);
 }
 
 static void get_regs(struct urd_cursor *in, const struct user_regs_struct *from,
@@ -130,6 +153,23 @@ static void put_patches(struct urd_buf *out, const struct urd_event *e)
     }
 }
 
+static void put_writes(struct urd_buf *out, const struct urd_mem_write *writes, uint32_t n)
+{
+    urd_buf_varint(out, n);
+    for (uint32_t i = 0; i < n; i++) {
+        urd_buf_varint(out, writes[i].address);
+        urd_buf_varint(out, writes[i].size);
+        urd_buf_put(out, writes[i].data, writes[i].size);
+    }
+}
+
+static void put_output(struct urd_buf *out, uint8_t which, const uint8_t *data, uint64_t size)
+{
+    urd_buf_u8(out, which);
+    urd_buf_varint(out, size);
+    urd_buf_put(out, data, size);
+}
+
 void urd_codec_encode(struct urd_codec *c, const struct urd_event *e, struct urd_buf *out)
 {
     const struct urd_mem_write *shared = e->output ? write_of_output(e) : NULL;
@@ -175,25 +215,18 @@ void urd_codec_encode(struct urd_codec *c, const struct urd_event *e, struct urd
             urd_buf_text(out, op->name ? op->name : "");
         }
     }
-    if (parts & PART_WRITES) {
-        urd_buf_varint(out, e->n_writes);
-        for (uint32_t i = 0; i < e->n_writes; i++) {
-            urd_buf_varint(out, e->writes[i].address);
-            urd_buf_varint(out, e->writes[i].size);
-            urd_buf_put(out, e->writes[i].data, e->writes[i].size);
-        }
-    }
+    if (parts & PART_WRITES)
+        put_writes(out, e->writes, e->n_writes);
     if (parts & PART_XSTATE) {
         urd_buf_varint(out, e->xstate_size);
         urd_buf_put(out, e->xstate, e->xstate_size);
     }
     if (parts & PART_OUTPUT) {
-        urd_buf_u8(out, e->output);
         if (shared) {
+            urd_buf_u8(out, e->output);
             urd_buf_varint(out, (uint64_t)(shared - e->writes));
         } else {
-            urd_buf_varint(out, e->output_size);
-            urd_buf_put(out, e->output_data, e->output_size);
+            put_output(out, e->output, e->output_data, e->output_size);
         }
     }
     if (parts & PART_TEXT)
@@ -208,6 +241,56 @@ void urd_codec_encode(struct urd_codec *c, const struct urd_event *e, struct urd
         put_patches(out, e);
     if (parts & PART_BRANCHES)
         urd_buf_varint(out, e->cut->branches);
+}
+
+#define REG(name) (offsetof(struct user_regs_struct, name) / 8)
+
+/* A call's registers: up to gs_base, and one more so that there are three times eight. The frame begins with the same ones, in order. */
+enum { CALL_REGS = REG(ds) + 1, FRAME_REGS = offsetof(struct urd_runtime_frame, flags) / 8 };
+_Static_assert(CALL_REGS % 3 == 0 && REG(gs_base) + 1 == REG(ds) && FRAME_REGS == REG(orig_rax) &&
+                   offsetof(struct urd_runtime_frame, r10) / 8 == REG(r10) &&
+                   offsetof(struct urd_runtime_frame, rdi) / 8 == REG(rdi),
+               "the order of registers");
+
+bool urd_codec_encode_call(struct urd_codec *c, const struct urd_trace_call *k, struct urd_buf *out)
+{
+    const struct urd_runtime_frame *f = k->regs;
+    const uint64_t *known = urd_map_get(&c->tasks, (uint64_t)(uint32_t)k->tid);
+    if (!known)
+        return false;
+    uint64_t *last = (uint64_t *)&c->regs[*known - 1], now[CALL_REGS];
+    memcpy(now, f, FRAME_REGS * sizeof *now);
+    now[REG(r11)] = now[REG(eflags)] = f->flags; /* as the instruction does: SDM vol. 2, SYSCALL */
+    now[REG(rcx)] = now[REG(rip)] = f->rcx + 2;
+    now[REG(rax)] = (uint64_t)-ENOSYS; /* as a stop at a call's entry shows */
+    now[REG(orig_rax)] = f->rax;
+    now[REG(rsp)] = k->rsp;
+    now[REG(fs_base)] = k->fs_base ? *k->fs_base : last[REG(fs_base)];
+    now[REG(gs_base)] = k->gs_base ? *k->gs_base : last[REG(gs_base)];
+    now[REG(cs)] = last[REG(cs)], now[REG(ss)] = last[REG(ss)], now[REG(ds)] = last[REG(ds)];
+    urd_buf_reserve(out, REGS_MAX + 16 * VARINT_MAX);
+    uint8_t *at = out->data + out->size;
+    *at++ = URD_EVENT_SYSCALL;
+    *at++ = URD_EVENT_RAN | URD_EVENT_FAST;
+    at = put_varint(at,
+                    PART_SYSCALL | (k->n_writes ? PART_WRITES : 0) | (k->output ? PART_OUTPUT : 0));
+    at = put_varint(at, (uint32_t)k->pid);
+    at = put_varint(at, (uint32_t)k->tid);
+    at = put_varint(at, k->time_ns - c->time_ns);
+    c->time_ns = k->time_ns;
+    at = put_differences(at, last, now, CALL_REGS);
+    at = put_varint(at, k->result == -ENOSYS ? 0 : 1u << REG(rax));
+    if (k->result != -ENOSYS)
+        at = put_varint(at, urd_zigzag(k->result + ENOSYS));
+    at = put_varint(at, (uint32_t)f->rax);
+    out->size = (size_t)(at - out->data);
+    memcpy(last, now, sizeof now);
+    last[REG(rax)] = (uint64_t)k->result;
+    if (k->n_writes)
+        put_writes(out, k->writes, k->n_writes);
+    if (k->output)
+        put_output(out, k->output, k->output_data, k->output_size);
+    return true;
 }
 
 static const char *keep_text(struct urd_codec *c, char *text)

@@ -224,9 +224,9 @@ static inline uint64_t segment_base(bool gs)
 {
     uint64_t base = 0;
     if (data()->fsgsbase && gs)
-        __asm__("rdgsbase %0" : "=r"(base));
+        __asm__ volatile("rdgsbase %0" : "=r"(base));
     else if (data()->fsgsbase)
-        __asm__("rdfsbase %0" : "=r"(base));
+        __asm__ volatile("rdfsbase %0" : "=r"(base));
     return base;
 }
 
