@@ -67,7 +67,7 @@ struct fast *fast_copy(const struct fast *f)
     copy->alone = f->alone;
     copy->drained = f->drained;
     copy->off = f->off;
-    memcpy(copy->patched, f->patched, sizeof f->patched);
+    copy->plans_seen = f->plans_seen;
     for (unsigned i = 0; i < f->n_patches; i++)
         URD_PUSH(copy->patches, copy->n_patches, copy->cap_patches) = f->patches[i];
     for (unsigned i = 0; i < f->n_code; i++)
@@ -137,6 +137,7 @@ urd_err *fast_after_exec(struct recorder *r, struct task *t, const struct user_r
     t->mm->fast = urd_xcalloc(1, sizeof *t->mm->fast);
     t->mm->fast->recorder = r;
     t->mm->fast->enabled = true;
+    t->mm->fast->plans_seen = r->n_plans;
     return patch_image(r, t, now);
 }
 
@@ -333,6 +334,8 @@ static urd_err *note_record(struct recorder *r, struct task *t, const struct run
     t->entry = *e;
     t->call = urd_record_syscall((int)rec->regs.rax);
     t->scratch.value = 0;
+    if (kind == RUNTIME_SETS_BASE)
+        r->builder.event.after.fs_base = rec->regs.rsi;
     URD_TRY(special_exit(r, t, &r->builder.event.after, rec->result));
     fast_forget_patches(t, rec->result);
     return NULL;

@@ -17,7 +17,6 @@ struct fast {
     bool enabled, alone; /* as the region has them */
     bool off;            /* for good */
     uint32_t drained;    /* bytes of the ring that are events already */
-    uint64_t patched[2]; /* no patched site or trampoline is outside */
     struct patch *patches;
     unsigned n_patches, cap_patches;
     struct patch_pages *pages;

@@ -3,6 +3,7 @@
 #include "record/fast.h"
 #include "record/runtime/runtime.h"
 #include <errno.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 
 static enum runtime_kind kind_of(int number, unsigned *ret_arg)
@@ -52,6 +53,8 @@ static enum runtime_kind kind_of(int number, unsigned *ret_arg)
         return RUNTIME_PROTECTS;
     case SYS_madvise:
         return RUNTIME_ADVISES;
+    case SYS_arch_prctl:
+        return RUNTIME_SETS_BASE;
     }
     return RUNTIME_PLAIN;
 }
@@ -118,13 +121,17 @@ static bool read_call(const struct urd_syscall_entry *s, struct runtime_call *re
 void fast_init(struct recorder *r)
 {
     struct runtime_data *d = urd_xcalloc(1, sizeof *d);
-    enum { REFUSED_CALL = 1 }; /* all that get ENOSYS */
-    unsigned n = REFUSED_CALL + 1;
-    d->calls[REFUSED_CALL] = (struct runtime_call){.kind = RUNTIME_ANSWERS, .answer = -ENOSYS};
+    unsigned n = RUNTIME_CALL_FIRST;
+    d->calls[RUNTIME_CALL_REFUSED] =
+        (struct runtime_call){.kind = RUNTIME_ANSWERS, .answer = -ENOSYS};
+    d->calls[RUNTIME_CALL_WINDOW] =
+        (struct runtime_call){.kind = RUNTIME_TERMINAL,
+                              .n_outputs = 1,
+                              .outputs = {{.arg = 3, .factor = sizeof(struct winsize)}}};
     for (int i = 0; i < RUNTIME_NUMBERS; i++) {
         const struct urd_syscall_entry *s = urd_record_syscall(i);
         if (s && s->why && s->flags[0] == 'e')
-            d->index[i] = REFUSED_CALL;
+            d->index[i] = RUNTIME_CALL_REFUSED;
         if (!s || s->why || !urd_syscall_has_flag(s, 'f'))
             continue;
         urd_check(n < RUNTIME_CALLS && read_call(s, &d->calls[n]), "INV-F1 the region can do %s",

@@ -403,25 +403,37 @@ static urd_err *apply(struct task *t, const struct user_regs_struct *now,
     return add_to_batch(t, b, &p, code);
 }
 
-static void add_to_range(uint64_t range[2], uint64_t start, uint64_t size)
+/** Into the range of its own, or the last one when there are too many: what lies between is traced then, too. */
+static void add_to_ranges(struct runtime_range ranges[RUNTIME_RANGES], unsigned n, uint64_t start,
+                          uint64_t size)
 {
-    range[0] = start < range[0] ? start : range[0];
-    range[1] = start + size > range[1] ? start + size : range[1];
+    struct runtime_range *of = &ranges[n < RUNTIME_RANGES ? n : RUNTIME_RANGES - 1];
+    of->start = !of->end || start < of->start ? start : of->start;
+    of->end = start + size > of->end ? start + size : of->end;
+}
+
+/** Where patches and trampolines are: those of each piece of code, each of the pages; and what is not known to be in any. */
+static void find_ranges(const struct fast *f, struct runtime_range ranges[RUNTIME_RANGES])
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < f->n_pages; i++)
+        add_to_ranges(ranges, n++, f->pages[i].start, URD_PATCH_PAGES_BYTES);
+    for (unsigned i = 0; i < f->n_patches; i++) {
+        unsigned code = 0;
+        while (code < f->n_code && f->patches[i].start - f->code[code].start >= f->code[code].size)
+            code++;
+        add_to_ranges(ranges, n + code, f->patches[i].start, URD_PATCH_BYTES);
+    }
 }
 
 static urd_err *end_batch(struct task *t, struct batch *b)
 {
-    struct fast *f = t->mm->fast;
+    struct runtime_range ranges[RUNTIME_RANGES] = {0};
     if (!b->size)
         return NULL;
-    f->patched[0] = ~0ull;
-    f->patched[1] = 0;
-    for (unsigned i = 0; i < f->n_patches; i++)
-        add_to_range(f->patched, f->patches[i].start, URD_PATCH_BYTES);
-    for (unsigned i = 0; i < f->n_pages; i++)
-        add_to_range(f->patched, f->pages[i].start, URD_PATCH_PAGES_BYTES);
-    urd_tracee_write(t->mem, RUNTIME_DATA + offsetof(struct runtime_data, patched_start),
-                     f->patched, sizeof f->patched);
+    find_ranges(t->mm->fast, ranges);
+    urd_tracee_write(t->mem, RUNTIME_DATA + offsetof(struct runtime_data, patched), ranges,
+                     sizeof ranges);
     return write_batch(t, b);
 }
 
@@ -480,13 +492,14 @@ urd_err *patch_traced(struct recorder *r, struct task *t, const struct user_regs
         return NULL;
     const char *why = "no instruction before it can be replaced";
     struct batch b = {.size = 0};
-    if (!plan->known || plan->start)
+    bool patched = plan->start && is_patched(f, site - (plan->site - plan->start));
+    if (!plan->known || (plan->start && !patched))
         URD_TRY(patch_site(r, t, now, site, plan, &b, &why));
     URD_TRY(end_batch(t, &b));
     *urd_map_put(&f->refused, site) =
         1; /* or patched: calls that come here all the same go another way to it */
     urd_log(1, "site %#llx of process %d: %s", (unsigned long long)site, t->pid,
-            why ? why : "patched");
+            why && !patched ? why : "patched");
     return NULL;
 }
 
@@ -500,7 +513,8 @@ static urd_err *patch_code(struct recorder *r, struct task *t, const struct user
          i++) {
         struct patch_plan *p = &r->patch_files[code->file - 1].plans[i];
         uint64_t site = code->start - code->offset + p->site;
-        if (p->site - code->offset >= code->size)
+        if (p->site - code->offset >= code->size ||
+            (p->start && is_patched(t->mm->fast, site - (p->site - p->start))))
             continue;
         if (p->known && p->start >= code->offset && p->start && (is_new || same_bytes(t, p, site)))
             URD_TRY(apply(t, now, p, site, &b, &why));

@@ -1,8 +1,10 @@
 #include "trace/checksum.h"
 #include "base/buf.h"
+#include "base/tracee.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -82,25 +84,18 @@ urd_err *urd_checksum_memory(pid_t pid, int mem_fd, const struct urd_stacks *sta
                              uint64_t *ret_bytes)
 {
     char path[64];
-    snprintf(path, sizeof path, "/proc/%d/maps", pid);
-    FILE *maps = fopen(path, "re");
+    FILE *maps = urd_tracee_open_maps(pid);
     if (!maps)
-        URD_FAIL_ERRNO("cannot read %s", path);
+        URD_FAIL_ERRNO("cannot read the mappings of process %d", pid);
     snprintf(path, sizeof path, "/proc/%d/pagemap", pid);
     URD_AUTO_CLOSE int pagemap = open(path, O_RDONLY | O_CLOEXEC);
     uint64_t sum = 0, bytes = 0;
-    URD_AUTO_FREE char *line = NULL;
-    size_t capacity = 0;
-    while (getline(&line, &capacity, maps) > 0) {
-        unsigned long start, end, inode;
-        char prot[5];
-        int name = 0;
-        if (sscanf(line, "%lx-%lx %4s %*s %*s %lu %n", &start, &end, prot, &inode, &name) < 4)
+    struct urd_map_line m;
+    while (urd_tracee_next_map(maps, &m)) {
+        if (!(m.prot & PROT_WRITE) || m.shared || strncmp(m.name, "[v", 2) == 0 ||
+            (m.start >= URD_OWN_START && m.start < URD_OWN_END))
             continue;
-        if (prot[1] != 'w' || prot[3] == 's' || strncmp(line + name, "[v", 2) == 0 ||
-            (start >= URD_OWN_START && start < URD_OWN_END))
-            continue;
-        add_mapping(mem_fd, pagemap, start, end, inode == 0, stacks, &sum, &bytes);
+        add_mapping(mem_fd, pagemap, m.start, m.end, m.inode == 0, stacks, &sum, &bytes);
     }
     fclose(maps);
     *ret = sum;

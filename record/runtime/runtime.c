@@ -14,6 +14,7 @@
  * INVARIANT  A record is in the ring, complete, before `head` moves, and head moves only when the call was made.
  */
 #include "record/runtime/runtime.h"
+#include <asm/prctl.h>
 #include <asm/termbits.h>
 #include <asm/unistd.h>
 #include <asm/ioctls.h>
@@ -135,8 +136,10 @@ INSIDE static bool may_write(const struct urd_runtime_frame *f, uint64_t *ret_ou
 static inline bool is_recorders(const struct urd_runtime_frame *f)
 {
     uint64_t start = f->rdi, end = f->rdi + f->rsi;
-    return end < start || (start < data()->patched_end && end > data()->patched_start) ||
-           (start < RUNTIME_CODE + RUNTIME_BYTES && end > RUNTIME_CODE);
+    bool is = end < start || (start < RUNTIME_CODE + RUNTIME_BYTES && end > RUNTIME_CODE);
+    for (unsigned i = 0; i < RUNTIME_RANGES; i++)
+        is |= start < data()->patched[i].end && end > data()->patched[i].start;
+    return is;
 }
 
 INSIDE static bool may_make(const struct urd_runtime_frame *f, const struct runtime_call *c,
@@ -174,7 +177,9 @@ INSIDE static bool may_make(const struct urd_runtime_frame *f, const struct runt
         }
         return false;
     case RUNTIME_TERMINAL:
-        return (uint32_t)f->rsi == TCGETS;
+        return (uint32_t)f->rsi == TCGETS || (uint32_t)f->rsi == TIOCGWINSZ;
+    case RUNTIME_SETS_BASE: /* records have the base that it was */
+        return data()->fsgsbase && f->rdi == ARCH_SET_FS;
     case RUNTIME_MAPS:
         return !(f->r10 & MAP_FIXED && is_recorders(f)) &&
                (f->r10 & (MAP_TYPE | MAP_ANONYMOUS)) == (MAP_PRIVATE | MAP_ANONYMOUS) &&
@@ -230,14 +235,14 @@ static inline uint64_t segment_base(bool gs)
     return base;
 }
 
-INSIDE static void note(const struct urd_runtime_frame *f, const struct runtime_call *c, int64_t result,
-                        uint64_t output)
+INSIDE static void note(const struct urd_runtime_frame *f, const struct runtime_call *c,
+                        uint64_t fs_base, int64_t result, uint64_t output)
 {
     struct runtime_data *d = data();
     struct runtime_record *r = (struct runtime_record *)(d->ring + d->head);
     r->regs = *f;
     r->rsp = d->state.rsp;
-    r->fs_base = segment_base(false);
+    r->fs_base = fs_base;
     r->gs_base = segment_base(true);
     r->result = result;
     r->n_items = 0;
@@ -273,16 +278,19 @@ INSIDE static bool try_call(struct urd_runtime_frame *f)
     struct runtime_data *d = data();
     uint64_t output, index = f->rax < RUNTIME_NUMBERS ? d->index[f->rax] : 0;
     const struct runtime_call *c = &d->calls[index];
+    if (c->kind == RUNTIME_TERMINAL && (uint32_t)f->rsi == TIOCGWINSZ)
+        c = &d->calls[RUNTIME_CALL_WINDOW];
     if (!index || !d->enabled || !may_make(f, c, &output) ||
         !fits(f, c, output ? f->rdx + sizeof(struct runtime_item) + 8 : 0))
         return false;
     bool done;
+    uint64_t fs_base = segment_base(false);
     int64_t result = make(f, c, &done);
     /* after a fault: how much was written? Over a hole: what was dropped? The recorder looks when it is done once more */
     if (!done || (result == -EFAULT && c->n_outputs) ||
         (result == -ENOMEM && c->kind == RUNTIME_ADVISES))
         return false;
-    note(f, c, result, output);
+    note(f, c, fs_base, result, output);
     f->rax = (uint64_t)result;
     return true;
 }

@@ -20,6 +20,7 @@ enum {
     RUNTIME_NUMBERS = 480, /* system calls below */
     RUNTIME_CALLS = 128,   /* described ones */
     RUNTIME_OUTPUTS = 3,   /* of one call, at most */
+    RUNTIME_RANGES = 8,    /* of patched code */
     RUNTIME_FDS = 1024,    /* file descriptors with a class of their own */
     RUNTIME_RING_BYTES = 512 << 10,
     RUNTIME_OUTPUT_BYTES = 136 << 10, /* a call that may write more is traced */
@@ -38,13 +39,21 @@ enum runtime_kind {
     RUNTIME_WAITS,    /* argument `flags_arg` is a timeout: it is made with 0 first */
     RUNTIME_RECEIVES, /* recvfrom, no address wanted */
     RUNTIME_WAKES,    /* futex */
-    RUNTIME_TERMINAL, /* ioctl, TCGETS only: isatty */
+    RUNTIME_TERMINAL, /* ioctl: isatty, and how large the window is */
     RUNTIME_ANSWERS,  /* it is refused: the result is `answer` */
     RUNTIME_MAPS,     /* anonymous memory comes */
     RUNTIME_UNMAPS,
     RUNTIME_PROTECTS,
     RUNTIME_TOLD, /* nothing, but the recorder must hear of it */
     RUNTIME_ADVISES,
+    RUNTIME_SETS_BASE, /* arch_prctl, of fs */
+};
+
+/** Of `calls`. The first is none. */
+enum {
+    RUNTIME_CALL_REFUSED = 1, /* all that get ENOSYS */
+    RUNTIME_CALL_WINDOW,      /* an ioctl that fills struct winsize */
+    RUNTIME_CALL_FIRST,       /* of the table */
 };
 
 /** What is known of a file descriptor; all bits are gone when it is closed or replaced. */
@@ -76,7 +85,8 @@ struct runtime_call {
 struct runtime_record {
     uint32_t size; /* with its items, bytes */
     uint32_t n_items;
-    struct urd_runtime_frame regs; /* at the call; rcx is the address of the system call instruction */
+    struct urd_runtime_frame
+        regs; /* at the call; rcx is the address of the system call instruction */
     uint64_t rsp, fs_base, gs_base;
     int64_t result;
 };
@@ -94,8 +104,10 @@ struct runtime_data {
     uint32_t alone;    /* no other task is in the recording: a call may block. The recorder's */
     uint32_t fsgsbase; /* the processor's RDFSBASE may be used */
     uint32_t unused;
-    uint64_t patched_start,
-        patched_end; /* no patched site or trampoline is outside. The recorder's */
+    struct runtime_range {
+        uint64_t start, end;
+    } patched
+        [RUNTIME_RANGES]; /* no patched site or trampoline is outside; 0, 0: none. The recorder's */
     uint8_t fds[RUNTIME_FDS];       /* enum runtime_fd */
     uint8_t index[RUNTIME_NUMBERS]; /* of a call in `calls`; 0: traced */
     struct runtime_call calls[RUNTIME_CALLS];
@@ -108,7 +120,7 @@ struct runtime_data {
 
 /* Places in the code, as it lies in the recorder's own image; runtime_begin is mapped at RUNTIME_CODE. */
 extern const uint8_t runtime_begin[], runtime_end[]; /* it begins with the entry */
-extern const uint8_t runtime_syscall[]; /* the instruction that is not traced */
+extern const uint8_t runtime_syscall[];              /* the instruction that is not traced */
 extern const uint8_t runtime_leave
     []; /* the last instruction: a jump to data.target, all registers are the caller's */
 
