@@ -39,11 +39,16 @@ enum {
 #define PAGE_UP(x)        (((x) + 4095) & ~4095ull)
 #define DATA_FIELD(field) (RUNTIME_DATA + offsetof(struct runtime_data, field))
 
+_Static_assert(RUNTIME_FILES == sizeof((struct recorder){0}.fast_files) / sizeof(struct fast_file),
+               "one for each");
+
 void fast_deinit(struct recorder *r)
 {
     for (unsigned i = 0; i < r->n_patch_files; i++)
         patch_file_deinit(&r->patch_files[i]);
     free(r->patch_files);
+    for (unsigned i = 0; i < r->fast_data->n_files; i++)
+        free(r->fast_files[i].name);
     free(r->fast_data);
     urd_buf_deinit(&r->fast_ring);
     patch_news_deinit(&r->told);
@@ -86,6 +91,37 @@ void fast_destroy(struct fast *f)
     free(f->code);
     urd_map_deinit(&f->refused);
     free(f);
+}
+
+static struct runtime_file file_of(const struct stat *st)
+{
+    return (struct runtime_file){
+        .dev = st->st_dev,
+        .ino = st->st_ino,
+        .size = (uint64_t)st->st_size,
+        .modified = (uint64_t)st->st_mtim.tv_sec * 1000000000 + (uint64_t)st->st_mtim.tv_nsec,
+        .changed = (uint64_t)st->st_ctim.tv_sec * 1000000000 + (uint64_t)st->st_ctim.tv_nsec};
+}
+
+void fast_know_file(struct recorder *r, struct task *t, const struct stat *st, uint32_t file,
+                    const char *name)
+{
+    struct runtime_data *d = r->fast_data;
+    struct runtime_file known = file_of(st);
+    unsigned i = 0;
+    while (i < d->n_files && memcmp(&d->files[i], &known, sizeof known) != 0)
+        i++;
+    if (i == RUNTIME_FILES)
+        return;
+    if (i == d->n_files) {
+        d->files[d->n_files++] = known;
+        r->fast_files[i] = (struct fast_file){file, strdup(name)};
+    }
+    uint32_t n = i + 1, has = 0; /* they come in order: an image has all that came before it */
+    if (t->mm->fast &&
+        urd_tracee_read(t->mem, DATA_FIELD(n_files), &has, sizeof has) == sizeof has && has < n &&
+        urd_tracee_write(t->mem, DATA_FIELD(files), d->files, n * sizeof known) == n * sizeof known)
+        urd_tracee_write(t->mem, DATA_FIELD(n_files), &n, sizeof n);
 }
 
 /** The first call is made by a `syscall` that is put where the image begins, for as long. */
@@ -155,7 +191,8 @@ void fast_resume(struct task *t)
     struct fast *f = t->mm->fast;
     if (!f)
         return;
-    set_flag(t, DATA_FIELD(enabled), &f->enabled, !t->n_deferred && t->filtered && !f->off);
+    set_flag(t, DATA_FIELD(enabled), &f->enabled,
+             !t->n_deferred && t->filtered && !t->strict && !f->off);
     set_flag(t, DATA_FIELD(alone), &f->alone, !f->recorder->tasks->next);
 }
 
@@ -324,6 +361,19 @@ static void registers_of(const struct runtime_record *rec, const struct task *t,
     }
 }
 
+/** Of a file that the trace has. */
+static void map_known(struct recorder *r, const struct runtime_record *rec)
+{
+    const struct fast_file *f = &r->fast_files[rec->file - 1];
+    event_add_op(&r->builder, (struct urd_map_op){.kind = URD_MAP_MAP,
+                                                  .prot = (uint8_t)(rec->regs.rdx & 7),
+                                                  .file = f->file,
+                                                  .start = (uint64_t)rec->result,
+                                                  .size = PAGE_UP(rec->regs.rsi),
+                                                  .offset = rec->regs.r9,
+                                                  .name = f->name});
+}
+
 /** What a traced call would have told the recorder. */
 static urd_err *note_record(struct recorder *r, struct task *t, const struct runtime_record *rec)
 {
@@ -336,7 +386,10 @@ static urd_err *note_record(struct recorder *r, struct task *t, const struct run
     t->scratch.value = 0;
     if (kind == RUNTIME_SETS_BASE)
         r->builder.event.after.fs_base = rec->regs.rsi;
-    URD_TRY(special_exit(r, t, &r->builder.event.after, rec->result));
+    if (rec->file)
+        map_known(r, rec);
+    else
+        URD_TRY(special_exit(r, t, &r->builder.event.after, rec->result));
     fast_forget_patches(t, rec->result);
     return NULL;
 }
@@ -371,24 +424,24 @@ static urd_err *read_ring(struct recorder *r, struct task *t)
 {
     struct fast *f = t->mm->fast;
     struct {
-        uint64_t head;
-        uint8_t first[MOSTLY_BYTES - 8];
+        struct runtime_head head;
+        uint8_t first[MOSTLY_BYTES - sizeof(struct runtime_head)];
     } begin;
     struct urd_buf *ring = &r->fast_ring;
     ring->size = 0;
     if (urd_tracee_read(t->mem, DATA_FIELD(head), &begin, sizeof begin) != sizeof begin)
         return NULL; /* it is dead */
-    urd_check(begin.head >= f->drained && begin.head <= RUNTIME_RING_BYTES,
+    urd_check(begin.head.used >= f->drained && begin.head.used <= RUNTIME_RING_BYTES,
               "INV-F3 the ring is whole");
-    size_t size = begin.head - f->drained;
+    size_t size = begin.head.used - f->drained;
     urd_buf_reserve(ring, size + 1);
-    if (begin.head <= sizeof begin.first)
+    if (begin.head.used <= sizeof begin.first)
         memcpy(ring->data, begin.first + f->drained, size);
     else if (urd_tracee_read_much(t->tid, t->mem, DATA_FIELD(ring) + f->drained, ring->data,
                                   size) != size)
         URD_FAIL("cannot read the calls of process %d", t->pid);
     ring->size = size;
-    f->drained = (uint32_t)begin.head;
+    f->drained = (uint32_t)begin.head.used;
     return NULL;
 }
 
@@ -452,7 +505,8 @@ urd_err *fast_drain(struct recorder *r, struct task *t, bool stopped)
     if (!f)
         return NULL;
     URD_TRY(read_ring(r, t));
-    uint64_t now = urd_now_ns(), empty = 0;
+    const struct runtime_head empty = {0};
+    uint64_t now = urd_now_ns();
     const struct runtime_record *behind = NULL; /* appended, and t does not know yet */
     for (size_t at = 0; at < r->fast_ring.size;) {
         const struct runtime_record *rec = (const struct runtime_record *)(r->fast_ring.data + at);

@@ -55,6 +55,27 @@ static enum runtime_kind kind_of(int number, unsigned *ret_arg)
         return RUNTIME_ADVISES;
     case SYS_arch_prctl:
         return RUNTIME_SETS_BASE;
+    case SYS_getppid:
+        *ret_arg = RUNTIME_PARENT;
+        return RUNTIME_IDENTITY;
+    case SYS_getpid:
+        *ret_arg = RUNTIME_PROCESS;
+        return RUNTIME_IDENTITY;
+    case SYS_gettid:
+        *ret_arg = RUNTIME_THREAD;
+        return RUNTIME_IDENTITY;
+    case SYS_getuid:
+        *ret_arg = RUNTIME_USER;
+        return RUNTIME_IDENTITY;
+    case SYS_geteuid:
+        *ret_arg = RUNTIME_EFFECTIVE_USER;
+        return RUNTIME_IDENTITY;
+    case SYS_getgid:
+        *ret_arg = RUNTIME_GROUP;
+        return RUNTIME_IDENTITY;
+    case SYS_getegid:
+        *ret_arg = RUNTIME_EFFECTIVE_GROUP;
+        return RUNTIME_IDENTITY;
     }
     return RUNTIME_PLAIN;
 }

@@ -1,6 +1,7 @@
 #include "record/replaced_insns.h"
 #include "base/log.h"
 #include "base/tracee.h"
+#include "record/fast.h"
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -10,20 +11,29 @@
 
 #define PAGE 4096u
 
-urd_err *layout_store(struct recorder *r, const char *proc_path, const char *name, uint32_t *ret)
+static urd_err *store_file(struct recorder *r, const char *proc_path, const char *name,
+                           uint32_t *ret)
+{
+    URD_AUTO_CLOSE int fd = open(proc_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+        return NULL;
+    return urd_trace_store_file(r->writer, fd, name, ret);
+}
+
+urd_err *layout_store(struct recorder *r, struct task *t, const char *proc_path, const char *name,
+                      uint32_t *ret)
 {
     *ret = 0;
     struct stat known;
     if (stat(proc_path, &known) != 0 || !S_ISREG(known.st_mode))
         return NULL;
     *ret = urd_trace_known_file(r->writer, &known);
-    if (*ret)
-        return NULL;
-    URD_AUTO_CLOSE int fd = open(proc_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    struct stat st;
-    if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-        return NULL;
-    return urd_trace_store_file(r->writer, fd, name, ret);
+    if (!*ret)
+        URD_TRY(store_file(r, proc_path, name, ret));
+    if (urd_trace_known_file(r->writer, &known)) /* it has not changed meanwhile */
+        fast_know_file(r, t, &known, *ret, name);
+    return NULL;
 }
 
 /** argc, argv.., 0, envp.., 0, then the auxiliary vector (System V ABI AMD64, 3.4.1). */
@@ -150,9 +160,9 @@ static urd_err *find_file(struct recorder *r, struct task *t, const struct urd_m
     if (!m->inode)
         return NULL;
     snprintf(link, sizeof link, "/proc/%d/map_files/%lx-%lx", t->tid, m->start, m->end);
-    URD_TRY(layout_store(r, link, m->name, &f->file));
+    URD_TRY(layout_store(r, t, link, m->name, &f->file));
     if (!f->file)
-        URD_TRY(layout_store(r, m->name, m->name, &f->file));
+        URD_TRY(layout_store(r, t, m->name, m->name, &f->file));
     f->fd = open(link, O_RDONLY | O_CLOEXEC);
     if (f->fd < 0)
         f->fd = open(m->name, O_RDONLY | O_CLOEXEC);

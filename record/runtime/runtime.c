@@ -11,7 +11,7 @@
  *
  * INVARIANT  The call itself is the last system call that is made here, or one that has done nothing when it is not. Up to it, whoever is stopped here can be sent to the
  * traced call instead, with the registers of `frame`; the recorder does that when a signal or a switch comes (fast.c).
- * INVARIANT  A record is in the ring, complete, before `head` moves, and head moves only when the call was made.
+ * INVARIANT  A record is in the ring, complete, before `head.used` moves, and that moves only when the call was made.
  */
 #include "record/runtime/runtime.h"
 #include <asm/prctl.h>
@@ -119,7 +119,7 @@ INSIDE static bool fits(const struct urd_runtime_frame *f, const struct runtime_
             return false;
         bytes += n + sizeof(struct runtime_item) + 8;
     }
-    return bytes + sizeof(struct runtime_record) + data()->head <= RUNTIME_RING_BYTES;
+    return bytes + sizeof(struct runtime_record) + data()->head.used <= RUNTIME_RING_BYTES;
 }
 
 /** A descriptor that is written to: what of the call's input belongs into the ring, or that the call must be traced. */
@@ -142,15 +142,50 @@ static inline bool is_recorders(const struct urd_runtime_frame *f)
     return is;
 }
 
-INSIDE static bool may_make(const struct urd_runtime_frame *f, const struct runtime_call *c,
-                            uint64_t *ret_output)
+/** The index + 1 of a file that the recorder need not look at, as it is in the trace already; 0: none. */
+INSIDE static uint16_t known_file(uint64_t fd)
 {
-    *ret_output = 0;
+    struct stat st;
+    if (runtime_make(__NR_fstat, fd, (uint64_t)&st, 0, 0, 0, 0) != 0)
+        return 0;
+    uint64_t modified = (uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec;
+    uint64_t changed = (uint64_t)st.st_ctim.tv_sec * 1000000000 + (uint64_t)st.st_ctim.tv_nsec;
+    for (uint16_t i = 0; i < data()->n_files; i++) {
+        const struct runtime_file *k = &data()->files[i];
+        if (k->ino == st.st_ino && k->dev == st.st_dev && k->size == (uint64_t)st.st_size &&
+            k->modified == modified && k->changed == changed)
+            return (uint16_t)(i + 1);
+    }
+    return 0;
+}
+
+/** What is found out about a call before it is made. */
+struct found {
+    uint64_t output; /* 1, 2: what it writes is the recording's output there */
+    uint16_t file;   /* that it maps */
+};
+
+INSIDE static bool may_map(const struct urd_runtime_frame *f, struct found *ret)
+{
+    if ((f->r10 & MAP_TYPE) != MAP_PRIVATE || f->r10 & (MAP_HUGETLB | MAP_GROWSDOWN) ||
+        (f->r10 & MAP_FIXED && is_recorders(f)))
+        return false;
+    if (f->r10 & MAP_ANONYMOUS)
+        return true;
+    ret->file = f->rdx & PROT_EXEC ? 0 : known_file(f->r8);
+    return ret->file;
+}
+
+INSIDE static bool may_make(const struct urd_runtime_frame *f, const struct runtime_call *c,
+                            struct found *ret)
+{
+    *ret = (struct found){0};
     switch (c->kind) {
     case RUNTIME_WAITS: /* a mask that holds for the wait only is the recorder's matter */
         return f->rax != __NR_epoll_pwait || !f->r8;
     case RUNTIME_PLAIN:
     case RUNTIME_ANSWERS:
+    case RUNTIME_IDENTITY:
     case RUNTIME_TOLD:
         return true;
     case RUNTIME_READS:
@@ -159,7 +194,7 @@ INSIDE static bool may_make(const struct urd_runtime_frame *f, const struct runt
     case RUNTIME_RECEIVES:
         return !f->r8 && (f->r10 & MSG_DONTWAIT || is_ready(f->rdi, POLLIN));
     case RUNTIME_WRITES:
-        return may_write(f, ret_output);
+        return may_write(f, &ret->output);
     case RUNTIME_OPENS:
         return !(argument(f, c->flags_arg) & O_TRUNC);
     case RUNTIME_CLOSES:
@@ -181,9 +216,7 @@ INSIDE static bool may_make(const struct urd_runtime_frame *f, const struct runt
     case RUNTIME_SETS_BASE: /* records have the base that it was */
         return data()->fsgsbase && f->rdi == ARCH_SET_FS;
     case RUNTIME_MAPS:
-        return !(f->r10 & MAP_FIXED && is_recorders(f)) &&
-               (f->r10 & (MAP_TYPE | MAP_ANONYMOUS)) == (MAP_PRIVATE | MAP_ANONYMOUS) &&
-               !(f->r10 & (MAP_HUGETLB | MAP_GROWSDOWN));
+        return may_map(f, ret);
     case RUNTIME_UNMAPS:
         return !is_recorders(f);
     case RUNTIME_PROTECTS:
@@ -236,22 +269,33 @@ static inline uint64_t segment_base(bool gs)
 }
 
 INSIDE static void note(const struct urd_runtime_frame *f, const struct runtime_call *c,
-                        uint64_t fs_base, int64_t result, uint64_t output)
+                        const struct found *found, uint64_t fs_base, int64_t result)
 {
     struct runtime_data *d = data();
-    struct runtime_record *r = (struct runtime_record *)(d->ring + d->head);
+    struct runtime_record *r = (struct runtime_record *)(d->ring + d->head.used);
     r->regs = *f;
     r->rsp = d->state.rsp;
     r->fs_base = fs_base;
     r->gs_base = segment_base(true);
     r->result = result;
     r->n_items = 0;
+    r->file = found->file;
     uint8_t *at = add_outputs(r, (uint8_t *)(r + 1), c);
-    if (output && result > 0)
-        at = add_item(r, at, f->rsi, (uint64_t)result, output);
+    if (found->output && result > 0)
+        at = add_item(r, at, f->rsi, (uint64_t)result, found->output);
     r->size = (uint32_t)(at - (uint8_t *)r);
     __asm__ volatile("" : : : "memory");
-    d->head += r->size;
+    d->head.used += r->size;
+}
+
+INSIDE static int64_t identity(const struct urd_runtime_frame *f, unsigned which)
+{
+    struct runtime_data *d = data();
+    if (!(d->head.known >> which & 1)) {
+        d->identities[which] = (uint64_t)runtime_make((int)f->rax, 0, 0, 0, 0, 0, 0);
+        d->head.known |= 1ull << which;
+    }
+    return (int64_t)d->identities[which];
 }
 
 /** The call itself. False in *ret_done: it would wait, which nobody but the recorder can. */
@@ -262,6 +306,9 @@ INSIDE static int64_t make(const struct urd_runtime_frame *f, const struct runti
     *ret_done = true;
     if (c->kind == RUNTIME_ANSWERS)
         return c->answer;
+    if (c->kind == RUNTIME_IDENTITY)
+        return identity(f, c->flags_arg);
+    data()->head.known &= ~(1ull << RUNTIME_PARENT);
     bool asks = c->kind == RUNTIME_WAITS && !data()->alone && (int)argument(f, c->flags_arg) != 0;
     if (asks && c->flags_arg == 3) /* a timeout: is there anything at once? */
         third = 0;
@@ -276,12 +323,13 @@ INSIDE static int64_t make(const struct urd_runtime_frame *f, const struct runti
 INSIDE static bool try_call(struct urd_runtime_frame *f)
 {
     struct runtime_data *d = data();
-    uint64_t output, index = f->rax < RUNTIME_NUMBERS ? d->index[f->rax] : 0;
+    struct found found;
+    uint64_t index = f->rax < RUNTIME_NUMBERS ? d->index[f->rax] : 0;
     const struct runtime_call *c = &d->calls[index];
     if (c->kind == RUNTIME_TERMINAL && (uint32_t)f->rsi == TIOCGWINSZ)
         c = &d->calls[RUNTIME_CALL_WINDOW];
-    if (!index || !d->enabled || !may_make(f, c, &output) ||
-        !fits(f, c, output ? f->rdx + sizeof(struct runtime_item) + 8 : 0))
+    if (!index || !d->enabled || !may_make(f, c, &found) ||
+        !fits(f, c, found.output ? f->rdx + sizeof(struct runtime_item) + 8 : 0))
         return false;
     bool done;
     uint64_t fs_base = segment_base(false);
@@ -290,7 +338,7 @@ INSIDE static bool try_call(struct urd_runtime_frame *f)
     if (!done || (result == -EFAULT && c->n_outputs) ||
         (result == -ENOMEM && c->kind == RUNTIME_ADVISES))
         return false;
-    note(f, c, fs_base, result, output);
+    note(f, c, &found, fs_base, result);
     f->rax = (uint64_t)result;
     return true;
 }

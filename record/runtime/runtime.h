@@ -21,6 +21,7 @@ enum {
     RUNTIME_CALLS = 128,   /* described ones */
     RUNTIME_OUTPUTS = 3,   /* of one call, at most */
     RUNTIME_RANGES = 8,    /* of patched code */
+    RUNTIME_FILES = 64,    /* that may be mapped without a stop */
     RUNTIME_FDS = 1024,    /* file descriptors with a class of their own */
     RUNTIME_RING_BYTES = 512 << 10,
     RUNTIME_OUTPUT_BYTES = 136 << 10, /* a call that may write more is traced */
@@ -41,7 +42,8 @@ enum runtime_kind {
     RUNTIME_WAKES,    /* futex */
     RUNTIME_TERMINAL, /* ioctl: isatty, and how large the window is */
     RUNTIME_ANSWERS,  /* it is refused: the result is `answer` */
-    RUNTIME_MAPS,     /* anonymous memory comes */
+    RUNTIME_IDENTITY, /* bit `flags_arg` of `known`: the result is what it was, or it is made */
+    RUNTIME_MAPS,     /* memory comes: anonymous, or of a known file and no code */
     RUNTIME_UNMAPS,
     RUNTIME_PROTECTS,
     RUNTIME_TOLD, /* nothing, but the recorder must hear of it */
@@ -65,6 +67,18 @@ enum runtime_fd {
     RUNTIME_FD_OTHER = 16, /* something else */
 };
 
+/** Who the caller is: that does not change unless it stops. Its parent may die, so the number of that is known up to the next call. */
+enum runtime_identity {
+    RUNTIME_PARENT,
+    RUNTIME_PROCESS,
+    RUNTIME_THREAD,
+    RUNTIME_USER,
+    RUNTIME_EFFECTIVE_USER,
+    RUNTIME_GROUP,
+    RUNTIME_EFFECTIVE_GROUP,
+    RUNTIME_IDENTITIES
+};
+
 struct runtime_output {
     uint8_t arg;    /* 1 .. 6: points to it */
     uint8_t of;     /* argument that bounds the size, times factor; 0: the size is factor */
@@ -84,7 +98,8 @@ struct runtime_call {
 /** One call in the ring; then n_items times struct runtime_item and its bytes, each padded to 8. */
 struct runtime_record {
     uint32_t size; /* with its items, bytes */
-    uint32_t n_items;
+    uint16_t n_items;
+    uint16_t file; /* that was mapped: index in `files` + 1 */
     struct urd_runtime_frame
         regs; /* at the call; rcx is the address of the system call instruction */
     uint64_t rsp, fs_base, gs_base;
@@ -98,21 +113,30 @@ struct runtime_item {
         output; /* 0: the kernel wrote it; 1, 2: the call wrote it to the recording's stdout, stderr */
 };
 
+/** A file that the trace has, as it is now: struct stat, times in ns. */
+struct runtime_file {
+    uint64_t dev, ino, size, modified, changed;
+};
+
 struct runtime_data {
     struct urd_runtime_state state;
     uint32_t enabled;  /* 0: every call is traced. The recorder's */
     uint32_t alone;    /* no other task is in the recording: a call may block. The recorder's */
     uint32_t fsgsbase; /* the processor's RDFSBASE may be used */
-    uint32_t unused;
+    uint32_t n_files;  /* the recorder's */
     struct runtime_range {
         uint64_t start, end;
     } patched
         [RUNTIME_RANGES]; /* no patched site or trampoline is outside; 0, 0: none. The recorder's */
+    struct runtime_file files[RUNTIME_FILES];
     uint8_t fds[RUNTIME_FDS];       /* enum runtime_fd */
     uint8_t index[RUNTIME_NUMBERS]; /* of a call in `calls`; 0: traced */
     struct runtime_call calls[RUNTIME_CALLS];
-    uint64_t head
-        __attribute__((aligned(4096))); /* bytes of the ring that are used; read with them */
+    uint64_t identities[RUNTIME_IDENTITIES];
+    struct runtime_head {
+        uint64_t used;                     /* bytes of the ring; read with them */
+        uint64_t known;                    /* which identities are */
+    } head __attribute__((aligned(4096))); /* all zero when a task that stopped goes on */
     uint8_t ring[RUNTIME_RING_BYTES];
 };
 

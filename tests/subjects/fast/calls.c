@@ -480,3 +480,103 @@ BEHAVIOUR(memory_that_is_not_the_programs_is_unmapped)
     CHECK(munmap(m, 1 << 20) == 0);
     puts("still here");
 }
+
+static void check_who(pid_t parent)
+{
+    pid_t process = (pid_t)syscall(SYS_getpid), thread = (pid_t)syscall(SYS_gettid);
+    char link[32] = "";
+    CHECK(readlink("/proc/thread-self", link, sizeof link - 1) > 0);
+    CHECK(atoi(link) == process && atoi(strrchr(link, '/') + 1) == thread);
+    for (int i = 0; i < 20; i++)
+        CHECK(syscall(SYS_getpid) == process && syscall(SYS_gettid) == thread && syscall(SYS_getppid) == parent &&
+              syscall(SYS_getuid) == syscall(SYS_geteuid) && syscall(SYS_getgid) == syscall(SYS_getegid));
+}
+
+static void *another_thread(void *parent)
+{
+    check_who((pid_t)(intptr_t)parent);
+    return NULL;
+}
+
+BEHAVIOUR(who_asks_is_told_who_it_is)
+{
+    pid_t parent = getppid(), self = getpid(), child;
+    pthread_t t;
+    for (int i = 0; i < 3; i++) {
+        check_who(parent);
+        CHECK(pthread_create(&t, NULL, another_thread, (void *)(intptr_t)parent) == 0 && pthread_join(t, NULL) == 0);
+        check_who(parent);
+        if ((child = fork()) == 0) {
+            check_who(self);
+            _exit(0);
+        }
+        CHECK(waitpid(child, NULL, 0) == child);
+        if ((child = vfork()) == 0) {
+            check_who(self);
+            _exit(0);
+        }
+        CHECK(waitpid(child, NULL, 0) == child);
+    }
+    if (geteuid() == 0) {
+        CHECK(seteuid(1234) == 0 && syscall(SYS_geteuid) == 1234 && seteuid(0) == 0 && syscall(SYS_geteuid) == 0);
+        CHECK(setegid(1234) == 0 && syscall(SYS_getegid) == 1234 && setegid(0) == 0 && syscall(SYS_getegid) == 0);
+    }
+    puts("all of them");
+}
+
+BEHAVIOUR(a_parent_dies)
+{
+    char byte;
+    CHECK(pipe(p) == 0);
+    pid_t child = fork();
+    if (child == 0) {
+        pid_t parent = getpid();
+        if (fork() == 0) {
+            while (getppid() == parent) /* nothing else: the answer changes by itself */
+                ;
+            CHECK(write(p[1], "a", 1) == 1);
+        }
+        _exit(0);
+    }
+    CHECK(waitpid(child, NULL, 0) == child && read(p[0], &byte, 1) == 1);
+    puts("seen");
+}
+
+static unsigned long sum_of(int fd, size_t size, int prot, int flags, off_t offset, void *at)
+{
+    unsigned char *m = mmap(at, size, prot, flags, fd, offset);
+    unsigned long sum = 0;
+    CHECK(m != MAP_FAILED && (!at || m == at));
+    for (size_t i = 0; i < size; i++)
+        sum = sum * 31 + m[i];
+    if (prot & PROT_WRITE)
+        memset(m, 'w', size);
+    if (!at)
+        CHECK(munmap(m, size) == 0);
+    return sum;
+}
+
+BEHAVIOUR(files_are_mapped_again_and_again)
+{
+    static char page[4096];
+    int fd = file_with("begin"), other = file_with("another");
+    void *room = mmap(NULL, 3 * 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    for (int round = 0; round < 6; round++) {
+        memset(page, 'a' + round, sizeof page);
+        CHECK(pwrite(fd, page, sizeof page, 4096 * (round % 3)) == sizeof page);
+        unsigned long sums[6];
+        for (int again = 0; again < 3; again++) {
+            sums[0] = sum_of(fd, 4096, PROT_READ, MAP_PRIVATE, 0, NULL);
+            sums[1] = sum_of(fd, 4096 * (round < 2 ? round + 1 : 3), PROT_READ | PROT_WRITE, MAP_PRIVATE, 0, NULL);
+            sums[2] = sum_of(other, 4096, PROT_READ, MAP_PRIVATE | MAP_POPULATE, 0, NULL);
+            sums[3] = round < 2 ? 0 : sum_of(fd, 4096, PROT_READ, MAP_PRIVATE, 8192, NULL);
+            sums[4] = sum_of(fd, 4096, PROT_READ, MAP_PRIVATE | MAP_FIXED, 0, (char *)room + 4096);
+            sums[5] = sum_of(fd, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, 0, NULL);
+        }
+        for (int i = 0; i < 6; i++)
+            printf("%lx ", sums[i]);
+        printf("%lx\n", sum_of(fd, 4096, PROT_READ, MAP_PRIVATE, 0, NULL));
+    }
+    CHECK(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, 999, 0) == MAP_FAILED && errno == EBADF);
+    CHECK(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 1) == MAP_FAILED && errno == EINVAL);
+}
