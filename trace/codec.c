@@ -110,11 +110,11 @@ static void put_regs(struct urd_buf *out, const struct user_regs_struct *from,
 static void get_regs(struct urd_cursor *in, const struct user_regs_struct *from,
                      struct user_regs_struct *to)
 {
-    const uint64_t *a = (const uint64_t *)from;
-    uint64_t *b = (uint64_t *)to;
-    uint64_t mask = urd_cursor_varint(in);
-    for (unsigned i = 0; i < N_REGS; i++)
-        b[i] = a[i] + (mask >> i & 1 ? (uint64_t)urd_unzigzag(urd_cursor_varint(in)) : 0);
+    uint64_t *words = (uint64_t *)to;
+    uint64_t mask = urd_cursor_varint(in) & ((1ull << N_REGS) - 1);
+    *to = *from;
+    for (; mask; mask &= mask - 1)
+        words[__builtin_ctzll(mask)] += (uint64_t)urd_unzigzag(urd_cursor_varint(in));
 }
 
 static const struct urd_mem_write *write_of_output(const struct urd_event *e)
@@ -399,68 +399,81 @@ static void get_patches(struct urd_codec *c, struct urd_cursor *in, struct urd_e
     }
 }
 
-urd_err *urd_codec_decode(struct urd_codec *c, struct urd_cursor *in, struct urd_event *ret)
+/** Everything but the registers, which are read in any case. */
+static void clear(struct urd_event *e)
+{
+    memset(e, 0, offsetof(struct urd_event, before));
+    memset(&e->n_map_ops, 0, sizeof *e - offsetof(struct urd_event, n_map_ops));
+    e->syscall = -1;
+    e->text = "";
+}
+_Static_assert(offsetof(struct urd_event, after) ==
+                       offsetof(struct urd_event, before) + 8 * N_REGS &&
+                   offsetof(struct urd_event, n_map_ops) ==
+                       offsetof(struct urd_event, after) + 8 * N_REGS,
+               "clear");
+
+urd_err *urd_codec_decode(struct urd_codec *c, struct urd_cursor *in, struct urd_event *e)
 {
     free_texts(c);
-    struct urd_event e = {.syscall = -1, .text = ""};
-    e.kind = urd_cursor_u8(in);
-    e.flags = urd_cursor_u8(in);
+    clear(e);
+    e->kind = urd_cursor_u8(in);
+    e->flags = urd_cursor_u8(in);
     uint64_t parts = urd_cursor_varint(in);
-    e.pid = (int32_t)urd_cursor_varint(in);
-    e.tid = (int32_t)urd_cursor_varint(in);
-    e.time_ns = c->time_ns + urd_cursor_varint(in);
-    if (!in->ok || e.kind == URD_EVENT_NONE || e.kind >= URD_EVENT_KINDS)
-        URD_FAIL("an event in the trace is damaged (kind %u)", e.kind);
-    c->time_ns = e.time_ns;
-    struct user_regs_struct *last = task_regs(c, e.tid);
-    get_regs(in, last, &e.before);
-    get_regs(in, &e.before, &e.after);
-    *last = e.after;
+    e->pid = (int32_t)urd_cursor_varint(in);
+    e->tid = (int32_t)urd_cursor_varint(in);
+    e->time_ns = c->time_ns + urd_cursor_varint(in);
+    if (!in->ok || e->kind == URD_EVENT_NONE || e->kind >= URD_EVENT_KINDS)
+        URD_FAIL("an event in the trace is damaged (kind %u)", e->kind);
+    c->time_ns = e->time_ns;
+    struct user_regs_struct *last = task_regs(c, e->tid);
+    get_regs(in, last, &e->before);
+    get_regs(in, &e->before, &e->after);
+    *last = e->after;
     if (parts & PART_SYSCALL)
-        e.syscall = (int32_t)urd_cursor_varint(in);
+        e->syscall = (int32_t)urd_cursor_varint(in);
     if (parts & PART_SIGNAL) {
-        e.signal = (int32_t)urd_cursor_varint(in);
-        e.status = (int32_t)urd_cursor_varint(in);
+        e->signal = (int32_t)urd_cursor_varint(in);
+        e->status = (int32_t)urd_cursor_varint(in);
     }
     if (parts & PART_MAP_OPS)
-        get_map_ops(c, in, &e);
+        get_map_ops(c, in, e);
     if (parts & PART_WRITES)
-        get_writes(c, in, &e);
+        get_writes(c, in, e);
     if (parts & PART_XSTATE) {
         uint64_t size;
-        e.xstate = get_bytes(in, &size);
-        e.xstate_size = (uint32_t)size;
+        e->xstate = get_bytes(in, &size);
+        e->xstate_size = (uint32_t)size;
     }
     if (parts & PART_OUTPUT) {
-        e.output = urd_cursor_u8(in);
+        e->output = urd_cursor_u8(in);
         if (parts & PART_OUTPUT_SHARED) {
             uint64_t i = urd_cursor_varint(in);
-            if (i >= e.n_writes)
+            if (i >= e->n_writes)
                 URD_FAIL("an event in the trace is damaged (output)");
-            e.output_data = e.writes[i].data;
-            e.output_size = e.writes[i].size;
+            e->output_data = e->writes[i].data;
+            e->output_size = e->writes[i].size;
         } else {
-            e.output_data = get_bytes(in, &e.output_size);
+            e->output_data = get_bytes(in, &e->output_size);
         }
     }
     if (parts & PART_TEXT)
-        e.text = keep_text(c, urd_cursor_text(in));
+        e->text = keep_text(c, urd_cursor_text(in));
     if (parts & PART_CHECKSUM) {
-        e.has_checksum = true;
-        e.checksum = urd_cursor_u64(in);
+        e->has_checksum = true;
+        e->checksum = urd_cursor_u64(in);
     }
     if (parts & PART_OTHER)
-        e.other_tid = (int32_t)urd_cursor_varint(in);
+        e->other_tid = (int32_t)urd_cursor_varint(in);
     if (parts & PART_CUT)
-        get_cut(c, in, &e);
+        get_cut(c, in, e);
     if (parts & PART_PATCHES)
-        get_patches(c, in, &e);
+        get_patches(c, in, e);
     if (parts & PART_BRANCHES) {
         c->cut.counted = true;
         c->cut.branches = urd_cursor_varint(in);
     }
     if (!in->ok)
         URD_FAIL("an event in the trace is damaged (it is longer than its chunk)");
-    *ret = e;
     return NULL;
 }

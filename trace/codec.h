@@ -51,7 +51,7 @@ void urd_codec_encode(struct urd_codec *c, const struct urd_event *e, struct urd
 /** The same bytes as those of the event that *k is. False: this chunk has no event of the task yet, whose segments it could have. */
 bool urd_codec_encode_call(struct urd_codec *c, const struct urd_trace_call *k,
                            struct urd_buf *out);
-/** Decode one event; its pointers lead into the cursor's bytes and the codec's scratch. */
+/** Decode one event; its pointers lead into the cursor's bytes and the codec's scratch. What a failure leaves in *e is no event. */
 urd_err *urd_codec_decode(struct urd_codec *c, struct urd_cursor *in,
-                          struct urd_event *ret) URD_MUST_USE;
+                          struct urd_event *e) URD_MUST_USE;
 #endif
