@@ -77,12 +77,11 @@ static inline uint8_t *put_varint(uint8_t *at, uint64_t v)
 
 enum { VARINT_MAX = 10, REGS_MAX = VARINT_MAX * (N_REGS + 1) }; /* bytes */
 
-/** The first n registers, a multiple of three. At most REGS_MAX bytes. */
-static inline uint8_t *put_differences(uint8_t *at, const uint64_t *from, const uint64_t *to,
-                                       unsigned n)
+/** At most REGS_MAX bytes. */
+static inline uint8_t *put_differences(uint8_t *at, const uint64_t *from, const uint64_t *to)
 {
     uint64_t mask = 0;
-    for (unsigned i = 0; i < n; i += 3) { /* most do not differ */
+    for (unsigned i = 0; i < N_REGS; i += 3) { /* most do not differ */
         uint64_t x = from[i] ^ to[i], y = from[i + 1] ^ to[i + 1], z = from[i + 2] ^ to[i + 2];
         if (x | y | z)
             mask |= (uint64_t)(x != 0) << i | (uint64_t)(y != 0) << (i + 1) |
@@ -103,8 +102,8 @@ static void put_regs(struct urd_buf *out, const struct user_regs_struct *from,
 {
     urd_buf_reserve(out, REGS_MAX);
     uint8_t *at = out->data + out->size;
-    out->size = (size_t)(put_differences(at, (const uint64_t *)from, (const uint64_t *)to, N_REGS) -
-                         out->data);
+    out->size =
+        (size_t)(put_differences(at, (const uint64_t *)from, (const uint64_t *)to) - out->data);
 }
 
 static void get_regs(struct urd_cursor *in, const struct user_regs_struct *from,
@@ -245,29 +244,70 @@ void urd_codec_encode(struct urd_codec *c, const struct urd_event *e, struct urd
 
 #define REG(name) (offsetof(struct user_regs_struct, name) / 8)
 
-/* A call's registers: up to gs_base, and one more so that there are three times eight. The frame begins with the same ones, in order. */
-enum { CALL_REGS = REG(ds) + 1, FRAME_REGS = offsetof(struct urd_runtime_frame, flags) / 8 };
-_Static_assert(CALL_REGS % 3 == 0 && REG(gs_base) + 1 == REG(ds) && FRAME_REGS == REG(orig_rax) &&
+/* The frame begins with the same registers in the same order. */
+enum { FRAME_REGS = offsetof(struct urd_runtime_frame, flags) / 8 };
+_Static_assert(FRAME_REGS == REG(orig_rax) &&
                    offsetof(struct urd_runtime_frame, r10) / 8 == REG(r10) &&
                    offsetof(struct urd_runtime_frame, rdi) / 8 == REG(rdi),
                "the order of registers");
 
-bool urd_codec_encode_call(struct urd_codec *c, const struct urd_trace_call *k, struct urd_buf *out)
+/** Differences of registers to the last ones, in order: what put_differences finds, one after the other. */
+struct differences {
+    uint64_t *last, mask;
+    uint64_t list[N_REGS];
+    unsigned n;
+};
+
+static inline void add_difference(struct differences *d, unsigned i, uint64_t now)
+{
+    uint64_t difference = now - d->last[i];
+    if (!difference)
+        return;
+    d->list[d->n++] = urd_zigzag((int64_t)difference);
+    d->mask |= 1ull << i;
+    d->last[i] = now;
+}
+
+/** first .. end, which mostly do not differ. */
+static inline void add_group(struct differences *d, const uint64_t *frame, unsigned first,
+                             unsigned end)
+{
+    uint64_t differ = 0;
+    for (unsigned i = first; i < end; i++)
+        differ |= frame[i] ^ d->last[i];
+    for (unsigned i = first; differ && i < end; i++)
+        add_difference(d, i, frame[i]);
+}
+
+static void find_differences(struct differences *d, const struct urd_trace_call *k)
 {
     const struct urd_runtime_frame *f = k->regs;
+    const uint64_t *words = (const uint64_t *)f;
+    add_group(d, words, REG(r15), REG(r11));
+    add_difference(d, REG(r11), f->flags); /* as the instruction does: SDM vol. 2, SYSCALL */
+    add_group(d, words, REG(r10), REG(rax));
+    add_difference(d, REG(rax), (uint64_t)-ENOSYS); /* as a stop at a call's entry shows */
+    add_difference(d, REG(rcx), f->rcx + 2);
+    add_group(d, words, REG(rdx), REG(orig_rax));
+    add_difference(d, REG(orig_rax), f->rax);
+    add_difference(d, REG(rip), f->rcx + 2);
+    add_difference(d, REG(eflags), f->flags);
+    add_difference(d, REG(rsp), k->rsp);
+    if (k->fs_base)
+        add_difference(d, REG(fs_base), *k->fs_base);
+    if (k->gs_base)
+        add_difference(d, REG(gs_base), *k->gs_base);
+}
+
+bool urd_codec_encode_call(struct urd_codec *c, const struct urd_trace_call *k, struct urd_buf *out)
+{
     const uint64_t *known = urd_map_get(&c->tasks, (uint64_t)(uint32_t)k->tid);
     if (!known)
         return false;
-    uint64_t *last = (uint64_t *)&c->regs[*known - 1], now[CALL_REGS];
-    memcpy(now, f, FRAME_REGS * sizeof *now);
-    now[REG(r11)] = now[REG(eflags)] = f->flags; /* as the instruction does: SDM vol. 2, SYSCALL */
-    now[REG(rcx)] = now[REG(rip)] = f->rcx + 2;
-    now[REG(rax)] = (uint64_t)-ENOSYS; /* as a stop at a call's entry shows */
-    now[REG(orig_rax)] = f->rax;
-    now[REG(rsp)] = k->rsp;
-    now[REG(fs_base)] = k->fs_base ? *k->fs_base : last[REG(fs_base)];
-    now[REG(gs_base)] = k->gs_base ? *k->gs_base : last[REG(gs_base)];
-    now[REG(cs)] = last[REG(cs)], now[REG(ss)] = last[REG(ss)], now[REG(ds)] = last[REG(ds)];
+    struct differences d;
+    d.last = (uint64_t *)&c->regs[*known - 1];
+    d.mask = d.n = 0;
+    find_differences(&d, k);
     urd_buf_reserve(out, REGS_MAX + 16 * VARINT_MAX);
     uint8_t *at = out->data + out->size;
     *at++ = URD_EVENT_SYSCALL;
@@ -278,14 +318,15 @@ bool urd_codec_encode_call(struct urd_codec *c, const struct urd_trace_call *k, 
     at = put_varint(at, (uint32_t)k->tid);
     at = put_varint(at, k->time_ns - c->time_ns);
     c->time_ns = k->time_ns;
-    at = put_differences(at, last, now, CALL_REGS);
+    at = put_varint(at, d.mask);
+    for (unsigned i = 0; i < d.n; i++)
+        at = put_varint(at, d.list[i]);
     at = put_varint(at, k->result == -ENOSYS ? 0 : 1u << REG(rax));
     if (k->result != -ENOSYS)
         at = put_varint(at, urd_zigzag(k->result + ENOSYS));
-    at = put_varint(at, (uint32_t)f->rax);
+    at = put_varint(at, (uint32_t)k->regs->rax);
     out->size = (size_t)(at - out->data);
-    memcpy(last, now, sizeof now);
-    last[REG(rax)] = (uint64_t)k->result;
+    d.last[REG(rax)] = (uint64_t)k->result;
     if (k->n_writes)
         put_writes(out, k->writes, k->n_writes);
     if (k->output)
