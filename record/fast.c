@@ -442,6 +442,7 @@ static urd_err *read_ring(struct recorder *r, struct task *t)
         URD_FAIL("cannot read the calls of process %d", t->pid);
     ring->size = size;
     f->drained = (uint32_t)begin.head.used;
+    f->knows = begin.head.known != 0;
     return NULL;
 }
 
@@ -525,9 +526,9 @@ urd_err *fast_drain(struct recorder *r, struct task *t, bool stopped)
     if (behind)
         stand_behind(r, t, behind);
     /* while it runs the head is the region's */
-    if (stopped && f->drained &&
+    if (stopped && (f->drained || f->knows) &&
         urd_tracee_write(t->mem, DATA_FIELD(head), &empty, sizeof empty) == sizeof empty)
-        f->drained = 0;
+        f->drained = f->knows = 0;
     return NULL;
 }
 

@@ -18,6 +18,7 @@ struct fast {
     bool enabled, alone; /* as the region has them */
     bool off;            /* for good */
     uint32_t drained;    /* bytes of the ring that are events already */
+    bool knows;          /* something of the caller's identity is kept in the head */
     struct patch *patches;
     unsigned n_patches, cap_patches;
     struct patch_pages *pages;

@@ -17,6 +17,14 @@ static enum runtime_kind kind_of(int number, unsigned *ret_arg)
     case SYS_write:
     case SYS_pwrite64:
         return RUNTIME_WRITES;
+    case SYS_readv:
+        return RUNTIME_READS_PIECES;
+    case SYS_writev:
+        return RUNTIME_WRITES_PIECES;
+    case SYS_sendmsg:
+        return RUNTIME_SENDS;
+    case SYS_recvmsg:
+        return RUNTIME_RECEIVES_PIECES;
     case SYS_open:
         *ret_arg = 2;
         return RUNTIME_OPENS;
@@ -128,6 +136,8 @@ static bool read_call(const struct urd_syscall_entry *s, struct runtime_call *re
     const char *at = s->outputs;
     if (c.kind == RUNTIME_RECEIVES) /* no address is wanted: the first output is all */
         at = "2:r<a3";
+    if (c.kind == RUNTIME_READS_PIECES || c.kind == RUNTIME_RECEIVES_PIECES)
+        at = ""; /* runtime.c knows */
     if (c.kind == RUNTIME_TERMINAL)
         at = "3:36"; /* struct termios of the kernel, not libc's */
     while (*at) {

@@ -58,8 +58,8 @@ static void find_sites_between(const struct image *f, const uint8_t *at, const u
 {
     while (at < end && (at = memchr(at, 0xc7, (size_t)(end - at)))) {
         struct site site;
-        bool looks = (transactions && at[1] == 0xf8) ||
-                     (at > f->data && at[-1] == 0x0f && at[1] >= 0xf0);
+        bool looks =
+            (transactions && at[1] == 0xf8) || (at > f->data && at[-1] == 0x0f && at[1] >= 0xf0);
         if (looks && find_instruction(f, (uint64_t)(at - f->data), &site))
             URD_PUSH(ret->sites, ret->n, ret->cap) = site;
         at++;
@@ -199,7 +199,7 @@ urd_err *replaced_insns_try(struct recorder *r, struct task *t, const struct use
     *ret_done = find_site(r, t, at->rip + ud2 + 1, false) &&
                 ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code, n, &in, operands)) &&
                 is_random(&in);
-    return *ret_done ? give_random(r, t, at, &in,
-                                   (unsigned)ZydisRegisterGetId(operands[0].reg.value))
-                     : NULL;
+    return *ret_done
+               ? give_random(r, t, at, &in, (unsigned)ZydisRegisterGetId(operands[0].reg.value))
+               : NULL;
 }

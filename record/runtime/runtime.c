@@ -28,6 +28,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 
 #define INSIDE __attribute__((section("urd_runtime")))
 
@@ -81,6 +82,25 @@ static inline void set_fd_class(uint64_t fd, uint8_t class)
         data()->fds[(uint32_t)fd] = class;
 }
 
+INSIDE static int64_t identity(int number, unsigned which)
+{
+    struct runtime_data *d = data();
+    if (!(d->head.known >> which & 1)) {
+        d->identities[which] = (uint64_t)runtime_make(number, 0, 0, 0, 0, 0, 0);
+        d->head.known |= 1ull << which;
+    }
+    return (int64_t)d->identities[which];
+}
+
+/** The caller's memory, which need not be there: it must not fault here. */
+INSIDE static bool peek(void *to, uint64_t from, uint64_t size)
+{
+    struct iovec here = {to, size}, there = {(void *)from, size};
+    return runtime_make(__NR_process_vm_readv,
+                        (uint64_t)identity(__NR_getpid, RUNTIME_PROCESS), (uint64_t)&here, 1,
+                        (uint64_t)&there, 1, 0) == (int64_t)size;
+}
+
 /** Would a call on this descriptor return at once? Other processes may change that meanwhile: then the recorder's timer ends it. */
 INSIDE static bool is_ready(uint64_t fd, short events)
 {
@@ -113,6 +133,8 @@ static inline uint64_t output_bound(const struct urd_runtime_frame *f, const str
 INSIDE static bool fits(const struct urd_runtime_frame *f, const struct runtime_call *c, uint64_t more)
 {
     uint64_t bytes = more;
+    if (more > RUNTIME_OUTPUT_BYTES + RUNTIME_PIECES * (sizeof(struct runtime_item) + 8))
+        return false;
     for (unsigned i = 0; i < c->n_outputs; i++) {
         uint64_t n = output_bound(f, &c->outputs[i]);
         if (n > RUNTIME_OUTPUT_BYTES)
@@ -122,14 +144,74 @@ INSIDE static bool fits(const struct urd_runtime_frame *f, const struct runtime_
     return bytes + sizeof(struct runtime_record) + data()->head.used <= RUNTIME_RING_BYTES;
 }
 
-/** A descriptor that is written to: what of the call's input belongs into the ring, or that the call must be traced. */
-INSIDE static bool may_write(const struct urd_runtime_frame *f, uint64_t *ret_output)
+/** What is found out about a call before it is made. */
+struct found {
+    uint64_t output; /* 1, 2: what it writes is the recording's output there */
+    uint64_t room;   /* in the ring, for that and for pieces: bytes */
+    uint16_t file;   /* that it maps */
+    uint16_t n_pieces;
+    struct iovec pieces[RUNTIME_PIECES];
+};
+
+/** A descriptor that so much is written to: what of that belongs into the ring, or that the call must be traced. */
+INSIDE static bool may_write(const struct urd_runtime_frame *f, uint64_t bytes, struct found *ret)
 {
     uint64_t class = fd_class(f->rdi);
-    *ret_output = class & (RUNTIME_FD_STDOUT | RUNTIME_FD_STDERR);
-    return class & RUNTIME_FD_WRITE && (!*ret_output || f->rdx <= RUNTIME_OUTPUT_BYTES) &&
-           (f->rdx <= RUNTIME_PIPE_BYTES || class & RUNTIME_FD_FILE || data()->alone) &&
+    ret->output = class & (RUNTIME_FD_STDOUT | RUNTIME_FD_STDERR);
+    if (ret->output)
+        ret->room += bytes + (ret->n_pieces + 1u) * (sizeof(struct runtime_item) + 8);
+    return class & RUNTIME_FD_WRITE &&
+           (bytes <= RUNTIME_PIPE_BYTES || class & RUNTIME_FD_FILE || data()->alone) &&
            is_ready(f->rdi, POLLOUT);
+}
+
+/** The array of so many pieces; how much they are together. False: too much, or it is not there. */
+INSIDE static bool gather(uint64_t array, uint64_t n, struct found *ret, uint64_t *ret_bytes)
+{
+    *ret_bytes = 0;
+    if (n > RUNTIME_PIECES || (n && !peek(ret->pieces, array, n * sizeof *ret->pieces)))
+        return false;
+    ret->n_pieces = (uint16_t)n;
+    for (uint64_t i = 0; i < n; i++) {
+        if (ret->pieces[i].iov_len > RUNTIME_OUTPUT_BYTES)
+            return false;
+        *ret_bytes += ret->pieces[i].iov_len;
+    }
+    return *ret_bytes <= RUNTIME_OUTPUT_BYTES;
+}
+
+INSIDE static bool may_read_pieces(const struct urd_runtime_frame *f, struct found *ret)
+{
+    if (!gather(f->rsi, f->rdx, ret, &ret->room))
+        return false;
+    ret->room += ret->n_pieces * (sizeof(struct runtime_item) + 8);
+    look_at_file(f->rdi);
+    return is_ready(f->rdi, POLLIN);
+}
+
+INSIDE static bool may_write_pieces(const struct urd_runtime_frame *f, struct found *ret)
+{
+    uint64_t bytes;
+    return gather(f->rsi, f->rdx, ret, &bytes) && may_write(f, bytes, ret);
+}
+
+INSIDE static bool may_send(const struct urd_runtime_frame *f, struct found *ret)
+{
+    struct msghdr m;
+    uint64_t bytes;
+    return peek(&m, f->rsi, sizeof m) &&
+           gather((uint64_t)m.msg_iov, m.msg_iovlen, ret, &bytes) && may_write(f, bytes, ret);
+}
+
+/** A message without a sender's name or control data, and not one that is waited for as a whole. */
+INSIDE static bool may_receive_pieces(const struct urd_runtime_frame *f, struct found *ret)
+{
+    struct msghdr m;
+    if (f->rdx & MSG_WAITALL || !peek(&m, f->rsi, sizeof m) || m.msg_name || m.msg_controllen ||
+        !gather((uint64_t)m.msg_iov, m.msg_iovlen, ret, &ret->room))
+        return false;
+    ret->room += (ret->n_pieces + 2u) * (sizeof(struct runtime_item) + 8) + sizeof m;
+    return f->rdx & MSG_DONTWAIT || is_ready(f->rdi, POLLIN);
 }
 
 /** Memory from argument 1 on, argument 2 bytes: may something be there that the recorder has put there? */
@@ -159,12 +241,6 @@ INSIDE static uint16_t known_file(uint64_t fd)
     return 0;
 }
 
-/** What is found out about a call before it is made. */
-struct found {
-    uint64_t output; /* 1, 2: what it writes is the recording's output there */
-    uint16_t file;   /* that it maps */
-};
-
 INSIDE static bool may_map(const struct urd_runtime_frame *f, struct found *ret)
 {
     if ((f->r10 & MAP_TYPE) != MAP_PRIVATE || f->r10 & (MAP_HUGETLB | MAP_GROWSDOWN) ||
@@ -179,7 +255,7 @@ INSIDE static bool may_map(const struct urd_runtime_frame *f, struct found *ret)
 INSIDE static bool may_make(const struct urd_runtime_frame *f, const struct runtime_call *c,
                             struct found *ret)
 {
-    *ret = (struct found){0};
+    ret->output = ret->room = ret->file = ret->n_pieces = 0;
     switch (c->kind) {
     case RUNTIME_WAITS: /* a mask that holds for the wait only is the recorder's matter */
         return f->rax != __NR_epoll_pwait || !f->r8;
@@ -194,7 +270,15 @@ INSIDE static bool may_make(const struct urd_runtime_frame *f, const struct runt
     case RUNTIME_RECEIVES:
         return !f->r8 && (f->r10 & MSG_DONTWAIT || is_ready(f->rdi, POLLIN));
     case RUNTIME_WRITES:
-        return may_write(f, &ret->output);
+        return may_write(f, f->rdx, ret);
+    case RUNTIME_READS_PIECES:
+        return may_read_pieces(f, ret);
+    case RUNTIME_WRITES_PIECES:
+        return may_write_pieces(f, ret);
+    case RUNTIME_SENDS:
+        return may_send(f, ret);
+    case RUNTIME_RECEIVES_PIECES:
+        return may_receive_pieces(f, ret);
     case RUNTIME_OPENS:
         return !(argument(f, c->flags_arg) & O_TRUNC);
     case RUNTIME_CLOSES:
@@ -258,6 +342,28 @@ INSIDE static uint8_t *add_outputs(struct runtime_record *r, uint8_t *at,
     return at;
 }
 
+/** So many bytes are in the pieces, from the first one on. */
+INSIDE static uint8_t *add_pieces(struct runtime_record *r, uint8_t *at, const struct found *found,
+                                  uint64_t bytes)
+{
+    for (unsigned i = 0; i < found->n_pieces && bytes; i++) {
+        uint64_t n = found->pieces[i].iov_len < bytes ? found->pieces[i].iov_len : bytes;
+        if (n)
+            at = add_item(r, at, (uint64_t)found->pieces[i].iov_base, n, found->output);
+        bytes -= n;
+    }
+    return at;
+}
+
+/** What recvmsg writes into the header that it was given. */
+INSIDE static uint8_t *add_header(struct runtime_record *r, uint8_t *at)
+{
+    uint64_t m = r->regs.rsi;
+    at = add_item(r, at, m + offsetof(struct msghdr, msg_namelen), sizeof(socklen_t), 0);
+    return add_item(r, at, m + offsetof(struct msghdr, msg_controllen), sizeof(size_t) + sizeof(int),
+                    0);
+}
+
 static inline uint64_t segment_base(bool gs)
 {
     uint64_t base = 0;
@@ -281,21 +387,15 @@ INSIDE static void note(const struct urd_runtime_frame *f, const struct runtime_
     r->n_items = 0;
     r->file = found->file;
     uint8_t *at = add_outputs(r, (uint8_t *)(r + 1), c);
-    if (found->output && result > 0)
-        at = add_item(r, at, f->rsi, (uint64_t)result, found->output);
+    if (c->kind == RUNTIME_RECEIVES_PIECES && result >= 0)
+        at = add_header(r, at);
+    if (result > 0 && (found->output || c->kind == RUNTIME_READS_PIECES ||
+                       c->kind == RUNTIME_RECEIVES_PIECES))
+        at = found->n_pieces ? add_pieces(r, at, found, (uint64_t)result)
+                             : add_item(r, at, f->rsi, (uint64_t)result, found->output);
     r->size = (uint32_t)(at - (uint8_t *)r);
     __asm__ volatile("" : : : "memory");
     d->head.used += r->size;
-}
-
-INSIDE static int64_t identity(const struct urd_runtime_frame *f, unsigned which)
-{
-    struct runtime_data *d = data();
-    if (!(d->head.known >> which & 1)) {
-        d->identities[which] = (uint64_t)runtime_make((int)f->rax, 0, 0, 0, 0, 0, 0);
-        d->head.known |= 1ull << which;
-    }
-    return (int64_t)d->identities[which];
 }
 
 /** The call itself. False in *ret_done: it would wait, which nobody but the recorder can. */
@@ -307,7 +407,7 @@ INSIDE static int64_t make(const struct urd_runtime_frame *f, const struct runti
     if (c->kind == RUNTIME_ANSWERS)
         return c->answer;
     if (c->kind == RUNTIME_IDENTITY)
-        return identity(f, c->flags_arg);
+        return identity((int)f->rax, c->flags_arg);
     data()->head.known &= ~(1ull << RUNTIME_PARENT);
     bool asks = c->kind == RUNTIME_WAITS && !data()->alone && (int)argument(f, c->flags_arg) != 0;
     if (asks && c->flags_arg == 3) /* a timeout: is there anything at once? */
@@ -328,14 +428,13 @@ INSIDE static bool try_call(struct urd_runtime_frame *f)
     const struct runtime_call *c = &d->calls[index];
     if (c->kind == RUNTIME_TERMINAL && (uint32_t)f->rsi == TIOCGWINSZ)
         c = &d->calls[RUNTIME_CALL_WINDOW];
-    if (!index || !d->enabled || !may_make(f, c, &found) ||
-        !fits(f, c, found.output ? f->rdx + sizeof(struct runtime_item) + 8 : 0))
+    if (!index || !d->enabled || !may_make(f, c, &found) || !fits(f, c, found.room))
         return false;
     bool done;
     uint64_t fs_base = segment_base(false);
     int64_t result = make(f, c, &done);
     /* after a fault: how much was written? Over a hole: what was dropped? The recorder looks when it is done once more */
-    if (!done || (result == -EFAULT && c->n_outputs) ||
+    if (!done || (result == -EFAULT && (c->n_outputs || found.n_pieces)) ||
         (result == -ENOMEM && c->kind == RUNTIME_ADVISES))
         return false;
     note(f, c, &found, fs_base, result);

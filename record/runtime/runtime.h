@@ -21,6 +21,7 @@ enum {
     RUNTIME_CALLS = 128,   /* described ones */
     RUNTIME_OUTPUTS = 3,   /* of one call, at most */
     RUNTIME_RANGES = 8,    /* of patched code */
+    RUNTIME_PIECES = 16,   /* of an array of them, at most */
     RUNTIME_FILES = 64,    /* that may be mapped without a stop */
     RUNTIME_FDS = 1024,    /* file descriptors with a class of their own */
     RUNTIME_RING_BYTES = 512 << 10,
@@ -30,11 +31,15 @@ enum {
 
 /** What must be looked at before the call is made. */
 enum runtime_kind {
-    RUNTIME_TRACED, /* the recorder must see it */
-    RUNTIME_PLAIN,  /* nothing */
-    RUNTIME_READS,  /* argument 1 is read from */
-    RUNTIME_WRITES, /* argument 1 is written to: argument 3 bytes from argument 2 */
-    RUNTIME_OPENS,  /* O_TRUNC in argument `flags_arg` is the recorder's */
+    RUNTIME_TRACED,       /* the recorder must see it */
+    RUNTIME_PLAIN,        /* nothing */
+    RUNTIME_READS,        /* argument 1 is read from */
+    RUNTIME_WRITES,       /* argument 1 is written to: argument 3 bytes from argument 2 */
+    RUNTIME_READS_PIECES, /* readv: of argument 3 pieces in the array at argument 2 */
+    RUNTIME_WRITES_PIECES,
+    RUNTIME_SENDS,           /* sendmsg */
+    RUNTIME_RECEIVES_PIECES, /* recvmsg */
+    RUNTIME_OPENS,           /* O_TRUNC in argument `flags_arg` is the recorder's */
     RUNTIME_CLOSES,
     RUNTIME_FCNTL,
     RUNTIME_WAITS,    /* argument `flags_arg` is a timeout: it is made with 0 first */

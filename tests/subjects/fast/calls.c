@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <stddef.h>
 
 enum { MANY = 20000 };
@@ -579,4 +580,113 @@ BEHAVIOUR(files_are_mapped_again_and_again)
     }
     CHECK(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, 999, 0) == MAP_FAILED && errno == EBADF);
     CHECK(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 1) == MAP_FAILED && errno == EINVAL);
+}
+
+static void sum_up(const char *what, const void *bytes, size_t size, ssize_t result)
+{
+    unsigned long sum = 0;
+    for (size_t i = 0; i < size; i++)
+        sum = sum * 31 + ((const unsigned char *)bytes)[i];
+    printf("%s %zd %d %lx\n", what, result, result < 0 ? errno : 0, sum);
+}
+
+static void pieces_through(const char *what, int in, int out)
+{
+    static char from[20000], to[20000];
+    struct iovec v[40];
+    for (size_t i = 0; i < sizeof from; i++)
+        from[i] = (char)(i * 7);
+    for (int n = 0; n <= 20; n += n < 4 ? 1 : 4) /* more than the region takes, too */
+        for (int round = 0; round < 4; round++) {
+            memset(to, 0, sizeof to);
+            size_t at = 0;
+            for (int i = 0; i < n; i++) {
+                size_t size = (size_t)(i * 37 % 90) * (round + 1) / 2;
+                v[i] = (struct iovec){from + at, size};
+                at += size;
+            }
+            ssize_t result = writev(out, v, n);
+            sum_up(what, "", 0, result);
+            for (int i = 0; i < n; i++)
+                v[i] = (struct iovec){to + i * 211, (size_t)(i * 53 % 70) * (round + 1)};
+            if (lseek(in, 0, SEEK_SET) == 0 || result > 0)
+                result = readv(in, v, n);
+            sum_up(what, to, sizeof to, result);
+            while (recv(in, to, sizeof to, MSG_DONTWAIT) > 0)
+                ;
+        }
+}
+
+BEHAVIOUR(reads_and_writes_of_many_pieces)
+{
+    int s[2], file = file_with("begin");
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, s) == 0);
+    pieces_through("file", file, file);
+    pieces_through("socket", s[0], s[1]);
+    struct iovec v[3] = {{"one ", 4}, {"two ", 4}, {"three\n", 6}};
+    fflush(stdout);
+    for (int i = 0; i < 20; i++)
+        CHECK(writev(1, v, 3) == 14);
+    struct iovec bad[2] = {{"good", 4}, {(void *)16, 100}};
+    for (int i = 0; i < 4; i++) {
+        sum_up("bad array", "", 0, writev(file, (struct iovec *)16, 2));
+        sum_up("bad array", "", 0, readv(file, (struct iovec *)16, 2));
+        sum_up("bad piece", "", 0, writev(file, bad + 1, 1));
+        CHECK(lseek(file, 0, SEEK_SET) == 0);
+        sum_up("bad piece", "", 0, readv(file, bad + 1, 1));
+        sum_up("no pieces", "", 0, readv(file, bad, 0));
+        sum_up("too many", "", 0, readv(file, bad, 5000));
+        sum_up("none there", "", 0, readv(-1, bad, 1));
+    }
+}
+
+static ssize_t receive(int fd, struct msghdr *m, int flags, const char *what)
+{
+    static char a[50], b[5000];
+    struct iovec v[2] = {{a, sizeof a}, {b, sizeof b}};
+    memset(a, 0, sizeof a);
+    memset(b, 0, sizeof b);
+    m->msg_iov = v;
+    m->msg_iovlen = 2;
+    ssize_t n = recvmsg(fd, m, flags);
+    sum_up(what, a, sizeof a, n);
+    sum_up(what, b, sizeof b, m->msg_flags * 1000 + (ssize_t)m->msg_controllen);
+    return n;
+}
+
+BEHAVIOUR(messages)
+{
+    int s[2];
+    char text[300], room[CMSG_SPACE(sizeof(int))];
+    CHECK(socketpair(AF_UNIX, SOCK_DGRAM, 0, s) == 0);
+    for (int i = 0; i < 12; i++) {
+        memset(text, 'a' + i, sizeof text);
+        struct iovec v[3] = {{text, (size_t)i * 20}, {text, 7}, {text, 1}};
+        struct msghdr m = {.msg_iov = v, .msg_iovlen = 3}, in = {0};
+        CHECK(sendmsg(s[1], &m, 0) == i * 20 + 8);
+        CHECK(receive(s[0], &in, MSG_PEEK, "peek") == i * 20 + 8);
+        CHECK(receive(s[0], &in, 0, "all") == i * 20 + 8);
+        CHECK(receive(s[0], &in, MSG_DONTWAIT, "none") == -1 && errno == EAGAIN);
+        CHECK(sendmsg(s[1], &m, 0) == i * 20 + 8);
+        in.msg_control = room; /* not of the region's */
+        in.msg_controllen = sizeof room;
+        CHECK(receive(s[0], &in, 0, "with room") == i * 20 + 8 && in.msg_controllen == 0);
+        union {
+            struct cmsghdr h;
+            char bytes[CMSG_SPACE(sizeof(int))];
+        } rights = {.h = {CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
+        memcpy(CMSG_DATA(&rights.h), &s[1], sizeof(int));
+        m.msg_control = &rights;
+        m.msg_controllen = sizeof rights;
+        CHECK(sendmsg(s[1], &m, 0) == i * 20 + 8);
+        in.msg_controllen = i % 2 ? sizeof room : 0;
+        CHECK(receive(s[0], &in, 0, "rights") == i * 20 + 8 && in.msg_flags == (i % 2 ? 0 : MSG_CTRUNC));
+        if (i % 2) {
+            int fd;
+            memcpy(&fd, CMSG_DATA((struct cmsghdr *)room), sizeof fd);
+            CHECK(close(fd) == 0);
+        }
+        sum_up("bad header", "", 0, recvmsg(s[0], (struct msghdr *)16, MSG_DONTWAIT));
+        sum_up("bad header", "", 0, sendmsg(s[0], (struct msghdr *)16, MSG_DONTWAIT));
+    }
 }
