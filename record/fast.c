@@ -255,8 +255,8 @@ static urd_err *leave_at_once(struct task *t, struct user_regs_struct *regs, boo
         return urd_tracee_set_regs(t->tid, regs);
     }
     const struct patch *p = patch_at(t->mm->fast, regs->rip);
-    if (p && regs->rip <= p->trampoline + p->load) {
-        uint64_t at = p->site;
+    if (p && (regs->rip == p->hop || regs->rip <= p->trampoline + p->load)) {
+        uint64_t at = regs->rip == p->hop ? p->start : p->site;
         for (unsigned i = 0; i < p->n_insns; i++)
             if (regs->rip == p->trampoline + p->insns[i].offset)
                 at = p->insns[i].original;

@@ -25,7 +25,7 @@ enum {
     PART_CUT =
         1024, /* u64 vectors, near, memory; varint words; for each varint address, u64 value */
     PART_PATCHES =
-        2048, /* varint n; for each varint start, size, code_size; with code varint pages, trampoline; code */
+        2048, /* varint n; for each varint start, size, code_size; with code varint hop (when size is URD_PATCH_SHORT_BYTES), pages, trampoline; code */
     PART_BRANCHES = 4096, /* varint branches: the cut is counted */
 };
 
@@ -146,6 +146,8 @@ static void put_patches(struct urd_buf *out, const struct urd_event *e)
         urd_buf_varint(out, p->code_size);
         if (!p->code_size)
             continue;
+        if (p->hop)
+            urd_buf_varint(out, p->hop);
         urd_buf_varint(out, p->pages);
         urd_buf_varint(out, p->trampoline);
         urd_buf_put(out, p->code, p->code_size);
@@ -431,11 +433,14 @@ static void get_patches(struct urd_codec *c, struct urd_cursor *in, struct urd_e
         uint64_t code = urd_cursor_varint(in);
         if (!code)
             continue;
+        if (p->size == URD_PATCH_SHORT_BYTES)
+            p->hop = urd_cursor_varint(in);
         p->pages = urd_cursor_varint(in);
         p->trampoline = urd_cursor_varint(in);
         p->code = urd_cursor_bytes(in, code);
         p->code_size = (uint32_t)code;
-        in->ok &= p->size == URD_PATCH_BYTES && p->trampoline - p->pages < URD_PATCH_PAGES_BYTES &&
+        in->ok &= (p->size == URD_PATCH_BYTES || (p->hop && urd_patch_reaches(p->start, p->hop))) &&
+                  p->trampoline - p->pages < URD_PATCH_PAGES_BYTES &&
                   code <= URD_PATCH_PAGES_BYTES - (p->trampoline - p->pages);
     }
 }

@@ -690,3 +690,69 @@ BEHAVIOUR(messages)
         sum_up("bad header", "", 0, sendmsg(s[0], (struct msghdr *)16, MSG_DONTWAIT));
     }
 }
+
+/* No instruction has room for a jump, but what follows the function has; and a jump back to the instruction before the call. */
+__asm__(".pushsection .text\n"
+        ".balign 64\n"
+        "short_read:\n"
+        ".cfi_startproc\n"
+        "    mov %rdx, %r8\n"
+        "    mov $3, %r9b\n"
+        "1:  xor %eax, %eax\n"
+        "    syscall\n"
+        "    dec %r9b\n"
+        "    jnz 1b\n"
+        "    ret\n"
+        ".cfi_endproc\n"
+        "short_read_end:\n"
+        ".balign 64, 0xcc\n"
+        "after_short_read:\n"
+        ".cfi_startproc\n"
+        "    ret\n"
+        ".cfi_endproc\n"
+        ".popsection\n");
+long short_read(int fd, void *to, size_t n);
+extern char short_read_end[], after_short_read[];
+
+static void not_in_padding(int sig, siginfo_t *si, void *uc)
+{
+    char *pc = (char *)((ucontext_t *)uc)->uc_mcontext.gregs[REG_RIP];
+    strange += pc >= short_read_end && pc < after_short_read;
+    in_own_code(sig, si, uc);
+}
+
+BEHAVIOUR(a_short_instruction_before_a_call)
+{
+    char text[8] = "";
+    int fd = file_with("a text of something");
+    find_code();
+    handle(SIGALRM, not_in_padding, SA_RESTART);
+    setitimer(ITIMER_REAL, &(struct itimerval){{0, 100}, {0, 100}}, NULL);
+    for (int i = 0; i < MANY; i++) {
+        lseek(fd, 0, SEEK_SET);
+        CHECK(short_read(fd, text, 4) == 4 && memcmp(text, "f so", 4) == 0);
+    }
+    setitimer(ITIMER_REAL, &(struct itimerval){0}, NULL);
+    CHECK(!strange);
+    puts("read");
+}
+
+BEHAVIOUR(padding_that_is_looked_at)
+{
+    static unsigned char before[64];
+    char text[8];
+    size_t n = (size_t)(after_short_read - short_read_end);
+    uintptr_t page = (uintptr_t)short_read_end & -4096ul;
+    int fd = file_with("a text of something");
+    memcpy(before, short_read_end, n);
+    for (int round = 0; round < 5; round++) {
+        for (int i = 0; i < 20; i++) {
+            lseek(fd, 0, SEEK_SET);
+            CHECK(short_read(fd, text, 4) == 4);
+        }
+        CHECK(mprotect((void *)page, 4096, PROT_READ | PROT_WRITE | PROT_EXEC) == 0); /* then it is the program's own */
+        CHECK(memcmp(before, short_read_end, n) == 0);
+        CHECK(mprotect((void *)page, 4096, PROT_READ | PROT_EXEC) == 0);
+    }
+    puts("as it was");
+}
