@@ -165,8 +165,9 @@ bool image_neighbours(const struct image *f, uint64_t offset, uint64_t *ret_star
 {
     uint64_t address, start, next, last;
     if (!address_of(f, offset, &address) || !find_function(f, address, &start, &next) ||
-        address - start > 1u << 20 || address - start > offset || next - address > 1u << 20 ||
-        !address_of(f, offset + (next - address) - 1, &last) || last != next - 1)
+        address - start > 1u << 20 || address - start > offset || next <= address ||
+        next - address > 1u << 20 || !address_of(f, offset + (next - address) - 1, &last) ||
+        last != next - 1)
         return false;
     *ret_start = offset - (address - start);
     *ret_next = offset + (next - address);
