@@ -107,6 +107,13 @@ size_t urd_tracee_write(int mem_fd, uint64_t address, const void *data, size_t s
     return done;
 }
 
+size_t urd_tracee_read_much(pid_t tid, int mem_fd, uint64_t address, void *data, size_t size)
+{
+    struct iovec to = {data, size}, from = {(void *)address, size};
+    ssize_t n = process_vm_readv(tid, &to, 1, &from, 1, 0);
+    return n == (ssize_t)size ? size : urd_tracee_read(mem_fd, address, data, size);
+}
+
 FILE *urd_tracee_open_maps(pid_t pid)
 {
     char path[64];

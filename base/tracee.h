@@ -30,6 +30,9 @@ int urd_tracee_open_mem(pid_t tid); /* /proc/TID/mem for reading and writing, or
 size_t urd_tracee_read(int mem_fd, uint64_t address, void *data, size_t size);
 size_t urd_tracee_write(int mem_fd, uint64_t address, const void *data, size_t size);
 
+/** Reading, of many pages: copied once and not twice, where the kernel lets process_vm_readv do it. */
+size_t urd_tracee_read_much(pid_t tid, int mem_fd, uint64_t address, void *data, size_t size);
+
 /** One line of /proc/PID/maps. */
 struct urd_map_line {
     uint64_t start, end, offset, inode;

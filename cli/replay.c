@@ -1,19 +1,42 @@
 #include "cli/cli.h"
 #include "cli/options.h"
+#include "base/buf.h"
 #include "replay/run_translated.h"
 #include "replay/session.h"
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void write_output(void *data, int which, const void *bytes, size_t size)
+/** What events wrote that were played back at one go is written at one go, too. */
+struct outputs {
+    int which; /* 1, 2 */
+    struct urd_buf bytes;
+};
+
+static void write_outputs(struct outputs *o)
 {
-    for (size_t done = 0; done < size;) {
-        ssize_t n = write(which, (const char *)bytes + done, size - done);
+    for (size_t done = 0; done < o->bytes.size;) {
+        ssize_t n = write(o->which, o->bytes.data + done, o->bytes.size - done);
         if (n <= 0)
-            return;
+            break;
         done += (size_t)n;
     }
+    o->bytes.size = 0;
+}
+
+static void close_outputs(struct outputs *o)
+{
+    write_outputs(o);
+    urd_buf_deinit(&o->bytes);
+}
+
+static void add_output(void *data, int which, const void *bytes, size_t size)
+{
+    struct outputs *o = data;
+    if (which != o->which || o->bytes.size > 1 << 16)
+        write_outputs(o);
+    o->which = which;
+    urd_buf_put(&o->bytes, bytes, size);
 }
 
 static void close_trace(struct urd_trace **t)
@@ -59,11 +82,13 @@ urd_err *cli_replay(int argc, char **argv, int *ret_status)
         URD_WRONG("there is no event %llu; the trace ends with event %llu",
                   (unsigned long long)moment.event,
                   (unsigned long long)urd_trace_event_count(trace));
+    URD_CLEANUP(close_outputs) struct outputs outputs = {0};
     URD_CLEANUP(close_session) struct urd_session *s = NULL;
     URD_TRY(urd_session_open(trace, true, &s));
     s->no_fast = no_fast;
     if (!json)
-        s->output = write_output;
+        s->output = add_output;
+    s->output_data = &outputs;
     URD_CLEANUP(close_runner) struct urd_runner *runner = NULL;
     if (translated)
         URD_TRY(urd_runner_create(s, URD_PROBE_LOG, NULL, &runner));
@@ -72,6 +97,7 @@ urd_err *cli_replay(int argc, char **argv, int *ret_status)
         if (s->next->kind == URD_EVENT_END)
             status = s->next->status;
         URD_TRY(runner ? urd_runner_next(runner) : urd_session_next(s, moment.event));
+        write_outputs(&outputs);
     }
     if (moment.steps) {
         URD_CLEANUP(close_runner) struct urd_runner *counter = NULL;

@@ -20,6 +20,7 @@
 #include "base/tracee.h"
 #include "record/calls.h"
 #include "record/inject.h"
+#include "record/outside.h"
 #include "record/runtime/runtime.h"
 #include "record/signals.h"
 #include <errno.h>
@@ -38,11 +39,16 @@ enum {
 #define PAGE_UP(x)        (((x) + 4095) & ~4095ull)
 #define DATA_FIELD(field) (RUNTIME_DATA + offsetof(struct runtime_data, field))
 
+_Static_assert(RUNTIME_FILES == sizeof((struct recorder){0}.fast_files) / sizeof(struct fast_file),
+               "one for each");
+
 void fast_deinit(struct recorder *r)
 {
     for (unsigned i = 0; i < r->n_patch_files; i++)
         patch_file_deinit(&r->patch_files[i]);
     free(r->patch_files);
+    for (unsigned i = 0; i < r->fast_data->n_files; i++)
+        free(r->fast_files[i].name);
     free(r->fast_data);
     urd_buf_deinit(&r->fast_ring);
     patch_news_deinit(&r->told);
@@ -66,7 +72,7 @@ struct fast *fast_copy(const struct fast *f)
     copy->alone = f->alone;
     copy->drained = f->drained;
     copy->off = f->off;
-    memcpy(copy->patched, f->patched, sizeof f->patched);
+    copy->plans_seen = f->plans_seen;
     for (unsigned i = 0; i < f->n_patches; i++)
         URD_PUSH(copy->patches, copy->n_patches, copy->cap_patches) = f->patches[i];
     for (unsigned i = 0; i < f->n_code; i++)
@@ -85,6 +91,37 @@ void fast_destroy(struct fast *f)
     free(f->code);
     urd_map_deinit(&f->refused);
     free(f);
+}
+
+static struct runtime_file file_of(const struct stat *st)
+{
+    return (struct runtime_file){
+        .dev = st->st_dev,
+        .ino = st->st_ino,
+        .size = (uint64_t)st->st_size,
+        .modified = (uint64_t)st->st_mtim.tv_sec * 1000000000 + (uint64_t)st->st_mtim.tv_nsec,
+        .changed = (uint64_t)st->st_ctim.tv_sec * 1000000000 + (uint64_t)st->st_ctim.tv_nsec};
+}
+
+void fast_know_file(struct recorder *r, struct task *t, const struct stat *st, uint32_t file,
+                    const char *name)
+{
+    struct runtime_data *d = r->fast_data;
+    struct runtime_file known = file_of(st);
+    unsigned i = 0;
+    while (i < d->n_files && memcmp(&d->files[i], &known, sizeof known) != 0)
+        i++;
+    if (i == RUNTIME_FILES)
+        return;
+    if (i == d->n_files) {
+        d->files[d->n_files++] = known;
+        r->fast_files[i] = (struct fast_file){file, strdup(name)};
+    }
+    uint32_t n = i + 1, has = 0; /* they come in order: an image has all that came before it */
+    if (t->mm->fast &&
+        urd_tracee_read(t->mem, DATA_FIELD(n_files), &has, sizeof has) == sizeof has && has < n &&
+        urd_tracee_write(t->mem, DATA_FIELD(files), d->files, n * sizeof known) == n * sizeof known)
+        urd_tracee_write(t->mem, DATA_FIELD(n_files), &n, sizeof n);
 }
 
 /** The first call is made by a `syscall` that is put where the image begins, for as long. */
@@ -136,6 +173,7 @@ urd_err *fast_after_exec(struct recorder *r, struct task *t, const struct user_r
     t->mm->fast = urd_xcalloc(1, sizeof *t->mm->fast);
     t->mm->fast->recorder = r;
     t->mm->fast->enabled = true;
+    t->mm->fast->plans_seen = r->n_plans;
     return patch_image(r, t, now);
 }
 
@@ -153,7 +191,8 @@ void fast_resume(struct task *t)
     struct fast *f = t->mm->fast;
     if (!f)
         return;
-    set_flag(t, DATA_FIELD(enabled), &f->enabled, !t->n_deferred && t->filtered && !f->off);
+    set_flag(t, DATA_FIELD(enabled), &f->enabled,
+             !t->n_deferred && t->filtered && !t->strict && !f->off);
     set_flag(t, DATA_FIELD(alone), &f->alone, !f->recorder->tasks->next);
 }
 
@@ -209,14 +248,15 @@ static urd_err *leave_at_once(struct task *t, struct user_regs_struct *regs, boo
         return send_to_traced_call(t, regs);
     if (regs->rip == leave) {
         uint64_t target;
-        if (urd_tracee_read(t->mem, DATA_FIELD(state.target), &target, sizeof target) != sizeof target)
+        if (urd_tracee_read(t->mem, DATA_FIELD(state.target), &target, sizeof target) !=
+            sizeof target)
             URD_FAIL("cannot read the runtime region of process %d", t->pid);
         regs->rip = target;
         return urd_tracee_set_regs(t->tid, regs);
     }
     const struct patch *p = patch_at(t->mm->fast, regs->rip);
-    if (p && regs->rip <= p->trampoline + p->load) {
-        uint64_t at = p->site;
+    if (p && (regs->rip == p->hop || regs->rip <= p->trampoline + p->load)) {
+        uint64_t at = regs->rip == p->hop ? p->start : p->site;
         for (unsigned i = 0; i < p->n_insns; i++)
             if (regs->rip == p->trampoline + p->insns[i].offset)
                 at = p->insns[i].original;
@@ -321,6 +361,19 @@ static void registers_of(const struct runtime_record *rec, const struct task *t,
     }
 }
 
+/** Of a file that the trace has. */
+static void map_known(struct recorder *r, const struct runtime_record *rec)
+{
+    const struct fast_file *f = &r->fast_files[rec->file - 1];
+    event_add_op(&r->builder, (struct urd_map_op){.kind = URD_MAP_MAP,
+                                                  .prot = (uint8_t)(rec->regs.rdx & 7),
+                                                  .file = f->file,
+                                                  .start = (uint64_t)rec->result,
+                                                  .size = PAGE_UP(rec->regs.rsi),
+                                                  .offset = rec->regs.r9,
+                                                  .name = f->name});
+}
+
 /** What a traced call would have told the recorder. */
 static urd_err *note_record(struct recorder *r, struct task *t, const struct runtime_record *rec)
 {
@@ -331,7 +384,12 @@ static urd_err *note_record(struct recorder *r, struct task *t, const struct run
     t->entry = *e;
     t->call = urd_record_syscall((int)rec->regs.rax);
     t->scratch.value = 0;
-    URD_TRY(special_exit(r, t, &r->builder.event.after, rec->result));
+    if (kind == RUNTIME_SETS_BASE)
+        r->builder.event.after.fs_base = rec->regs.rsi;
+    if (rec->file)
+        map_known(r, rec);
+    else
+        URD_TRY(special_exit(r, t, &r->builder.event.after, rec->result));
     fast_forget_patches(t, rec->result);
     return NULL;
 }
@@ -366,24 +424,80 @@ static urd_err *read_ring(struct recorder *r, struct task *t)
 {
     struct fast *f = t->mm->fast;
     struct {
-        uint64_t head;
-        uint8_t first[MOSTLY_BYTES - 8];
+        struct runtime_head head;
+        uint8_t first[MOSTLY_BYTES - sizeof(struct runtime_head)];
     } begin;
     struct urd_buf *ring = &r->fast_ring;
     ring->size = 0;
     if (urd_tracee_read(t->mem, DATA_FIELD(head), &begin, sizeof begin) != sizeof begin)
         return NULL; /* it is dead */
-    urd_check(begin.head >= f->drained && begin.head <= RUNTIME_RING_BYTES,
+    urd_check(begin.head.used >= f->drained && begin.head.used <= RUNTIME_RING_BYTES,
               "INV-F3 the ring is whole");
-    size_t size = begin.head - f->drained;
+    size_t size = begin.head.used - f->drained;
     urd_buf_reserve(ring, size + 1);
-    if (begin.head <= sizeof begin.first)
+    if (begin.head.used <= sizeof begin.first)
         memcpy(ring->data, begin.first + f->drained, size);
-    else if (urd_tracee_read(t->mem, DATA_FIELD(ring) + f->drained, ring->data, size) != size)
+    else if (urd_tracee_read_much(t->tid, t->mem, DATA_FIELD(ring) + f->drained, ring->data,
+                                  size) != size)
         URD_FAIL("cannot read the calls of process %d", t->pid);
     ring->size = size;
-    f->drained = (uint32_t)begin.head;
+    f->drained = (uint32_t)begin.head.used;
+    f->knows = begin.head.known != 0;
     return NULL;
+}
+
+/** Nobody but the trace is told of the record, and it is a call as most are: its items into *ret. */
+static bool is_simple(const struct recorder *r, const struct runtime_record *rec,
+                      struct urd_trace_call *ret)
+{
+    if (r->fast_data->calls[r->fast_data->index[rec->regs.rax]].kind >= RUNTIME_MAPS)
+        return false;
+    const uint8_t *at = (const uint8_t *)(rec + 1);
+    for (uint32_t i = 0; i < rec->n_items; i++) {
+        const struct runtime_item *item = (const struct runtime_item *)at;
+        const uint8_t *data = (const uint8_t *)(item + 1);
+        if (ret->output || (!item->output && ret->n_writes == URD_TRACE_CALL_WRITES))
+            return false;
+        if (item->output) {
+            ret->output = (uint8_t)item->output;
+            ret->output_data = data;
+            ret->output_size = item->size;
+        } else {
+            ret->writes[ret->n_writes++] = (struct urd_mem_write){item->address, item->size, data};
+        }
+        at += sizeof *item + ((item->size + 7) & ~7u);
+    }
+    return true;
+}
+
+/** As emit_record, of a record behind the first of a ring: what else goes with an event has gone with that. */
+static urd_err *append_record(struct recorder *r, const struct task *t,
+                              const struct runtime_record *rec, uint64_t now_ns, bool *ret_done)
+{
+    bool bases = r->fast_data->fsgsbase;
+    struct urd_trace_call call;
+    call.pid = t->pid;
+    call.tid = t->tid;
+    call.time_ns = now_ns - r->started_ns;
+    call.regs = &rec->regs;
+    call.rsp = rec->rsp;
+    call.fs_base = bases ? &rec->fs_base : NULL;
+    call.gs_base = bases ? &rec->gs_base : NULL;
+    call.result = rec->result;
+    call.n_writes = call.output = 0;
+    *ret_done = false;
+    return !outside_watches(r) && is_simple(r, rec, &call)
+               ? urd_trace_append_call(r->writer, &call, ret_done)
+               : NULL;
+}
+
+/** The task has come to stand behind this call. */
+static void stand_behind(struct recorder *r, struct task *t, const struct runtime_record *rec)
+{
+    struct user_regs_struct regs;
+    registers_of(rec, t, r->fast_data, &regs);
+    regs.rax = (unsigned long long)rec->result;
+    t->last = regs;
 }
 
 urd_err *fast_drain(struct recorder *r, struct task *t, bool stopped)
@@ -392,18 +506,29 @@ urd_err *fast_drain(struct recorder *r, struct task *t, bool stopped)
     if (!f)
         return NULL;
     URD_TRY(read_ring(r, t));
-    uint64_t now = urd_now_ns(), empty = 0;
+    const struct runtime_head empty = {0};
+    uint64_t now = urd_now_ns();
+    const struct runtime_record *behind = NULL; /* appended, and t does not know yet */
     for (size_t at = 0; at < r->fast_ring.size;) {
         const struct runtime_record *rec = (const struct runtime_record *)(r->fast_ring.data + at);
         urd_check(rec->size >= sizeof *rec && rec->size <= r->fast_ring.size - at,
                   "INV-F3 the ring is whole");
-        URD_TRY(emit_record(r, t, rec, now));
+        bool done = false;
+        if (at)
+            URD_TRY(append_record(r, t, rec, now, &done));
+        if (!done && behind)
+            stand_behind(r, t, behind);
+        if (!done)
+            URD_TRY(emit_record(r, t, rec, now));
+        behind = done ? rec : NULL;
         at += rec->size;
     }
+    if (behind)
+        stand_behind(r, t, behind);
     /* while it runs the head is the region's */
-    if (stopped && f->drained &&
+    if (stopped && (f->drained || f->knows) &&
         urd_tracee_write(t->mem, DATA_FIELD(head), &empty, sizeof empty) == sizeof empty)
-        f->drained = 0;
+        f->drained = f->knows = 0;
     return NULL;
 }
 

@@ -10,6 +10,7 @@
 #define URD_RECORD_FAST_H
 #include "record/patch.h"
 #include "record/recorder.h"
+#include <sys/stat.h>
 
 /** Of an address space that has the region. */
 struct fast {
@@ -17,7 +18,7 @@ struct fast {
     bool enabled, alone; /* as the region has them */
     bool off;            /* for good */
     uint32_t drained;    /* bytes of the ring that are events already */
-    uint64_t patched[2]; /* no patched site or trampoline is outside */
+    bool knows;          /* something of the caller's identity is kept in the head */
     struct patch *patches;
     unsigned n_patches, cap_patches;
     struct patch_pages *pages;
@@ -63,6 +64,9 @@ void fast_watch_entry(struct task *t);
 bool fast_was_entered(const struct task *t);
 /** t, which may be running, shall stop at its next call. */
 void fast_stop_at_call(struct task *t);
+/** A file is in the trace, as *st has it: t, and images to come, may map it without a stop, but for its code. */
+void fast_know_file(struct recorder *r, struct task *t, const struct stat *st, uint32_t file,
+                    const char *name);
 /** A file has become shared memory: nothing that was found out about file descriptors holds any longer. */
 void fast_forget_files(struct recorder *r);
 /** PR_GET_SECCOMP tells of the recorder's filter: let it say what it would without. *now: the registers at the call's exit. */

@@ -3,6 +3,7 @@
 #include "record/fast.h"
 #include "record/runtime/runtime.h"
 #include <errno.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 
 static enum runtime_kind kind_of(int number, unsigned *ret_arg)
@@ -16,6 +17,14 @@ static enum runtime_kind kind_of(int number, unsigned *ret_arg)
     case SYS_write:
     case SYS_pwrite64:
         return RUNTIME_WRITES;
+    case SYS_readv:
+        return RUNTIME_READS_PIECES;
+    case SYS_writev:
+        return RUNTIME_WRITES_PIECES;
+    case SYS_sendmsg:
+        return RUNTIME_SENDS;
+    case SYS_recvmsg:
+        return RUNTIME_RECEIVES_PIECES;
     case SYS_open:
         *ret_arg = 2;
         return RUNTIME_OPENS;
@@ -52,6 +61,29 @@ static enum runtime_kind kind_of(int number, unsigned *ret_arg)
         return RUNTIME_PROTECTS;
     case SYS_madvise:
         return RUNTIME_ADVISES;
+    case SYS_arch_prctl:
+        return RUNTIME_SETS_BASE;
+    case SYS_getppid:
+        *ret_arg = RUNTIME_PARENT;
+        return RUNTIME_IDENTITY;
+    case SYS_getpid:
+        *ret_arg = RUNTIME_PROCESS;
+        return RUNTIME_IDENTITY;
+    case SYS_gettid:
+        *ret_arg = RUNTIME_THREAD;
+        return RUNTIME_IDENTITY;
+    case SYS_getuid:
+        *ret_arg = RUNTIME_USER;
+        return RUNTIME_IDENTITY;
+    case SYS_geteuid:
+        *ret_arg = RUNTIME_EFFECTIVE_USER;
+        return RUNTIME_IDENTITY;
+    case SYS_getgid:
+        *ret_arg = RUNTIME_GROUP;
+        return RUNTIME_IDENTITY;
+    case SYS_getegid:
+        *ret_arg = RUNTIME_EFFECTIVE_GROUP;
+        return RUNTIME_IDENTITY;
     }
     return RUNTIME_PLAIN;
 }
@@ -104,6 +136,8 @@ static bool read_call(const struct urd_syscall_entry *s, struct runtime_call *re
     const char *at = s->outputs;
     if (c.kind == RUNTIME_RECEIVES) /* no address is wanted: the first output is all */
         at = "2:r<a3";
+    if (c.kind == RUNTIME_READS_PIECES || c.kind == RUNTIME_RECEIVES_PIECES)
+        at = ""; /* runtime.c knows */
     if (c.kind == RUNTIME_TERMINAL)
         at = "3:36"; /* struct termios of the kernel, not libc's */
     while (*at) {
@@ -118,13 +152,17 @@ static bool read_call(const struct urd_syscall_entry *s, struct runtime_call *re
 void fast_init(struct recorder *r)
 {
     struct runtime_data *d = urd_xcalloc(1, sizeof *d);
-    enum { REFUSED_CALL = 1 }; /* all that get ENOSYS */
-    unsigned n = REFUSED_CALL + 1;
-    d->calls[REFUSED_CALL] = (struct runtime_call){.kind = RUNTIME_ANSWERS, .answer = -ENOSYS};
+    unsigned n = RUNTIME_CALL_FIRST;
+    d->calls[RUNTIME_CALL_REFUSED] =
+        (struct runtime_call){.kind = RUNTIME_ANSWERS, .answer = -ENOSYS};
+    d->calls[RUNTIME_CALL_WINDOW] =
+        (struct runtime_call){.kind = RUNTIME_TERMINAL,
+                              .n_outputs = 1,
+                              .outputs = {{.arg = 3, .factor = sizeof(struct winsize)}}};
     for (int i = 0; i < RUNTIME_NUMBERS; i++) {
         const struct urd_syscall_entry *s = urd_record_syscall(i);
         if (s && s->why && s->flags[0] == 'e')
-            d->index[i] = REFUSED_CALL;
+            d->index[i] = RUNTIME_CALL_REFUSED;
         if (!s || s->why || !urd_syscall_has_flag(s, 'f'))
             continue;
         urd_check(n < RUNTIME_CALLS && read_call(s, &d->calls[n]), "INV-F1 the region can do %s",

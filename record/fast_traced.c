@@ -171,7 +171,8 @@ urd_err *fast_after_call(struct recorder *r, struct task *t, const struct user_r
                             &(struct patch_code){r->new_code.start, r->new_code.size,
                                                  r->new_code.offset, r->new_code.file});
     URD_TRY(patch_new(r, t, now));
-    if (number == SYS_write || number == SYS_pwrite64 || number == SYS_sendto)
+    if (number == SYS_write || number == SYS_pwrite64 || number == SYS_sendto ||
+        number == SYS_writev || number == SYS_sendmsg)
         look_at_written(r, t, result);
     return number >= 0 && number < RUNTIME_NUMBERS && r->fast_data->index[number]
                ? patch_traced(r, t, now, t->entry.rip - 2)

@@ -2,6 +2,7 @@
 #include "record/shared.h"
 #include "base/log.h"
 #include "base/tracee.h"
+#include "record/fast.h"
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -11,22 +12,31 @@
 
 #define PAGE 4096u
 
-urd_err *layout_store(struct recorder *r, const char *proc_path, const char *name, uint32_t *ret)
+static urd_err *store_file(struct recorder *r, const char *proc_path, const char *name,
+                           uint32_t *ret)
+{
+    URD_AUTO_CLOSE int fd = open(proc_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+        return NULL;
+    return urd_trace_store_file(r->writer, fd, name, ret);
+}
+
+urd_err *layout_store(struct recorder *r, struct task *t, const char *proc_path, const char *name,
+                      uint32_t *ret)
 {
     *ret = 0;
     struct stat known;
     if (stat(proc_path, &known) != 0 || !S_ISREG(known.st_mode))
         return NULL;
     const struct shared_object *o = shared_find(r, &known);
-    *ret =
-        o && o->id ? 0 : urd_trace_known_file(r->writer, &known); /* mappings may change no time */
-    if (*ret)
-        return NULL;
-    URD_AUTO_CLOSE int fd = open(proc_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    struct stat st;
-    if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-        return NULL;
-    return urd_trace_store_file(r->writer, fd, name, ret);
+    bool may_change = o && o->id; /* by a mapping, which may change no time */
+    *ret = may_change ? 0 : urd_trace_known_file(r->writer, &known);
+    if (!*ret)
+        URD_TRY(store_file(r, proc_path, name, ret));
+    if (!may_change && urd_trace_known_file(r->writer, &known)) /* it has not changed meanwhile */
+        fast_know_file(r, t, &known, *ret, name);
+    return NULL;
 }
 
 /** argc, argv.., 0, envp.., 0, then the auxiliary vector (System V ABI AMD64, 3.4.1). */
@@ -63,23 +73,40 @@ urd_err *layout_hide_vdso(struct task *t, uint64_t stack)
     return NULL;
 }
 
-/** Pages of a mapping that differ from `fd`'s content (from zeros when fd is -1) come in as writes. */
-static void add_differences(struct event_builder *b, int mem, const struct urd_map_line *m, int fd)
+/** Bits of /proc/PID/pagemap (Documentation/admin-guide/mm/pagemap.rst): in memory or swapped; it is the file's page. */
+#define IS_THERE(entry) ((entry) >> 62)
+#define IS_FILES(entry) ((entry) >> 61 & 1)
+
+/** May these pages be other than their file's, or zeros? One byte each in *ret; all may, when the kernel does not tell. */
+static void find_changed(int pagemap, uint64_t start, uint64_t n, uint8_t *ret)
 {
-    static uint8_t many[32][PAGE], was[PAGE];
-    uint64_t run = 0, run_size = 0, from = 0;
-    size_t got = 0;
+    uint64_t entries[256];
+    memset(ret, 1, n);
+    for (uint64_t i = 0; i < n; i += 256) {
+        uint64_t some = n - i < 256 ? n - i : 256;
+        if (pread(pagemap, entries, some * 8, (off_t)((start / PAGE + i) * 8)) !=
+            (ssize_t)(some * 8))
+            return;
+        for (uint64_t k = 0; k < some; k++)
+            ret[i + k] = IS_THERE(entries[k]) && !IS_FILES(entries[k]);
+    }
+}
+
+/** Pages of a mapping that differ from `fd`'s content (from zeros when fd is -1) come in as writes. */
+static void add_differences(struct event_builder *b, int mem, int pagemap,
+                            const struct urd_map_line *m, int fd)
+{
+    uint8_t is[PAGE], was[PAGE];
+    uint64_t run = 0, run_size = 0, n = (m->end - m->start) / PAGE;
+    URD_AUTO_FREE uint8_t *changed = urd_xrealloc(NULL, n + 1);
+    find_changed(pagemap, m->start, n, changed);
     for (uint64_t at = m->start; at < m->end; at += PAGE) {
-        bool same = true;
-        if (at - from >= got || !got) {
-            size_t left = m->end - at;
-            got = urd_tracee_read(mem, from = at, many, left < sizeof many ? left : sizeof many);
-        }
-        if (at - from + PAGE <= got) {
+        bool same = !changed[(at - m->start) / PAGE] || urd_tracee_read(mem, at, is, PAGE) != PAGE;
+        if (!same) {
             memset(was, 0, PAGE);
             if (fd >= 0 && pread(fd, was, PAGE, (off_t)(m->offset + at - m->start)) < 0)
                 memset(was, 0, PAGE);
-            same = memcmp(many[(at - from) / PAGE], was, PAGE) == 0;
+            same = memcmp(is, was, PAGE) == 0;
         }
         if (!same && run_size && run + run_size == at) {
             run_size += PAGE;
@@ -116,43 +143,67 @@ static void warn_of_privilege(const struct task *t)
             t->pid);
 }
 
+/** A mapped file, and the mapping that showed it first: its neighbours mostly show the same one. */
+struct mapped_file {
+    struct urd_map_line first;
+    uint32_t file;
+    int fd;
+};
+
+static urd_err *find_file(struct recorder *r, struct task *t, const struct urd_map_line *m,
+                          struct mapped_file *f)
+{
+    char link[128];
+    if (f->fd >= 0 && m->inode == f->first.inode && m->dev_major == f->first.dev_major &&
+        m->dev_minor == f->first.dev_minor && strcmp(m->name, f->first.name) == 0)
+        return NULL;
+    if (f->fd >= 0)
+        close(f->fd);
+    *f = (struct mapped_file){.first = *m, .fd = -1};
+    if (!m->inode)
+        return NULL;
+    snprintf(link, sizeof link, "/proc/%d/map_files/%lx-%lx", t->tid, m->start, m->end);
+    URD_TRY(layout_store(r, t, link, m->name, &f->file));
+    if (!f->file)
+        URD_TRY(layout_store(r, t, m->name, m->name, &f->file));
+    f->fd = open(link, O_RDONLY | O_CLOEXEC);
+    if (f->fd < 0)
+        f->fd = open(m->name, O_RDONLY | O_CLOEXEC);
+    return NULL;
+}
+
 urd_err *layout_after_exec(struct recorder *r, struct task *t)
 {
     warn_of_privilege(t);
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/pagemap", t->tid);
+    URD_AUTO_CLOSE int pagemap = open(path, O_RDONLY | O_CLOEXEC);
     FILE *maps = urd_tracee_open_maps(t->tid);
     if (!maps)
         URD_FAIL_ERRNO("cannot read the mappings of process %d", t->pid);
     struct urd_map_line m;
+    struct mapped_file f = {.fd = -1};
     urd_err *err = NULL;
     while (!err && urd_tracee_next_map(maps, &m)) {
         if (strncmp(m.name, "[v", 2) == 0) /* vdso, vvar, vvar_vclock, vsyscall */
             continue;
+        err = find_file(r, t, &m, &f);
         struct urd_map_op op = {.kind = URD_MAP_MAP,
                                 .shared = m.shared,
                                 .prot = m.prot,
+                                .file = f.file,
                                 .start = m.start,
                                 .size = m.end - m.start,
                                 .offset = m.offset,
                                 .name = m.name,
                                 .grows_down = strcmp(m.name, "[stack]") == 0};
-        int fd = -1;
-        if (m.inode) {
-            char link[128];
-            snprintf(link, sizeof link, "/proc/%d/map_files/%lx-%lx", t->tid, m.start, m.end);
-            err = layout_store(r, link, m.name, &op.file);
-            if (!err && !op.file)
-                err = layout_store(r, m.name, m.name, &op.file);
-            fd = open(link, O_RDONLY | O_CLOEXEC);
-            if (fd < 0)
-                fd = open(m.name, O_RDONLY | O_CLOEXEC);
-        }
         event_add_op(&r->builder, op);
         if (!err && (m.prot & PROT_WRITE || !op.file))
-            add_differences(&r->builder, t->mem, &m, fd);
-        replaced_insns_mapped(r, t, &op, fd);
-        if (fd >= 0)
-            close(fd);
+            add_differences(&r->builder, t->mem, pagemap, &m, f.fd);
+        replaced_insns_mapped(r, t, &op, f.fd);
     }
+    if (f.fd >= 0)
+        close(f.fd);
     fclose(maps);
     URD_TRY(err);
     return NULL;

@@ -240,6 +240,11 @@ static void take_note(struct recorder *r, const struct urd_map_line *m, const st
     }
 }
 
+bool outside_watches(const struct recorder *r)
+{
+    return r->outside && r->outside->n;
+}
+
 void outside_emitted(struct recorder *r, const struct urd_event *e)
 {
     struct outside *o = r->outside;

@@ -16,6 +16,8 @@
 void outside_stopped(struct recorder *r);
 /** An event was written: its writes are no surprise, and mappings may have changed. */
 void outside_emitted(struct recorder *r, const struct urd_event *e);
+/** Is there such a process? */
+bool outside_watches(const struct recorder *r);
 /** A task is about to run user code. */
 urd_err *outside_compare(struct recorder *r) URD_MUST_USE;
 /** Is there anybody who may write to shared memory at any time? */

@@ -22,7 +22,11 @@
  * was, so who jumps there, returns there, or is restarted there by the kernel makes the traced call. The runtime goes on at
  * T + 2, or at T when the call must be traced: at addresses that a replay knows, whether it has the patches or not.
  *
- * That S begins an instruction is known from decoding: from the start of the function, which .eh_frame_hdr tells, the
+ * Where no instruction has five bytes, as in `xor %eax,%eax; syscall`, two are enough for a short jump to padding between functions, and
+ * the jump to the trampoline is put there: what follows a function's last jump or return up to the next function's start, and is nothing
+ * but nops and int3. Nobody has a reason to be there; a task that stands there has just jumped from S.
+ *
+ * That S begins an instruction is known from decoding: from the start of the function, which .eh_frame_hdr or Go's table tells, the
  * instructions must arrive at T. From S to T there may be conditional jumps out (they are relocated), but nothing that
  * never falls through. The file's bytes must be those in memory, and the mapping private and not writable: code that
  * a program makes or changes is never patched.
@@ -44,9 +48,11 @@
 #include <unistd.h>
 
 enum {
-    PATCH_AFTER = 2,      /* traced calls from a site, in all processes together */
-    ENTRY_BYTES = 16,     /* at the start of the pages: the address of the runtime's entry */
-    BELOW_FILE = 0x10000, /* distance of trampolines from the file's first mapping */
+    PATCH_AFTER = 2,        /* traced calls from a site, in all processes together */
+    ENTRY_BYTES = 16,       /* at the start of the pages: the address of the runtime's entry */
+    BELOW_FILE = 0x10000,   /* distance of trampolines from the file's first mapping */
+    MOST_DECODED = 1 << 16, /* bytes of a function, in search of the padding behind it */
+    SHORT_REACH = 128,      /* of a jump of two bytes */
     MAX_TRAMPOLINE = PATCH_INSNS * (PATCH_MAX_INSN + 4) + 32,
 };
 #define REACH 0x7ff00000ll /* of a jump, with room for the pages */
@@ -91,31 +97,93 @@ static bool can_move(const ZydisDecodedInstruction *in)
     }
 }
 
-/** The instruction to replace, for the site at `offset`; 0: there is none. */
-static uint64_t find_start(const struct image *f, uint64_t offset)
+static bool never_falls_through(const ZydisDecodedInstruction *in)
 {
-    uint64_t at;
+    return in->meta.category == ZYDIS_CATEGORY_RET ||
+           in->meta.category == ZYDIS_CATEGORY_UNCOND_BR || in->mnemonic == ZYDIS_MNEMONIC_UD2 ||
+           in->mnemonic == ZYDIS_MNEMONIC_HLT;
+}
+
+static bool is_padding(const ZydisDecodedInstruction *in)
+{
+    return in->mnemonic == ZYDIS_MNEMONIC_NOP || in->mnemonic == ZYDIS_MNEMONIC_INT3;
+}
+
+/** Where the padding between the end of a function and the start of the next one, `end`, begins; `end`: there is none for certain. */
+static uint64_t find_padding(const struct image *f, uint64_t start, uint64_t end)
+{
+    uint64_t padding = end, at = start;
+    bool closed = false; /* what is not padding before it ends the function */
+    if (end - start > MOST_DECODED)
+        return end;
+    while (at < end) {
+        ZydisDecodedInstruction in;
+        if (!decode(f->data + at, end - at, &in))
+            return end;
+        if (!is_padding(&in)) {
+            closed = never_falls_through(&in);
+            padding = end;
+        } else if (closed && padding == end) {
+            padding = at;
+        }
+        at += in.length;
+    }
+    return padding;
+}
+
+static bool is_taken(const struct patch_file *file, uint64_t hop)
+{
+    for (unsigned i = 0; i < file->n; i++)
+        if (file->plans[i].hop && file->plans[i].hop - hop + URD_PATCH_BYTES < 2 * URD_PATCH_BYTES)
+            return true;
+    return false;
+}
+
+/** Room for a jump in padding that a short jump at `start` reaches; 0: there is none. */
+static uint64_t find_hop(const struct image *f, const struct patch_file *file, uint64_t start)
+{
+    uint64_t at = start > SHORT_REACH ? start - SHORT_REACH : 0, begin, next;
+    for (; at < start + SHORT_REACH && image_neighbours(f, at, &begin, &next); at = next)
+        for (uint64_t hop = find_padding(f, begin, next); hop + URD_PATCH_BYTES <= next; hop++)
+            if (urd_patch_reaches(start, hop) && !is_taken(file, hop))
+                return hop;
+    return 0;
+}
+
+/**
+ * The instruction to replace, for plan->site, into plan->start and plan->hop: the first before it with room for a jump, or the first that
+ * has room for a short one.
+ */
+static void find_start(const struct image *f, const struct patch_file *file,
+                       struct patch_plan *plan)
+{
+    uint64_t at, offset = plan->site, nearest = 0;
     struct insn last[PATCH_INSNS];
     unsigned n = 0;
     if (offset + 2 > f->size || !image_function(f, offset, &at))
-        return 0;
+        return;
     while (at < offset) {
         struct insn *i = &last[n++ % PATCH_INSNS];
         i->offset = at;
         if (!decode(f->data + at, f->size - at, &i->in))
-            return 0;
+            return;
         at += i->in.length;
     }
     if (at != offset || f->data[at] != 0x0f || f->data[at + 1] != 0x05)
-        return 0;
+        return;
     for (unsigned back = 1; back <= n && back <= PATCH_INSNS; back++) {
         const struct insn *i = &last[(n - back) % PATCH_INSNS];
         if (!can_move(&i->in))
-            return 0;
-        if (i->in.length >= URD_PATCH_BYTES)
-            return i->offset;
+            break;
+        if (i->in.length >= URD_PATCH_BYTES) {
+            plan->start = i->offset;
+            return;
+        }
+        if (!nearest && i->in.length >= URD_PATCH_SHORT_BYTES)
+            nearest = i->offset;
     }
-    return 0;
+    plan->hop = nearest ? find_hop(f, file, nearest) : 0;
+    plan->start = plan->hop ? nearest : 0;
 }
 
 /** What is known of the site at this offset, an entry that is new otherwise. */
@@ -131,16 +199,18 @@ static struct patch_plan *find_plan(struct recorder *r, uint32_t file, uint64_t 
     return &f->plans[f->n - 1];
 }
 
-static void make_plan(struct recorder *r, struct patch_plan *plan, int fd)
+static void make_plan(struct recorder *r, uint32_t file, struct patch_plan *plan, int fd)
 {
     struct image image;
     plan->known = true;
     r->n_plans++;
     if (!image_open(fd, &image))
         return;
-    plan->start = find_start(&image, plan->site);
+    find_start(&image, &r->patch_files[file - 1], plan);
     if (plan->start)
         memcpy(plan->code, image.data + plan->start, plan->site + 2 - plan->start);
+    if (plan->hop)
+        memcpy(plan->hop_code, image.data + plan->hop, URD_PATCH_BYTES);
     image_close(&image);
 }
 
@@ -285,9 +355,29 @@ static bool is_patched(const struct fast *f, uint64_t start)
 
 static bool put_jump(struct task *t, const struct patch *p)
 {
-    uint8_t jump[URD_PATCH_BYTES];
-    urd_patch_jump(p->start, p->trampoline, jump);
-    return urd_tracee_write(t->mem, p->start, jump, sizeof jump) == sizeof jump;
+    struct urd_patch_piece pieces[2];
+    bool done = true;
+    for (unsigned i = urd_patch_pieces(p->start, p->hop, p->trampoline, pieces); i-- > 0;)
+        done &= urd_tracee_write(t->mem, pieces[i].at, pieces[i].bytes, pieces[i].size) ==
+                pieces[i].size;
+    return done;
+}
+
+static void put_original(struct task *t, const struct patch *p)
+{
+    struct urd_patch_piece pieces[2];
+    for (unsigned i = urd_patch_pieces(p->start, p->hop, p->trampoline, pieces); i-- > 0;)
+        urd_tracee_write(t->mem, pieces[i].at, p->original[i], pieces[i].size);
+}
+
+/** Is any of it in the memory? */
+static bool is_in(const struct patch *p, uint64_t start, uint64_t size)
+{
+    struct urd_patch_piece pieces[2];
+    bool is = false;
+    for (unsigned i = urd_patch_pieces(p->start, p->hop, p->trampoline, pieces); i-- > 0;)
+        is |= pieces[i].at + pieces[i].size > start && pieces[i].at < start + size;
+    return is;
 }
 
 /** Trampolines that are made one after the other, to be written at once. */
@@ -325,7 +415,8 @@ static void tell_put(struct mm *mm, const struct patch *p, uint64_t pages, const
     struct patch_news *n = &mm->news;
     URD_PUSH(n->patches, n->n, n->cap) =
         (struct urd_patch){.start = p->start,
-                           .size = URD_PATCH_BYTES,
+                           .size = p->hop ? URD_PATCH_SHORT_BYTES : URD_PATCH_BYTES,
+                           .hop = p->hop,
                            .pages = pages,
                            .trampoline = p->trampoline,
                            .code_size = p->size,
@@ -382,6 +473,7 @@ static urd_err *apply(struct task *t, const struct user_regs_struct *now,
 {
     struct fast *f = t->mm->fast;
     struct patch p = {.site = site, .start = site - (plan->site - plan->start)};
+    p.hop = plan->hop ? site - (plan->site - plan->hop) : 0;
     struct patch_pages *pages;
     uint8_t code[MAX_TRAMPOLINE];
     *ret_why = "it is patched already, by another way to it";
@@ -395,7 +487,8 @@ static urd_err *apply(struct task *t, const struct user_regs_struct *now,
     *ret_why = "its instructions cannot be moved";
     if (!make_trampoline(&p, plan->code, pages->start, code) || !put_jump(t, &p))
         return NULL;
-    memcpy(p.original, plan->code, URD_PATCH_BYTES);
+    memcpy(p.original[0], plan->code, URD_PATCH_BYTES);
+    memcpy(p.original[1], plan->hop_code, URD_PATCH_BYTES);
     pages->used += (p.size + 15) & ~15u;
     URD_PUSH(f->patches, f->n_patches, f->cap_patches) = p;
     tell_put(t->mm, &p, pages->start, code);
@@ -403,25 +496,39 @@ static urd_err *apply(struct task *t, const struct user_regs_struct *now,
     return add_to_batch(t, b, &p, code);
 }
 
-static void add_to_range(uint64_t range[2], uint64_t start, uint64_t size)
+/** Into the range of its own, or the last one when there are too many: what lies between is traced then, too. */
+static void add_to_ranges(struct runtime_range ranges[RUNTIME_RANGES], unsigned n, uint64_t start,
+                          uint64_t size)
 {
-    range[0] = start < range[0] ? start : range[0];
-    range[1] = start + size > range[1] ? start + size : range[1];
+    struct runtime_range *of = &ranges[n < RUNTIME_RANGES ? n : RUNTIME_RANGES - 1];
+    of->start = !of->end || start < of->start ? start : of->start;
+    of->end = start + size > of->end ? start + size : of->end;
+}
+
+/** Where patches and trampolines are: those of each piece of code, each of the pages; and what is not known to be in any. */
+static void find_ranges(const struct fast *f, struct runtime_range ranges[RUNTIME_RANGES])
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < f->n_pages; i++)
+        add_to_ranges(ranges, n++, f->pages[i].start, URD_PATCH_PAGES_BYTES);
+    for (unsigned i = 0; i < f->n_patches; i++) {
+        unsigned code = 0;
+        while (code < f->n_code && f->patches[i].start - f->code[code].start >= f->code[code].size)
+            code++;
+        add_to_ranges(ranges, n + code, f->patches[i].start, URD_PATCH_BYTES);
+        if (f->patches[i].hop)
+            add_to_ranges(ranges, n + code, f->patches[i].hop, URD_PATCH_BYTES);
+    }
 }
 
 static urd_err *end_batch(struct task *t, struct batch *b)
 {
-    struct fast *f = t->mm->fast;
+    struct runtime_range ranges[RUNTIME_RANGES] = {0};
     if (!b->size)
         return NULL;
-    f->patched[0] = ~0ull;
-    f->patched[1] = 0;
-    for (unsigned i = 0; i < f->n_patches; i++)
-        add_to_range(f->patched, f->patches[i].start, URD_PATCH_BYTES);
-    for (unsigned i = 0; i < f->n_pages; i++)
-        add_to_range(f->patched, f->pages[i].start, URD_PATCH_PAGES_BYTES);
-    urd_tracee_write(t->mem, RUNTIME_DATA + offsetof(struct runtime_data, patched_start),
-                     f->patched, sizeof f->patched);
+    find_ranges(t->mm->fast, ranges);
+    urd_tracee_write(t->mem, RUNTIME_DATA + offsetof(struct runtime_data, patched), ranges,
+                     sizeof ranges);
     return write_batch(t, b);
 }
 
@@ -431,12 +538,22 @@ static bool same_bytes(struct task *t, const struct patch_plan *plan, uint64_t s
     uint8_t memory[sizeof plan->code];
     size_t size = plan->site + 2 - plan->start;
     return urd_tracee_read(t->mem, site + 2 - size, memory, size) == size &&
-           memcmp(memory, plan->code, size) == 0;
+           memcmp(memory, plan->code, size) == 0 &&
+           (!plan->hop || (urd_tracee_read(t->mem, site - (plan->site - plan->hop), memory,
+                                           URD_PATCH_BYTES) == URD_PATCH_BYTES &&
+                           memcmp(memory, plan->hop_code, URD_PATCH_BYTES) == 0));
+}
+
+/** Is all that is replaced in this part of the file? */
+static bool is_within(const struct patch_plan *plan, uint64_t offset, uint64_t size)
+{
+    return plan->start >= offset &&
+           (!plan->hop || (plan->hop >= offset && plan->hop + URD_PATCH_BYTES <= offset + size));
 }
 
 /** The site is used often enough: look whether it can be patched, and do it. */
 static urd_err *patch_site(struct recorder *r, struct task *t, const struct user_regs_struct *now,
-                           uint64_t site, struct patch_plan *plan, struct batch *b,
+                           uint64_t site, uint32_t file, struct patch_plan *plan, struct batch *b,
                            const char **ret_why)
 {
     struct urd_map_line m;
@@ -450,9 +567,9 @@ static urd_err *patch_site(struct recorder *r, struct task *t, const struct user
     if (fd < 0)
         return NULL;
     if (!plan->known)
-        make_plan(r, plan, fd);
+        make_plan(r, file, plan, fd);
     *ret_why = "no instruction before it can be replaced";
-    if (!plan->start || plan->start < m.offset)
+    if (!plan->start || !is_within(plan, m.offset, m.end - m.start))
         return NULL;
     *ret_why = "its code is not what its file has";
     if (!is_patched(t->mm->fast, site - (plan->site - plan->start)) && !same_bytes(t, plan, site))
@@ -480,13 +597,14 @@ urd_err *patch_traced(struct recorder *r, struct task *t, const struct user_regs
         return NULL;
     const char *why = "no instruction before it can be replaced";
     struct batch b = {.size = 0};
-    if (!plan->known || plan->start)
-        URD_TRY(patch_site(r, t, now, site, plan, &b, &why));
+    bool patched = plan->start && is_patched(f, site - (plan->site - plan->start));
+    if (!plan->known || (plan->start && !patched))
+        URD_TRY(patch_site(r, t, now, site, code->file, plan, &b, &why));
     URD_TRY(end_batch(t, &b));
     *urd_map_put(&f->refused, site) =
         1; /* or patched: calls that come here all the same go another way to it */
     urd_log(1, "site %#llx of process %d: %s", (unsigned long long)site, t->pid,
-            why ? why : "patched");
+            why && !patched ? why : "patched");
     return NULL;
 }
 
@@ -500,12 +618,14 @@ static urd_err *patch_code(struct recorder *r, struct task *t, const struct user
          i++) {
         struct patch_plan *p = &r->patch_files[code->file - 1].plans[i];
         uint64_t site = code->start - code->offset + p->site;
-        if (p->site - code->offset >= code->size)
+        if (p->site - code->offset >= code->size ||
+            (p->start && is_patched(t->mm->fast, site - (p->site - p->start))))
             continue;
-        if (p->known && p->start >= code->offset && p->start && (is_new || same_bytes(t, p, site)))
+        if (p->known && p->start && is_within(p, code->offset, code->size) &&
+            (is_new || same_bytes(t, p, site)))
             URD_TRY(apply(t, now, p, site, &b, &why));
         else if (!p->known && p->traced + 1 >= PATCH_AFTER)
-            URD_TRY(patch_site(r, t, now, site, p, &b, &why));
+            URD_TRY(patch_site(r, t, now, site, code->file, p, &b, &why));
     }
     return end_batch(t, &b);
 }
@@ -535,12 +655,12 @@ static void remove_in(struct task *t, uint64_t start, uint64_t size, bool put_ba
     struct fast *f = t->mm->fast;
     for (unsigned i = 0; f && i < f->n_patches;) {
         const struct patch *p = &f->patches[i];
-        if (p->start + URD_PATCH_BYTES <= start || p->start >= start + size) {
+        if (!is_in(p, start, size)) {
             i++;
             continue;
         }
         if (put_back)
-            urd_tracee_write(t->mem, p->start, p->original, URD_PATCH_BYTES);
+            put_original(t, p);
         tell_gone(t->mm, p->start, URD_PATCH_BYTES);
         f->patches[i] = f->patches[--f->n_patches];
     }
@@ -558,7 +678,7 @@ void patch_show(struct task *t, bool patches)
         if (patches)
             put_jump(t, &f->patches[i]);
         else
-            urd_tracee_write(t->mem, f->patches[i].start, f->patches[i].original, URD_PATCH_BYTES);
+            put_original(t, &f->patches[i]);
 }
 
 void patch_undo(struct task *t, uint64_t start, uint64_t size)
@@ -574,7 +694,8 @@ void patch_forget(struct task *t, uint64_t start, uint64_t size)
 struct patch *patch_at(const struct fast *f, uint64_t address)
 {
     for (unsigned i = 0; i < f->n_patches; i++)
-        if (address - f->patches[i].trampoline < f->patches[i].size)
+        if (address - f->patches[i].trampoline < f->patches[i].size ||
+            (f->patches[i].hop && address == f->patches[i].hop))
             return &f->patches[i];
     return NULL;
 }

@@ -17,6 +17,9 @@ struct patch_plan {
     uint64_t site; /* offset in the file of the system call instruction */
     uint64_t
         start; /* ... of the instruction that is replaced; 0: none can be, or it is not known yet */
+    uint64_t
+        hop; /* ... of padding that the jump goes over; 0: the instruction has room for all of it */
+    uint8_t hop_code[URD_PATCH_BYTES];
     uint32_t traced; /* calls from there that were traced, in all processes */
     bool known;
     uint8_t code[PATCH_INSNS * PATCH_MAX_INSN + 2]; /* from start to the end of the call */
@@ -30,8 +33,8 @@ struct patch_file {
 
 /** A patched site. */
 struct patch {
-    uint64_t site, start;
-    uint8_t original[URD_PATCH_BYTES];
+    uint64_t site, start, hop;
+    uint8_t original[2][URD_PATCH_BYTES]; /* what its pieces replace */
     uint64_t trampoline;
     uint32_t size; /* of the trampoline */
     uint32_t n_insns;
@@ -72,7 +75,7 @@ void patch_undo(struct task *t, uint64_t start, uint64_t size);
 void patch_show(struct task *t, bool patches);
 /** The memory is gone, or has its file's content again. */
 void patch_forget(struct task *t, uint64_t start, uint64_t size);
-/** The patch whose trampoline has this address; NULL: none. */
+/** The patch whose trampoline or hop has this address; NULL: none. */
 struct patch *patch_at(const struct fast *f, uint64_t address);
 void patch_file_deinit(struct patch_file *f);
 

@@ -225,8 +225,8 @@ urd_err *recorder_let_call_run(struct recorder *r, struct task *t)
 /** The recorder's filter stops a task at a call's entry; one that has filters of its own has stopped there already. */
 static urd_err *handle_filter_stop(struct recorder *r, struct task *t)
 {
-    unsigned long which = 0;
-    if (ptrace(PTRACE_GETEVENTMSG, t->tid, 0, &which) != 0)
+    unsigned long which = LAUNCH_FILTER_DATA;
+    if (!t->filtered && ptrace(PTRACE_GETEVENTMSG, t->tid, 0, &which) != 0)
         URD_FAIL_ERRNO("cannot ask about a filter of process %d", t->tid);
     bool at_entry = t->in_call && !t->held_exit;
     if (at_entry && which != LAUNCH_FILTER_DATA) /* a program's own filter asks its tracer */
@@ -498,6 +498,7 @@ urd_err *recorder_settle_memory(struct recorder *r, const struct mm *mm)
 static urd_err *settle_blocked(struct recorder *r, struct task *t)
 {
     pid_t tid = t->tid;
+    sched_yield(); /* it has the recorder's core */
     for (unsigned tries = 0;; tries++) {
         int status;
         pid_t got = waitpid(tid, &status, __WALL | WNOHANG);

@@ -171,6 +171,10 @@ struct recorder {
     bool fast; /* calls may be made without a stop: fast.c */
     struct runtime_data *fast_data; /* what a new runtime region begins with */
     struct urd_buf fast_ring;       /* a ring's content while it is drained */
+    struct fast_file {
+        uint32_t file;
+        char *name;
+    } fast_files[64]; /* those of fast_data->files, as the trace has them */
     struct patch_file *patch_files; /* patch.c: call sites of each stored file */
     unsigned n_patch_files, cap_patch_files;
     struct patch_news told; /* by the event in the builder */
@@ -258,6 +262,6 @@ void replaced_insns_deinit(struct recorder *r);
 /** layout.c: hide the vDSO from the new image, so that time is asked by system calls. */
 urd_err *layout_hide_vdso(struct task *t, uint64_t stack) URD_MUST_USE;
 /** layout.c: keep a file of the task's by a /proc path; 0 in *ret when it is no regular file. */
-urd_err *layout_store(struct recorder *r, const char *proc_path, const char *name,
+urd_err *layout_store(struct recorder *r, struct task *t, const char *proc_path, const char *name,
                       uint32_t *ret) URD_MUST_USE;
 #endif

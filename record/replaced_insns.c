@@ -45,7 +45,7 @@ static bool find_instruction(const struct image *f, uint64_t offset, struct site
             return false;
         if (at + in.length > offset) {
             *ret = (struct site){offset, in.mnemonic == ZYDIS_MNEMONIC_XBEGIN};
-            return ret->transaction ? at == offset && in.length == 6 && has_transactions()
+            return ret->transaction ? at == offset && in.length == 6
                                     : is_random(&in) && at + in.raw.modrm.offset == offset + 1;
         }
         at += in.length;
@@ -53,15 +53,30 @@ static bool find_instruction(const struct image *f, uint64_t offset, struct site
     return false;
 }
 
-static void find_sites(const struct image *f, struct replaced_sites *ret)
+static void find_sites_between(const struct image *f, const uint8_t *at, const uint8_t *end,
+                               bool transactions, struct replaced_sites *ret)
 {
-    const uint8_t *at = f->data, *end = f->data + f->size - 2;
     while (at < end && (at = memchr(at, 0xc7, (size_t)(end - at)))) {
         struct site site;
-        bool looks = at[1] == 0xf8 || (at > f->data && at[-1] == 0x0f && at[1] >= 0xf0);
+        bool looks =
+            (transactions && at[1] == 0xf8) || (at > f->data && at[-1] == 0x0f && at[1] >= 0xf0);
         if (looks && find_instruction(f, (uint64_t)(at - f->data), &site))
             URD_PUSH(ret->sites, ret->n, ret->cap) = site;
         at++;
+    }
+}
+
+/** In what the file says is code: nothing else has functions. */
+static void find_sites(const struct image *f, struct replaced_sites *ret)
+{
+    bool transactions = has_transactions();
+    for (unsigned i = 0; i < f->n_headers; i++) {
+        const Elf64_Phdr *p = &f->headers[i];
+        if (p->p_type != PT_LOAD || !(p->p_flags & PF_X) || f->size < 2 ||
+            p->p_offset > f->size - 2)
+            continue;
+        uint64_t left = f->size - 2 - p->p_offset, n = p->p_filesz < left ? p->p_filesz : left;
+        find_sites_between(f, f->data + p->p_offset, f->data + p->p_offset + n, transactions, ret);
     }
 }
 
@@ -184,7 +199,7 @@ urd_err *replaced_insns_try(struct recorder *r, struct task *t, const struct use
     *ret_done = find_site(r, t, at->rip + ud2 + 1, false) &&
                 ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code, n, &in, operands)) &&
                 is_random(&in);
-    return *ret_done ? give_random(r, t, at, &in,
-                                   (unsigned)ZydisRegisterGetId(operands[0].reg.value))
-                     : NULL;
+    return *ret_done
+               ? give_random(r, t, at, &in, (unsigned)ZydisRegisterGetId(operands[0].reg.value))
+               : NULL;
 }

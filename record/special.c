@@ -180,7 +180,7 @@ static urd_err *exit_mmap(struct recorder *r, struct task *t, uint64_t result)
             target[0] = 0;
         op.offset = e->r9;
         op.name = target;
-        URD_TRY(layout_store(r, link, target, &op.file));
+        URD_TRY(layout_store(r, t, link, target, &op.file));
         if (!op.file && strcmp(target, "/dev/zero") != 0) {
             urd_warn(
                 "process %d mapped %s, which is no regular file: its content is recorded as it is "

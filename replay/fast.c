@@ -35,8 +35,10 @@ static struct urd_fast *fast_of(struct urd_process *p)
 
 static void hide_patch(struct urd_process *p, struct fast_patch *patch)
 {
-    if (patch->shown)
-        urd_tracee_write(p->mem, patch->start, patch->original, URD_PATCH_BYTES);
+    struct urd_patch_piece pieces[2];
+    unsigned n = urd_patch_pieces(patch->start, patch->hop, patch->trampoline, pieces);
+    for (unsigned i = 0; patch->shown && i < n; i++)
+        urd_tracee_write(p->mem, pieces[i].at, patch->original[i], pieces[i].size);
     patch->shown = false;
 }
 
@@ -65,6 +67,7 @@ void urd_fast_note(struct urd_process *p, const struct urd_event *e)
         struct urd_fast *f = fast_of(p);
         URD_PUSH(f->patches, f->n_patches, f->cap_patches) =
             (struct fast_patch){.start = n->start,
+                                .hop = n->hop,
                                 .pages = n->pages,
                                 .trampoline = n->trampoline,
                                 .code_size = n->code_size,
@@ -130,8 +133,9 @@ static urd_err *map_region(struct urd_process *p)
     URD_TRY(map_at(p, URD_RUNTIME_CODE, PLAYBACK_NATIVE_BYTES, PROT_READ | PROT_WRITE | PROT_EXEC,
                    &f->mapped));
     f->off = !f->mapped;
-    if (f->mapped && (urd_tracee_write(p->mem, URD_RUNTIME_CODE, playback_native_begin, code) != code ||
-                      urd_tracee_write(p->mem, URD_RUNTIME_DATA, &begin, size) != size))
+    if (f->mapped &&
+        (urd_tracee_write(p->mem, URD_RUNTIME_CODE, playback_native_begin, code) != code ||
+         urd_tracee_write(p->mem, URD_RUNTIME_DATA, &begin, size) != size))
         URD_FAIL("cannot fill the runtime region of process %d", p->pid);
     return NULL;
 }
@@ -155,14 +159,17 @@ static urd_err *map_pages(struct urd_process *p, uint64_t at)
 static void show_patch(struct urd_process *p, struct fast_patch *patch)
 {
     const struct urd_fast *f = p->fast;
-    uint8_t jump[URD_PATCH_BYTES];
-    urd_patch_jump(patch->start, patch->trampoline, jump);
+    struct urd_patch_piece pieces[2];
+    unsigned n = urd_patch_pieces(patch->start, patch->hop, patch->trampoline, pieces);
+    patch->shown = true;
+    for (unsigned i = 0; i < n; i++)
+        patch->shown &= urd_tracee_read(p->mem, pieces[i].at, patch->original[i], pieces[i].size) ==
+                        pieces[i].size;
     patch->shown =
-        urd_tracee_read(p->mem, patch->start, patch->original, URD_PATCH_BYTES) ==
-            URD_PATCH_BYTES &&
-        urd_tracee_write(p->mem, patch->trampoline, f->code.data + patch->code, patch->code_size) ==
-            patch->code_size &&
-        urd_tracee_write(p->mem, patch->start, jump, sizeof jump) == sizeof jump;
+        patch->shown && urd_tracee_write(p->mem, patch->trampoline, f->code.data + patch->code,
+                                         patch->code_size) == patch->code_size;
+    for (unsigned i = n; patch->shown && i-- > 0;)
+        urd_tracee_write(p->mem, pieces[i].at, pieces[i].bytes, pieces[i].size);
 }
 
 /** All patches are in the code, unless something is in the way. */
@@ -202,14 +209,17 @@ static uint64_t original_of(struct urd_process *p, uint64_t rip)
     const struct urd_fast *f = p->fast;
     const struct fast_patch *patch = NULL;
     for (unsigned i = 0; i < f->n_patches && !patch; i++)
-        if (rip - f->patches[i].trampoline < f->patches[i].code_size)
+        if (rip - f->patches[i].trampoline < f->patches[i].code_size ||
+            (f->patches[i].hop && rip == f->patches[i].hop))
             patch = &f->patches[i];
+    if (patch && rip == patch->hop)
+        return patch->start;
     uint8_t code[128];
     size_t n = patch ? urd_tracee_read(p->mem, patch->start, code, sizeof code) : 0;
     if (n < URD_PATCH_BYTES)
         return 0;
     if (patch->shown)
-        memcpy(code, patch->original, URD_PATCH_BYTES);
+        memcpy(code, patch->original[0], patch->hop ? URD_PATCH_SHORT_BYTES : URD_PATCH_BYTES);
     uint64_t at = 0, there = patch->trampoline;
     while (there < rip && at + 2 < n && !(code[at] == 0x0f && code[at + 1] == 0x05)) {
         bool branch;
@@ -273,7 +283,8 @@ urd_err *urd_fast_leave(struct urd_process *p, struct user_regs_struct *regs)
         regs->rip = original;
         return urd_tracee_set_regs(p->pid, regs);
     }
-    while (f && is_in_trampoline(f, regs->rip)) /* behind the program's instructions, where nothing faults */
+    while (f && is_in_trampoline(
+                    f, regs->rip)) /* behind the program's instructions, where nothing faults */
         URD_TRY(step(p, regs, &status));
     if (!f || !is_in_region(regs->rip))
         return NULL;
@@ -334,12 +345,12 @@ static void put_record(struct urd_buf *ring, const struct urd_event *e)
     const struct user_regs_struct *b = &e->before;
     size_t start = ring->size;
     struct playback_record r = {.n_items = e->n_writes,
-                            .rsp = b->rsp,
-                            .fs_base = b->fs_base,
-                            .result = (int64_t)e->after.rax};
-    r.regs = (struct urd_runtime_frame){
-        b->r15, b->r14, b->r13,      b->r12,     b->rbp, b->rbx, b->r11, b->r10,
-        b->r9,  b->r8,  b->orig_rax, b->rip - 2, b->rdx, b->rsi, b->rdi, b->eflags};
+                                .rsp = b->rsp,
+                                .fs_base = b->fs_base,
+                                .result = (int64_t)e->after.rax};
+    r.regs = (struct urd_runtime_frame){b->r15, b->r14, b->r13, b->r12,   b->rbp,      b->rbx,
+                                        b->r11, b->r10, b->r9,  b->r8,    b->orig_rax, b->rip - 2,
+                                        b->rdx, b->rsi, b->rdi, b->eflags};
     urd_buf_put(ring, &r, sizeof r);
     for (uint32_t i = 0; i < e->n_writes; i++) {
         const struct urd_mem_write *w = &e->writes[i];

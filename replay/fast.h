@@ -13,8 +13,8 @@
 /** Of a process. */
 struct urd_fast {
     struct fast_patch {
-        uint64_t start, pages, trampoline;
-        uint8_t original[URD_PATCH_BYTES]; /* when shown */
+        uint64_t start, hop, pages, trampoline;
+        uint8_t original[2][URD_PATCH_BYTES]; /* when shown: what its pieces replace */
         uint32_t code_size, code;          /* in `code` */
         bool shown;
     } * patches;

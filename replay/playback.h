@@ -75,7 +75,7 @@ playback_is_at(const struct playback *p, const struct playback_record *r, uint64
                       (x->rcx ^ site) | ((x->flags ^ f->flags) & p->flags_checked) |
                       (r->rsp ^ p->state.rsp);
     if (p->fsgsbase)
-        __asm__("rdfsbase %0" : "=r"(fs_base));
+        __asm__ volatile("rdfsbase %0" : "=r"(fs_base));
     return !differ && fs_base == r->fs_base;
 }
 

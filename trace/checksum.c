@@ -1,9 +1,11 @@
 #include "trace/checksum.h"
 #include "base/buf.h"
+#include "base/tracee.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -105,32 +107,24 @@ urd_err *urd_checksum_memory(pid_t pid, int mem_fd, enum urd_memory what,
                              const struct urd_stacks *stacks, uint64_t *ret, uint64_t *ret_bytes)
 {
     char path[64];
-    snprintf(path, sizeof path, "/proc/%d/maps", pid);
-    FILE *maps = fopen(path, "re");
+    FILE *maps = urd_tracee_open_maps(pid);
     if (!maps)
-        URD_FAIL_ERRNO("cannot read %s", path);
+        URD_FAIL_ERRNO("cannot read the mappings of process %d", pid);
     snprintf(path, sizeof path, "/proc/%d/pagemap", pid);
     URD_AUTO_CLOSE int pagemap = open(path, O_RDONLY | O_CLOEXEC);
     uint64_t sum = 0, bytes = 0;
-    URD_AUTO_FREE char *line = NULL;
-    size_t capacity = 0;
-    while (getline(&line, &capacity, maps) > 0) {
-        unsigned long start, end, offset, inode;
-        char prot[5];
-        int name = 0;
-        if (sscanf(line, "%lx-%lx %4s %lx %*s %lu %n", &start, &end, prot, &offset, &inode, &name) <
-            5)
+    struct urd_map_line m;
+    while (urd_tracee_next_map(maps, &m)) {
+        if (!(m.prot & PROT_WRITE) || strncmp(m.name, "[v", 2) == 0 ||
+            (m.start >= URD_OWN_START && m.start < URD_OWN_END))
             continue;
-        if (prot[1] != 'w' || strncmp(line + name, "[v", 2) == 0 ||
-            (start >= URD_OWN_START && start < URD_OWN_END))
-            continue;
-        if (prot[3] == 's') {
-            if (offset >= URD_SHARED_COUNTED || !urd_checksum_counts_shared(what, line + name))
+        if (m.shared) {
+            if (m.offset >= URD_SHARED_COUNTED || !urd_checksum_counts_shared(what, m.name))
                 continue;
-            if (end - start > URD_SHARED_COUNTED - offset)
-                end = start + (URD_SHARED_COUNTED - offset);
+            if (m.end - m.start > URD_SHARED_COUNTED - m.offset)
+                m.end = m.start + (URD_SHARED_COUNTED - m.offset);
         }
-        add_mapping(mem_fd, pagemap, start, end, inode == 0, stacks, &sum, &bytes);
+        add_mapping(mem_fd, pagemap, m.start, m.end, m.inode == 0, stacks, &sum, &bytes);
     }
     fclose(maps);
     *ret = sum;

@@ -8,6 +8,8 @@
  * as zigzag varint of the difference.
  */
 #include "trace/codec.h"
+#include <errno.h>
+#include <stddef.h>
 
 enum {
     PART_SYSCALL = 1,
@@ -22,7 +24,8 @@ enum {
     PART_OUTPUT_SHARED = 512, /* the output's bytes are those of a write of this event */
     PART_CUT =
         1024, /* u64 vectors, near, memory; varint words; for each varint address, u64 value */
-    PART_PATCHES = 2048, /* varint n; for each varint start, size, code_size; with code varint pages, trampoline; code */
+    PART_PATCHES =
+        2048, /* varint n; for each varint start, size, code_size; with code varint hop (when size is URD_PATCH_SHORT_BYTES), pages, trampoline; code */
     PART_BRANCHES = 4096, /* varint branches: the cut is counted */
     PART_SHARED = 8192,   /* nothing follows: the cut is of shared memory, too */
 };
@@ -65,34 +68,53 @@ static struct user_regs_struct *task_regs(struct urd_codec *c, int32_t tid)
     return &c->regs[*slot - 1];
 }
 
-_Static_assert(N_REGS % 3 == 0, "put_regs");
-
-static void put_regs(struct urd_buf *out, const struct user_regs_struct *from,
-                     const struct user_regs_struct *to)
+static inline uint8_t *put_varint(uint8_t *at, uint64_t v)
 {
-    const uint64_t *a = (const uint64_t *)from, *b = (const uint64_t *)to;
+    for (; v >= 0x80; v >>= 7)
+        *at++ = (uint8_t)v | 0x80;
+    *at++ = (uint8_t)v;
+    return at;
+}
+
+enum { VARINT_MAX = 10, REGS_MAX = VARINT_MAX * (N_REGS + 1) }; /* bytes */
+
+/** At most REGS_MAX bytes. */
+static inline uint8_t *put_differences(uint8_t *at, const uint64_t *from, const uint64_t *to)
+{
     uint64_t mask = 0;
     for (unsigned i = 0; i < N_REGS; i += 3) { /* most do not differ */
-        uint64_t x = a[i] ^ b[i], y = a[i + 1] ^ b[i + 1], z = a[i + 2] ^ b[i + 2];
+        uint64_t x = from[i] ^ to[i], y = from[i + 1] ^ to[i + 1], z = from[i + 2] ^ to[i + 2];
         if (x | y | z)
             mask |= (uint64_t)(x != 0) << i | (uint64_t)(y != 0) << (i + 1) |
                     (uint64_t)(z != 0) << (i + 2);
     }
-    urd_buf_varint(out, mask);
+    at = put_varint(at, mask);
     for (; mask; mask &= mask - 1) {
         unsigned i = (unsigned)__builtin_ctzll(mask);
-        urd_buf_varint(out, urd_zigzag((int64_t)(b[i] - a[i])));
+        at = put_varint(at, urd_zigzag((int64_t)(to[i] - from[i])));
     }
+    return at;
+}
+
+_Static_assert(N_REGS % 3 == 0, "put_differences");
+
+static void put_regs(struct urd_buf *out, const struct user_regs_struct *from,
+                     const struct user_regs_struct *to)
+{
+    urd_buf_reserve(out, REGS_MAX);
+    uint8_t *at = out->data + out->size;
+    out->size =
+        (size_t)(put_differences(at, (const uint64_t *)from, (const uint64_t *)to) - out->data);
 }
 
 static void get_regs(struct urd_cursor *in, const struct user_regs_struct *from,
                      struct user_regs_struct *to)
 {
-    const uint64_t *a = (const uint64_t *)from;
-    uint64_t *b = (uint64_t *)to;
-    uint64_t mask = urd_cursor_varint(in);
-    for (unsigned i = 0; i < N_REGS; i++)
-        b[i] = a[i] + (mask >> i & 1 ? (uint64_t)urd_unzigzag(urd_cursor_varint(in)) : 0);
+    uint64_t *words = (uint64_t *)to;
+    uint64_t mask = urd_cursor_varint(in) & ((1ull << N_REGS) - 1);
+    *to = *from;
+    for (; mask; mask &= mask - 1)
+        words[__builtin_ctzll(mask)] += (uint64_t)urd_unzigzag(urd_cursor_varint(in));
 }
 
 static const struct urd_mem_write *write_of_output(const struct urd_event *e)
@@ -125,10 +147,29 @@ static void put_patches(struct urd_buf *out, const struct urd_event *e)
         urd_buf_varint(out, p->code_size);
         if (!p->code_size)
             continue;
+        if (p->hop)
+            urd_buf_varint(out, p->hop);
         urd_buf_varint(out, p->pages);
         urd_buf_varint(out, p->trampoline);
         urd_buf_put(out, p->code, p->code_size);
     }
+}
+
+static void put_writes(struct urd_buf *out, const struct urd_mem_write *writes, uint32_t n)
+{
+    urd_buf_varint(out, n);
+    for (uint32_t i = 0; i < n; i++) {
+        urd_buf_varint(out, writes[i].address);
+        urd_buf_varint(out, writes[i].size);
+        urd_buf_put(out, writes[i].data, writes[i].size);
+    }
+}
+
+static void put_output(struct urd_buf *out, uint8_t which, const uint8_t *data, uint64_t size)
+{
+    urd_buf_u8(out, which);
+    urd_buf_varint(out, size);
+    urd_buf_put(out, data, size);
 }
 
 void urd_codec_encode(struct urd_codec *c, const struct urd_event *e, struct urd_buf *out)
@@ -177,25 +218,18 @@ void urd_codec_encode(struct urd_codec *c, const struct urd_event *e, struct urd
             urd_buf_text(out, op->name ? op->name : "");
         }
     }
-    if (parts & PART_WRITES) {
-        urd_buf_varint(out, e->n_writes);
-        for (uint32_t i = 0; i < e->n_writes; i++) {
-            urd_buf_varint(out, e->writes[i].address);
-            urd_buf_varint(out, e->writes[i].size);
-            urd_buf_put(out, e->writes[i].data, e->writes[i].size);
-        }
-    }
+    if (parts & PART_WRITES)
+        put_writes(out, e->writes, e->n_writes);
     if (parts & PART_XSTATE) {
         urd_buf_varint(out, e->xstate_size);
         urd_buf_put(out, e->xstate, e->xstate_size);
     }
     if (parts & PART_OUTPUT) {
-        urd_buf_u8(out, e->output);
         if (shared) {
+            urd_buf_u8(out, e->output);
             urd_buf_varint(out, (uint64_t)(shared - e->writes));
         } else {
-            urd_buf_varint(out, e->output_size);
-            urd_buf_put(out, e->output_data, e->output_size);
+            put_output(out, e->output, e->output_data, e->output_size);
         }
     }
     if (parts & PART_TEXT)
@@ -210,6 +244,98 @@ void urd_codec_encode(struct urd_codec *c, const struct urd_event *e, struct urd
         put_patches(out, e);
     if (parts & PART_BRANCHES)
         urd_buf_varint(out, e->cut->branches);
+}
+
+#define REG(name) (offsetof(struct user_regs_struct, name) / 8)
+
+/* The frame begins with the same registers in the same order. */
+enum { FRAME_REGS = offsetof(struct urd_runtime_frame, flags) / 8 };
+_Static_assert(FRAME_REGS == REG(orig_rax) &&
+                   offsetof(struct urd_runtime_frame, r10) / 8 == REG(r10) &&
+                   offsetof(struct urd_runtime_frame, rdi) / 8 == REG(rdi),
+               "the order of registers");
+
+/** Differences of registers to the last ones, in order: what put_differences finds, one after the other. */
+struct differences {
+    uint64_t *last, mask;
+    uint64_t list[N_REGS];
+    unsigned n;
+};
+
+static inline void add_difference(struct differences *d, unsigned i, uint64_t now)
+{
+    uint64_t difference = now - d->last[i];
+    if (!difference)
+        return;
+    d->list[d->n++] = urd_zigzag((int64_t)difference);
+    d->mask |= 1ull << i;
+    d->last[i] = now;
+}
+
+/** first .. end, which mostly do not differ. */
+static inline void add_group(struct differences *d, const uint64_t *frame, unsigned first,
+                             unsigned end)
+{
+    uint64_t differ = 0;
+    for (unsigned i = first; i < end; i++)
+        differ |= frame[i] ^ d->last[i];
+    for (unsigned i = first; differ && i < end; i++)
+        add_difference(d, i, frame[i]);
+}
+
+static void find_differences(struct differences *d, const struct urd_trace_call *k)
+{
+    const struct urd_runtime_frame *f = k->regs;
+    const uint64_t *words = (const uint64_t *)f;
+    add_group(d, words, REG(r15), REG(r11));
+    add_difference(d, REG(r11), f->flags); /* as the instruction does: SDM vol. 2, SYSCALL */
+    add_group(d, words, REG(r10), REG(rax));
+    add_difference(d, REG(rax), (uint64_t)-ENOSYS); /* as a stop at a call's entry shows */
+    add_difference(d, REG(rcx), f->rcx + 2);
+    add_group(d, words, REG(rdx), REG(orig_rax));
+    add_difference(d, REG(orig_rax), f->rax);
+    add_difference(d, REG(rip), f->rcx + 2);
+    add_difference(d, REG(eflags), f->flags);
+    add_difference(d, REG(rsp), k->rsp);
+    if (k->fs_base)
+        add_difference(d, REG(fs_base), *k->fs_base);
+    if (k->gs_base)
+        add_difference(d, REG(gs_base), *k->gs_base);
+}
+
+bool urd_codec_encode_call(struct urd_codec *c, const struct urd_trace_call *k, struct urd_buf *out)
+{
+    const uint64_t *known = urd_map_get(&c->tasks, (uint64_t)(uint32_t)k->tid);
+    if (!known)
+        return false;
+    struct differences d;
+    d.last = (uint64_t *)&c->regs[*known - 1];
+    d.mask = d.n = 0;
+    find_differences(&d, k);
+    urd_buf_reserve(out, REGS_MAX + 16 * VARINT_MAX);
+    uint8_t *at = out->data + out->size;
+    *at++ = URD_EVENT_SYSCALL;
+    *at++ = URD_EVENT_RAN | URD_EVENT_FAST;
+    at = put_varint(at,
+                    PART_SYSCALL | (k->n_writes ? PART_WRITES : 0) | (k->output ? PART_OUTPUT : 0));
+    at = put_varint(at, (uint32_t)k->pid);
+    at = put_varint(at, (uint32_t)k->tid);
+    at = put_varint(at, k->time_ns - c->time_ns);
+    c->time_ns = k->time_ns;
+    at = put_varint(at, d.mask);
+    for (unsigned i = 0; i < d.n; i++)
+        at = put_varint(at, d.list[i]);
+    at = put_varint(at, k->result == -ENOSYS ? 0 : 1u << REG(rax));
+    if (k->result != -ENOSYS)
+        at = put_varint(at, urd_zigzag(k->result + ENOSYS));
+    at = put_varint(at, (uint32_t)k->regs->rax);
+    out->size = (size_t)(at - out->data);
+    d.last[REG(rax)] = (uint64_t)k->result;
+    if (k->n_writes)
+        put_writes(out, k->writes, k->n_writes);
+    if (k->output)
+        put_output(out, k->output, k->output_data, k->output_size);
+    return true;
 }
 
 static const char *keep_text(struct urd_codec *c, char *text)
@@ -309,71 +435,88 @@ static void get_patches(struct urd_codec *c, struct urd_cursor *in, struct urd_e
         uint64_t code = urd_cursor_varint(in);
         if (!code)
             continue;
+        if (p->size == URD_PATCH_SHORT_BYTES)
+            p->hop = urd_cursor_varint(in);
         p->pages = urd_cursor_varint(in);
         p->trampoline = urd_cursor_varint(in);
         p->code = urd_cursor_bytes(in, code);
         p->code_size = (uint32_t)code;
-        in->ok &= p->size == URD_PATCH_BYTES && p->trampoline - p->pages < URD_PATCH_PAGES_BYTES &&
+        in->ok &= (p->size == URD_PATCH_BYTES || (p->hop && urd_patch_reaches(p->start, p->hop))) &&
+                  p->trampoline - p->pages < URD_PATCH_PAGES_BYTES &&
                   code <= URD_PATCH_PAGES_BYTES - (p->trampoline - p->pages);
     }
 }
 
-urd_err *urd_codec_decode(struct urd_codec *c, struct urd_cursor *in, struct urd_event *ret)
+/** Everything but the registers, which are read in any case. */
+static void clear(struct urd_event *e)
+{
+    memset(e, 0, offsetof(struct urd_event, before));
+    memset(&e->n_map_ops, 0, sizeof *e - offsetof(struct urd_event, n_map_ops));
+    e->syscall = -1;
+    e->text = "";
+}
+_Static_assert(offsetof(struct urd_event, after) ==
+                       offsetof(struct urd_event, before) + 8 * N_REGS &&
+                   offsetof(struct urd_event, n_map_ops) ==
+                       offsetof(struct urd_event, after) + 8 * N_REGS,
+               "clear");
+
+urd_err *urd_codec_decode(struct urd_codec *c, struct urd_cursor *in, struct urd_event *e)
 {
     free_texts(c);
-    struct urd_event e = {.syscall = -1, .text = ""};
-    e.kind = urd_cursor_u8(in);
-    e.flags = urd_cursor_u8(in);
+    clear(e);
+    e->kind = urd_cursor_u8(in);
+    e->flags = urd_cursor_u8(in);
     uint64_t parts = urd_cursor_varint(in);
-    e.pid = (int32_t)urd_cursor_varint(in);
-    e.tid = (int32_t)urd_cursor_varint(in);
-    e.time_ns = c->time_ns + urd_cursor_varint(in);
-    if (!in->ok || e.kind == URD_EVENT_NONE || e.kind >= URD_EVENT_KINDS)
-        URD_FAIL("an event in the trace is damaged (kind %u)", e.kind);
-    c->time_ns = e.time_ns;
-    struct user_regs_struct *last = task_regs(c, e.tid);
-    get_regs(in, last, &e.before);
-    get_regs(in, &e.before, &e.after);
-    *last = e.after;
+    e->pid = (int32_t)urd_cursor_varint(in);
+    e->tid = (int32_t)urd_cursor_varint(in);
+    e->time_ns = c->time_ns + urd_cursor_varint(in);
+    if (!in->ok || e->kind == URD_EVENT_NONE || e->kind >= URD_EVENT_KINDS)
+        URD_FAIL("an event in the trace is damaged (kind %u)", e->kind);
+    c->time_ns = e->time_ns;
+    struct user_regs_struct *last = task_regs(c, e->tid);
+    get_regs(in, last, &e->before);
+    get_regs(in, &e->before, &e->after);
+    *last = e->after;
     if (parts & PART_SYSCALL)
-        e.syscall = (int32_t)urd_cursor_varint(in);
+        e->syscall = (int32_t)urd_cursor_varint(in);
     if (parts & PART_SIGNAL) {
-        e.signal = (int32_t)urd_cursor_varint(in);
-        e.status = (int32_t)urd_cursor_varint(in);
+        e->signal = (int32_t)urd_cursor_varint(in);
+        e->status = (int32_t)urd_cursor_varint(in);
     }
     if (parts & PART_MAP_OPS)
-        get_map_ops(c, in, &e);
+        get_map_ops(c, in, e);
     if (parts & PART_WRITES)
-        get_writes(c, in, &e);
+        get_writes(c, in, e);
     if (parts & PART_XSTATE) {
         uint64_t size;
-        e.xstate = get_bytes(in, &size);
-        e.xstate_size = (uint32_t)size;
+        e->xstate = get_bytes(in, &size);
+        e->xstate_size = (uint32_t)size;
     }
     if (parts & PART_OUTPUT) {
-        e.output = urd_cursor_u8(in);
+        e->output = urd_cursor_u8(in);
         if (parts & PART_OUTPUT_SHARED) {
             uint64_t i = urd_cursor_varint(in);
-            if (i >= e.n_writes)
+            if (i >= e->n_writes)
                 URD_FAIL("an event in the trace is damaged (output)");
-            e.output_data = e.writes[i].data;
-            e.output_size = e.writes[i].size;
+            e->output_data = e->writes[i].data;
+            e->output_size = e->writes[i].size;
         } else {
-            e.output_data = get_bytes(in, &e.output_size);
+            e->output_data = get_bytes(in, &e->output_size);
         }
     }
     if (parts & PART_TEXT)
-        e.text = keep_text(c, urd_cursor_text(in));
+        e->text = keep_text(c, urd_cursor_text(in));
     if (parts & PART_CHECKSUM) {
-        e.has_checksum = true;
-        e.checksum = urd_cursor_u64(in);
+        e->has_checksum = true;
+        e->checksum = urd_cursor_u64(in);
     }
     if (parts & PART_OTHER)
-        e.other_tid = (int32_t)urd_cursor_varint(in);
+        e->other_tid = (int32_t)urd_cursor_varint(in);
     if (parts & PART_CUT)
-        get_cut(c, in, &e);
+        get_cut(c, in, e);
     if (parts & PART_PATCHES)
-        get_patches(c, in, &e);
+        get_patches(c, in, e);
     if (parts & PART_BRANCHES) {
         c->cut.counted = true;
         c->cut.branches = urd_cursor_varint(in);
@@ -381,6 +524,5 @@ urd_err *urd_codec_decode(struct urd_codec *c, struct urd_cursor *in, struct urd
     c->cut.shared = parts & PART_SHARED;
     if (!in->ok)
         URD_FAIL("an event in the trace is damaged (it is longer than its chunk)");
-    *ret = e;
     return NULL;
 }

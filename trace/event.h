@@ -33,13 +33,13 @@ enum urd_event_kind {
     URD_EVENT_SYSCALL_ENTER, /* a call entered that blocks: other tasks may run before it returns */
     URD_EVENT_SYSCALL_EXIT,  /* ... and returned */
     URD_EVENT_SIGNAL,        /* a handler was entered: frame in writes, registers in after */
-    URD_EVENT_INSN,          /* a non-deterministic instruction: registers in after. With a signal: one that raised
+    URD_EVENT_INSN, /* a non-deterministic instruction: registers in after. With a signal: one that raised
                                 it, and a tracer that is recorded, too, was told */
-    URD_EVENT_START,         /* a new task begins (child of `other_tid`); writes are in the child */
+    URD_EVENT_START, /* a new task begins (child of `other_tid`); writes are in the child */
     URD_EVENT_EXIT, /* the task is gone; status as wait4 gives it; writes are in memory that others share */
     URD_EVENT_END,     /* the recording ended; status is that of the first process */
     URD_EVENT_PREEMPT, /* the task was stopped wherever it was, so that another one could run */
-    URD_EVENT_MEMORY,        /* the task's memory was changed by a call of `other_tid`; writes and map operations. With a
+    URD_EVENT_MEMORY, /* the task's memory was changed by a call of `other_tid`; writes and map operations. With a
                                 text: by a process that is not recorded, of that name. Status 1: nobody wrote, it is so */
     URD_EVENT_KINDS
 };
@@ -48,8 +48,10 @@ enum urd_event_flag {
     URD_EVENT_RAN = 1, /* the task ran user code just before */
     URD_EVENT_SHARES =
         2, /* START: lives in its parent's memory: a thread, or a vfork child until it execs */
-    URD_EVENT_REGISTERS = 8, /* MEMORY: the task goes on with the registers in after, and xstate if there is one */
-    URD_EVENT_FAST = 4, /* SYSCALL: made without stopping the task; a replay may do likewise, and may not */
+    URD_EVENT_REGISTERS =
+        8, /* MEMORY: the task goes on with the registers in after, and xstate if there is one */
+    URD_EVENT_FAST =
+        4, /* SYSCALL: made without stopping the task; a replay may do likewise, and may not */
 };
 
 enum urd_map_op_kind {
@@ -84,22 +86,48 @@ struct urd_map_op {
  * leads to a trampoline. For a replay that does likewise; nobody else sees it. Without code: no patch is left in start .. start + size.
  */
 struct urd_patch {
-    uint64_t start, size; /* of what is overwritten, bytes */
-    uint64_t pages;       /* URD_PATCH_PAGES_BYTES that hold the trampoline, and first the address of what it jumps to */
+    uint64_t start,
+        size; /* of what is overwritten, bytes; URD_PATCH_SHORT_BYTES: the jump there leads to `hop` */
+    uint64_t
+        hop; /* URD_PATCH_BYTES nearby that nobody runs: the jump to the trampoline; 0: it is at start */
+    uint64_t
+        pages; /* URD_PATCH_PAGES_BYTES that hold the trampoline, and first the address of what it jumps to */
     uint64_t trampoline;
     uint32_t code_size;
-    const uint8_t *code; /* of the trampoline: it stores rcx at URD_RUNTIME_RCX and gives the call's address in it */
+    const uint8_t *
+        code; /* of the trampoline: it stores rcx at URD_RUNTIME_RCX and gives the call's address in it */
 };
 
 #define URD_PATCH_BYTES       5u
+#define URD_PATCH_SHORT_BYTES 2u
 #define URD_PATCH_PAGES_BYTES 16384u
 
-/** What is put at a patch's start. */
-static inline void urd_patch_jump(uint64_t start, uint64_t trampoline, uint8_t ret[URD_PATCH_BYTES])
+/** What a patch puts into code. */
+struct urd_patch_piece {
+    uint64_t at;
+    uint32_t size;
+    uint8_t bytes[URD_PATCH_BYTES];
+};
+
+/** Does a jump of two bytes at `start` reach there? */
+static inline bool urd_patch_reaches(uint64_t start, uint64_t hop)
 {
-    int32_t distance = (int32_t)(trampoline - (start + URD_PATCH_BYTES));
-    ret[0] = 0xe9;
-    memcpy(ret + 1, &distance, sizeof distance);
+    return hop - (start + URD_PATCH_SHORT_BYTES) + 128 < 256;
+}
+
+/** The pieces of a patch, that at `start` first: one, or two when there is a hop. The number of them. */
+static inline unsigned urd_patch_pieces(uint64_t start, uint64_t hop, uint64_t trampoline,
+                                        struct urd_patch_piece ret[2])
+{
+    struct urd_patch_piece jump = {
+        .at = hop ? hop : start, .size = URD_PATCH_BYTES, .bytes = {0xe9}};
+    int32_t distance = (int32_t)(trampoline - (jump.at + URD_PATCH_BYTES));
+    memcpy(jump.bytes + 1, &distance, sizeof distance);
+    ret[0] = ret[hop != 0] = jump;
+    if (hop)
+        ret[0] = (struct urd_patch_piece){
+            start, URD_PATCH_SHORT_BYTES, {0xeb, (uint8_t)(hop - (start + URD_PATCH_SHORT_BYTES))}};
+    return hop ? 2 : 1;
 }
 
 /** Bytes that came in. */

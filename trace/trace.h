@@ -45,6 +45,9 @@ urd_err *urd_trace_create(const char *directory, const struct urd_trace_info *in
                           struct urd_trace_writer **ret) URD_MUST_USE;
 /** Append; e->number is ignored: events are numbered in order from 1. */
 urd_err *urd_trace_append(struct urd_trace_writer *w, const struct urd_event *e) URD_MUST_USE;
+/** ... an event that is a call, in a fraction of the time. False in *ret_done: it is not appended, and must be as a whole event. */
+urd_err *urd_trace_append_call(struct urd_trace_writer *w, const struct urd_trace_call *k,
+                               bool *ret_done) URD_MUST_USE;
 /** Keep a file's content, once for all files that are equal. fd is read from its start; the result is index + 1, as map_op.file wants. */
 urd_err *urd_trace_store_file(struct urd_trace_writer *w, int fd, const char *path,
                               uint32_t *ret) URD_MUST_USE;

@@ -88,14 +88,26 @@ urd_err *urd_trace_flush(struct urd_trace_writer *w)
     return NULL;
 }
 
-urd_err *urd_trace_append(struct urd_trace_writer *w, const struct urd_event *e)
+static urd_err *count_event(struct urd_trace_writer *w)
 {
-    urd_codec_encode(&w->codec, e, &w->raw);
     w->n_records++;
     w->events++;
     if (w->raw.size >= CHUNK_RAW_BYTES)
         URD_TRY(urd_trace_flush(w));
     return NULL;
+}
+
+urd_err *urd_trace_append(struct urd_trace_writer *w, const struct urd_event *e)
+{
+    urd_codec_encode(&w->codec, e, &w->raw);
+    return count_event(w);
+}
+
+urd_err *urd_trace_append_call(struct urd_trace_writer *w, const struct urd_trace_call *k,
+                               bool *ret_done)
+{
+    *ret_done = urd_codec_encode_call(&w->codec, k, &w->raw);
+    return *ret_done ? count_event(w) : NULL;
 }
 
 /** The next part of the file, from *at on, that is no hole: *at .. *ret_end. *at becomes size when there is none. */

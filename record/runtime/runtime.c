@@ -11,9 +11,10 @@
  *
  * INVARIANT  The call itself is the last system call that is made here, or one that has done nothing when it is not. Up to it, whoever is stopped here can be sent to the
  * traced call instead, with the registers of `frame`; the recorder does that when a signal or a switch comes (fast.c).
- * INVARIANT  A record is in the ring, complete, before `head` moves, and head moves only when the call was made.
+ * INVARIANT  A record is in the ring, complete, before `head.used` moves, and that moves only when the call was made.
  */
 #include "record/runtime/runtime.h"
+#include <asm/prctl.h>
 #include <asm/termbits.h>
 #include <asm/unistd.h>
 #include <asm/ioctls.h>
@@ -27,6 +28,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 
 #define INSIDE __attribute__((section("urd_runtime")))
 
@@ -80,6 +82,25 @@ static inline void set_fd_class(uint64_t fd, uint8_t class)
         data()->fds[(uint32_t)fd] = class;
 }
 
+INSIDE static int64_t identity(int number, unsigned which)
+{
+    struct runtime_data *d = data();
+    if (!(d->head.known >> which & 1)) {
+        d->identities[which] = (uint64_t)runtime_make(number, 0, 0, 0, 0, 0, 0);
+        d->head.known |= 1ull << which;
+    }
+    return (int64_t)d->identities[which];
+}
+
+/** The caller's memory, which need not be there: it must not fault here. */
+INSIDE static bool peek(void *to, uint64_t from, uint64_t size)
+{
+    struct iovec here = {to, size}, there = {(void *)from, size};
+    return runtime_make(__NR_process_vm_readv,
+                        (uint64_t)identity(__NR_getpid, RUNTIME_PROCESS), (uint64_t)&here, 1,
+                        (uint64_t)&there, 1, 0) == (int64_t)size;
+}
+
 /** Would a call on this descriptor return at once? Other processes may change that meanwhile: then the recorder's timer ends it. */
 INSIDE static bool is_ready(uint64_t fd, short events)
 {
@@ -112,42 +133,135 @@ static inline uint64_t output_bound(const struct urd_runtime_frame *f, const str
 INSIDE static bool fits(const struct urd_runtime_frame *f, const struct runtime_call *c, uint64_t more)
 {
     uint64_t bytes = more;
+    if (more > RUNTIME_OUTPUT_BYTES + RUNTIME_PIECES * (sizeof(struct runtime_item) + 8))
+        return false;
     for (unsigned i = 0; i < c->n_outputs; i++) {
         uint64_t n = output_bound(f, &c->outputs[i]);
         if (n > RUNTIME_OUTPUT_BYTES)
             return false;
         bytes += n + sizeof(struct runtime_item) + 8;
     }
-    return bytes + sizeof(struct runtime_record) + data()->head <= RUNTIME_RING_BYTES;
+    return bytes + sizeof(struct runtime_record) + data()->head.used <= RUNTIME_RING_BYTES;
 }
 
-/** A descriptor that is written to: what of the call's input belongs into the ring, or that the call must be traced. */
-INSIDE static bool may_write(const struct urd_runtime_frame *f, uint64_t *ret_output)
+/** What is found out about a call before it is made. */
+struct found {
+    uint64_t output; /* 1, 2: what it writes is the recording's output there */
+    uint64_t room;   /* in the ring, for that and for pieces: bytes */
+    uint16_t file;   /* that it maps */
+    uint16_t n_pieces;
+    struct iovec pieces[RUNTIME_PIECES];
+};
+
+/** A descriptor that so much is written to: what of that belongs into the ring, or that the call must be traced. */
+INSIDE static bool may_write(const struct urd_runtime_frame *f, uint64_t bytes, struct found *ret)
 {
     uint64_t class = fd_class(f->rdi);
-    *ret_output = class & (RUNTIME_FD_STDOUT | RUNTIME_FD_STDERR);
-    return class & RUNTIME_FD_WRITE && (!*ret_output || f->rdx <= RUNTIME_OUTPUT_BYTES) &&
-           (f->rdx <= RUNTIME_PIPE_BYTES || class & RUNTIME_FD_FILE || data()->alone) &&
+    ret->output = class & (RUNTIME_FD_STDOUT | RUNTIME_FD_STDERR);
+    if (ret->output)
+        ret->room += bytes + (ret->n_pieces + 1u) * (sizeof(struct runtime_item) + 8);
+    return class & RUNTIME_FD_WRITE &&
+           (bytes <= RUNTIME_PIPE_BYTES || class & RUNTIME_FD_FILE || data()->alone) &&
            is_ready(f->rdi, POLLOUT);
+}
+
+/** The array of so many pieces; how much they are together. False: too much, or it is not there. */
+INSIDE static bool gather(uint64_t array, uint64_t n, struct found *ret, uint64_t *ret_bytes)
+{
+    *ret_bytes = 0;
+    if (n > RUNTIME_PIECES || (n && !peek(ret->pieces, array, n * sizeof *ret->pieces)))
+        return false;
+    ret->n_pieces = (uint16_t)n;
+    for (uint64_t i = 0; i < n; i++) {
+        if (ret->pieces[i].iov_len > RUNTIME_OUTPUT_BYTES)
+            return false;
+        *ret_bytes += ret->pieces[i].iov_len;
+    }
+    return *ret_bytes <= RUNTIME_OUTPUT_BYTES;
+}
+
+INSIDE static bool may_read_pieces(const struct urd_runtime_frame *f, struct found *ret)
+{
+    if (!gather(f->rsi, f->rdx, ret, &ret->room))
+        return false;
+    ret->room += ret->n_pieces * (sizeof(struct runtime_item) + 8);
+    look_at_file(f->rdi);
+    return is_ready(f->rdi, POLLIN);
+}
+
+INSIDE static bool may_write_pieces(const struct urd_runtime_frame *f, struct found *ret)
+{
+    uint64_t bytes;
+    return gather(f->rsi, f->rdx, ret, &bytes) && may_write(f, bytes, ret);
+}
+
+INSIDE static bool may_send(const struct urd_runtime_frame *f, struct found *ret)
+{
+    struct msghdr m;
+    uint64_t bytes;
+    return peek(&m, f->rsi, sizeof m) &&
+           gather((uint64_t)m.msg_iov, m.msg_iovlen, ret, &bytes) && may_write(f, bytes, ret);
+}
+
+/** A message without a sender's name or control data, and not one that is waited for as a whole. */
+INSIDE static bool may_receive_pieces(const struct urd_runtime_frame *f, struct found *ret)
+{
+    struct msghdr m;
+    if (f->rdx & MSG_WAITALL || !peek(&m, f->rsi, sizeof m) || m.msg_name || m.msg_controllen ||
+        !gather((uint64_t)m.msg_iov, m.msg_iovlen, ret, &ret->room))
+        return false;
+    ret->room += (ret->n_pieces + 2u) * (sizeof(struct runtime_item) + 8) + sizeof m;
+    return f->rdx & MSG_DONTWAIT || is_ready(f->rdi, POLLIN);
 }
 
 /** Memory from argument 1 on, argument 2 bytes: may something be there that the recorder has put there? */
 static inline bool is_recorders(const struct urd_runtime_frame *f)
 {
     uint64_t start = f->rdi, end = f->rdi + f->rsi;
-    return end < start || (start < data()->patched_end && end > data()->patched_start) ||
-           (start < RUNTIME_CODE + RUNTIME_BYTES && end > RUNTIME_CODE);
+    bool is = end < start || (start < RUNTIME_CODE + RUNTIME_BYTES && end > RUNTIME_CODE);
+    for (unsigned i = 0; i < RUNTIME_RANGES; i++)
+        is |= start < data()->patched[i].end && end > data()->patched[i].start;
+    return is;
+}
+
+/** The index + 1 of a file that the recorder need not look at, as it is in the trace already; 0: none. */
+INSIDE static uint16_t known_file(uint64_t fd)
+{
+    struct stat st;
+    if (runtime_make(__NR_fstat, fd, (uint64_t)&st, 0, 0, 0, 0) != 0)
+        return 0;
+    uint64_t modified = (uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec;
+    uint64_t changed = (uint64_t)st.st_ctim.tv_sec * 1000000000 + (uint64_t)st.st_ctim.tv_nsec;
+    for (uint16_t i = 0; i < data()->n_files; i++) {
+        const struct runtime_file *k = &data()->files[i];
+        if (k->ino == st.st_ino && k->dev == st.st_dev && k->size == (uint64_t)st.st_size &&
+            k->modified == modified && k->changed == changed)
+            return (uint16_t)(i + 1);
+    }
+    return 0;
+}
+
+INSIDE static bool may_map(const struct urd_runtime_frame *f, struct found *ret)
+{
+    if ((f->r10 & MAP_TYPE) != MAP_PRIVATE || f->r10 & (MAP_HUGETLB | MAP_GROWSDOWN) ||
+        (f->r10 & MAP_FIXED && is_recorders(f)))
+        return false;
+    if (f->r10 & MAP_ANONYMOUS)
+        return true;
+    ret->file = f->rdx & PROT_EXEC ? 0 : known_file(f->r8);
+    return ret->file;
 }
 
 INSIDE static bool may_make(const struct urd_runtime_frame *f, const struct runtime_call *c,
-                            uint64_t *ret_output)
+                            struct found *ret)
 {
-    *ret_output = 0;
+    ret->output = ret->room = ret->file = ret->n_pieces = 0;
     switch (c->kind) {
     case RUNTIME_WAITS: /* a mask that holds for the wait only is the recorder's matter */
         return f->rax != __NR_epoll_pwait || !f->r8;
     case RUNTIME_PLAIN:
     case RUNTIME_ANSWERS:
+    case RUNTIME_IDENTITY:
     case RUNTIME_TOLD:
         return true;
     case RUNTIME_READS:
@@ -156,7 +270,15 @@ INSIDE static bool may_make(const struct urd_runtime_frame *f, const struct runt
     case RUNTIME_RECEIVES:
         return !f->r8 && (f->r10 & MSG_DONTWAIT || is_ready(f->rdi, POLLIN));
     case RUNTIME_WRITES:
-        return may_write(f, ret_output);
+        return may_write(f, f->rdx, ret);
+    case RUNTIME_READS_PIECES:
+        return may_read_pieces(f, ret);
+    case RUNTIME_WRITES_PIECES:
+        return may_write_pieces(f, ret);
+    case RUNTIME_SENDS:
+        return may_send(f, ret);
+    case RUNTIME_RECEIVES_PIECES:
+        return may_receive_pieces(f, ret);
     case RUNTIME_OPENS:
         return !(argument(f, c->flags_arg) & O_TRUNC);
     case RUNTIME_CLOSES:
@@ -174,11 +296,11 @@ INSIDE static bool may_make(const struct urd_runtime_frame *f, const struct runt
         }
         return false;
     case RUNTIME_TERMINAL:
-        return (uint32_t)f->rsi == TCGETS;
+        return (uint32_t)f->rsi == TCGETS || (uint32_t)f->rsi == TIOCGWINSZ;
+    case RUNTIME_SETS_BASE: /* records have the base that it was */
+        return data()->fsgsbase && f->rdi == ARCH_SET_FS;
     case RUNTIME_MAPS:
-        return !(f->r10 & MAP_FIXED && is_recorders(f)) &&
-               (f->r10 & (MAP_TYPE | MAP_ANONYMOUS)) == (MAP_PRIVATE | MAP_ANONYMOUS) &&
-               !(f->r10 & (MAP_HUGETLB | MAP_GROWSDOWN));
+        return may_map(f, ret);
     case RUNTIME_UNMAPS:
         return !is_recorders(f);
     case RUNTIME_PROTECTS:
@@ -220,33 +342,60 @@ INSIDE static uint8_t *add_outputs(struct runtime_record *r, uint8_t *at,
     return at;
 }
 
+/** So many bytes are in the pieces, from the first one on. */
+INSIDE static uint8_t *add_pieces(struct runtime_record *r, uint8_t *at, const struct found *found,
+                                  uint64_t bytes)
+{
+    for (unsigned i = 0; i < found->n_pieces && bytes; i++) {
+        uint64_t n = found->pieces[i].iov_len < bytes ? found->pieces[i].iov_len : bytes;
+        if (n)
+            at = add_item(r, at, (uint64_t)found->pieces[i].iov_base, n, found->output);
+        bytes -= n;
+    }
+    return at;
+}
+
+/** What recvmsg writes into the header that it was given. */
+INSIDE static uint8_t *add_header(struct runtime_record *r, uint8_t *at)
+{
+    uint64_t m = r->regs.rsi;
+    at = add_item(r, at, m + offsetof(struct msghdr, msg_namelen), sizeof(socklen_t), 0);
+    return add_item(r, at, m + offsetof(struct msghdr, msg_controllen), sizeof(size_t) + sizeof(int),
+                    0);
+}
+
 static inline uint64_t segment_base(bool gs)
 {
     uint64_t base = 0;
     if (data()->fsgsbase && gs)
-        __asm__("rdgsbase %0" : "=r"(base));
+        __asm__ volatile("rdgsbase %0" : "=r"(base));
     else if (data()->fsgsbase)
-        __asm__("rdfsbase %0" : "=r"(base));
+        __asm__ volatile("rdfsbase %0" : "=r"(base));
     return base;
 }
 
-INSIDE static void note(const struct urd_runtime_frame *f, const struct runtime_call *c, int64_t result,
-                        uint64_t output)
+INSIDE static void note(const struct urd_runtime_frame *f, const struct runtime_call *c,
+                        const struct found *found, uint64_t fs_base, int64_t result)
 {
     struct runtime_data *d = data();
-    struct runtime_record *r = (struct runtime_record *)(d->ring + d->head);
+    struct runtime_record *r = (struct runtime_record *)(d->ring + d->head.used);
     r->regs = *f;
     r->rsp = d->state.rsp;
-    r->fs_base = segment_base(false);
+    r->fs_base = fs_base;
     r->gs_base = segment_base(true);
     r->result = result;
     r->n_items = 0;
+    r->file = found->file;
     uint8_t *at = add_outputs(r, (uint8_t *)(r + 1), c);
-    if (output && result > 0)
-        at = add_item(r, at, f->rsi, (uint64_t)result, output);
+    if (c->kind == RUNTIME_RECEIVES_PIECES && result >= 0)
+        at = add_header(r, at);
+    if (result > 0 && (found->output || c->kind == RUNTIME_READS_PIECES ||
+                       c->kind == RUNTIME_RECEIVES_PIECES))
+        at = found->n_pieces ? add_pieces(r, at, found, (uint64_t)result)
+                             : add_item(r, at, f->rsi, (uint64_t)result, found->output);
     r->size = (uint32_t)(at - (uint8_t *)r);
     __asm__ volatile("" : : : "memory");
-    d->head += r->size;
+    d->head.used += r->size;
 }
 
 /** The call itself. False in *ret_done: it would wait, which nobody but the recorder can. */
@@ -257,6 +406,9 @@ INSIDE static int64_t make(const struct urd_runtime_frame *f, const struct runti
     *ret_done = true;
     if (c->kind == RUNTIME_ANSWERS)
         return c->answer;
+    if (c->kind == RUNTIME_IDENTITY)
+        return identity((int)f->rax, c->flags_arg);
+    data()->head.known &= ~(1ull << RUNTIME_PARENT);
     bool asks = c->kind == RUNTIME_WAITS && !data()->alone && (int)argument(f, c->flags_arg) != 0;
     if (asks && c->flags_arg == 3) /* a timeout: is there anything at once? */
         third = 0;
@@ -271,18 +423,21 @@ INSIDE static int64_t make(const struct urd_runtime_frame *f, const struct runti
 INSIDE static bool try_call(struct urd_runtime_frame *f)
 {
     struct runtime_data *d = data();
-    uint64_t output, index = f->rax < RUNTIME_NUMBERS ? d->index[f->rax] : 0;
+    struct found found;
+    uint64_t index = f->rax < RUNTIME_NUMBERS ? d->index[f->rax] : 0;
     const struct runtime_call *c = &d->calls[index];
-    if (!index || !d->enabled || !may_make(f, c, &output) ||
-        !fits(f, c, output ? f->rdx + sizeof(struct runtime_item) + 8 : 0))
+    if (c->kind == RUNTIME_TERMINAL && (uint32_t)f->rsi == TIOCGWINSZ)
+        c = &d->calls[RUNTIME_CALL_WINDOW];
+    if (!index || !d->enabled || !may_make(f, c, &found) || !fits(f, c, found.room))
         return false;
     bool done;
+    uint64_t fs_base = segment_base(false);
     int64_t result = make(f, c, &done);
     /* after a fault: how much was written? Over a hole: what was dropped? The recorder looks when it is done once more */
-    if (!done || (result == -EFAULT && c->n_outputs) ||
+    if (!done || (result == -EFAULT && (c->n_outputs || found.n_pieces)) ||
         (result == -ENOMEM && c->kind == RUNTIME_ADVISES))
         return false;
-    note(f, c, result, output);
+    note(f, c, &found, fs_base, result);
     f->rax = (uint64_t)result;
     return true;
 }

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <stddef.h>
 
 enum { MANY = 20000 };
@@ -479,4 +480,279 @@ BEHAVIOUR(memory_that_is_not_the_programs_is_unmapped)
         CHECK(getppid() == parent);
     CHECK(munmap(m, 1 << 20) == 0);
     puts("still here");
+}
+
+static void check_who(pid_t parent)
+{
+    pid_t process = (pid_t)syscall(SYS_getpid), thread = (pid_t)syscall(SYS_gettid);
+    char link[32] = "";
+    CHECK(readlink("/proc/thread-self", link, sizeof link - 1) > 0);
+    CHECK(atoi(link) == process && atoi(strrchr(link, '/') + 1) == thread);
+    for (int i = 0; i < 20; i++)
+        CHECK(syscall(SYS_getpid) == process && syscall(SYS_gettid) == thread && syscall(SYS_getppid) == parent &&
+              syscall(SYS_getuid) == syscall(SYS_geteuid) && syscall(SYS_getgid) == syscall(SYS_getegid));
+}
+
+static void *another_thread(void *parent)
+{
+    check_who((pid_t)(intptr_t)parent);
+    return NULL;
+}
+
+BEHAVIOUR(who_asks_is_told_who_it_is)
+{
+    pid_t parent = getppid(), self = getpid(), child;
+    pthread_t t;
+    for (int i = 0; i < 3; i++) {
+        check_who(parent);
+        CHECK(pthread_create(&t, NULL, another_thread, (void *)(intptr_t)parent) == 0 && pthread_join(t, NULL) == 0);
+        check_who(parent);
+        if ((child = fork()) == 0) {
+            check_who(self);
+            _exit(0);
+        }
+        CHECK(waitpid(child, NULL, 0) == child);
+        if ((child = vfork()) == 0) {
+            check_who(self);
+            _exit(0);
+        }
+        CHECK(waitpid(child, NULL, 0) == child);
+    }
+    if (geteuid() == 0) {
+        CHECK(seteuid(1234) == 0 && syscall(SYS_geteuid) == 1234 && seteuid(0) == 0 && syscall(SYS_geteuid) == 0);
+        CHECK(setegid(1234) == 0 && syscall(SYS_getegid) == 1234 && setegid(0) == 0 && syscall(SYS_getegid) == 0);
+    }
+    puts("all of them");
+}
+
+BEHAVIOUR(a_parent_dies)
+{
+    char byte;
+    CHECK(pipe(p) == 0);
+    pid_t child = fork();
+    if (child == 0) {
+        pid_t parent = getpid();
+        if (fork() == 0) {
+            while (getppid() == parent) /* nothing else: the answer changes by itself */
+                ;
+            CHECK(write(p[1], "a", 1) == 1);
+        }
+        _exit(0);
+    }
+    CHECK(waitpid(child, NULL, 0) == child && read(p[0], &byte, 1) == 1);
+    puts("seen");
+}
+
+static unsigned long sum_of(int fd, size_t size, int prot, int flags, off_t offset, void *at)
+{
+    unsigned char *m = mmap(at, size, prot, flags, fd, offset);
+    unsigned long sum = 0;
+    CHECK(m != MAP_FAILED && (!at || m == at));
+    for (size_t i = 0; i < size; i++)
+        sum = sum * 31 + m[i];
+    if (prot & PROT_WRITE)
+        memset(m, 'w', size);
+    if (!at)
+        CHECK(munmap(m, size) == 0);
+    return sum;
+}
+
+BEHAVIOUR(files_are_mapped_again_and_again)
+{
+    static char page[4096];
+    int fd = file_with("begin"), other = file_with("another");
+    void *room = mmap(NULL, 3 * 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    for (int round = 0; round < 6; round++) {
+        memset(page, 'a' + round, sizeof page);
+        CHECK(pwrite(fd, page, sizeof page, 4096 * (round % 3)) == sizeof page);
+        unsigned long sums[6];
+        for (int again = 0; again < 3; again++) {
+            sums[0] = sum_of(fd, 4096, PROT_READ, MAP_PRIVATE, 0, NULL);
+            sums[1] = sum_of(fd, 4096 * (round < 2 ? round + 1 : 3), PROT_READ | PROT_WRITE, MAP_PRIVATE, 0, NULL);
+            sums[2] = sum_of(other, 4096, PROT_READ, MAP_PRIVATE | MAP_POPULATE, 0, NULL);
+            sums[3] = round < 2 ? 0 : sum_of(fd, 4096, PROT_READ, MAP_PRIVATE, 8192, NULL);
+            sums[4] = sum_of(fd, 4096, PROT_READ, MAP_PRIVATE | MAP_FIXED, 0, (char *)room + 4096);
+            sums[5] = sum_of(fd, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, 0, NULL);
+        }
+        for (int i = 0; i < 6; i++)
+            printf("%lx ", sums[i]);
+        printf("%lx\n", sum_of(fd, 4096, PROT_READ, MAP_PRIVATE, 0, NULL));
+    }
+    CHECK(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, 999, 0) == MAP_FAILED && errno == EBADF);
+    CHECK(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 1) == MAP_FAILED && errno == EINVAL);
+}
+
+static void sum_up(const char *what, const void *bytes, size_t size, ssize_t result)
+{
+    unsigned long sum = 0;
+    for (size_t i = 0; i < size; i++)
+        sum = sum * 31 + ((const unsigned char *)bytes)[i];
+    printf("%s %zd %d %lx\n", what, result, result < 0 ? errno : 0, sum);
+}
+
+static void pieces_through(const char *what, int in, int out)
+{
+    static char from[20000], to[20000];
+    struct iovec v[40];
+    for (size_t i = 0; i < sizeof from; i++)
+        from[i] = (char)(i * 7);
+    for (int n = 0; n <= 20; n += n < 4 ? 1 : 4) /* more than the region takes, too */
+        for (int round = 0; round < 4; round++) {
+            memset(to, 0, sizeof to);
+            size_t at = 0;
+            for (int i = 0; i < n; i++) {
+                size_t size = (size_t)(i * 37 % 90) * (round + 1) / 2;
+                v[i] = (struct iovec){from + at, size};
+                at += size;
+            }
+            ssize_t result = writev(out, v, n);
+            sum_up(what, "", 0, result);
+            for (int i = 0; i < n; i++)
+                v[i] = (struct iovec){to + i * 211, (size_t)(i * 53 % 70) * (round + 1)};
+            if (lseek(in, 0, SEEK_SET) == 0 || result > 0)
+                result = readv(in, v, n);
+            sum_up(what, to, sizeof to, result);
+            while (recv(in, to, sizeof to, MSG_DONTWAIT) > 0)
+                ;
+        }
+}
+
+BEHAVIOUR(reads_and_writes_of_many_pieces)
+{
+    int s[2], file = file_with("begin");
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, s) == 0);
+    pieces_through("file", file, file);
+    pieces_through("socket", s[0], s[1]);
+    struct iovec v[3] = {{"one ", 4}, {"two ", 4}, {"three\n", 6}};
+    fflush(stdout);
+    for (int i = 0; i < 20; i++)
+        CHECK(writev(1, v, 3) == 14);
+    struct iovec bad[2] = {{"good", 4}, {(void *)16, 100}};
+    for (int i = 0; i < 4; i++) {
+        sum_up("bad array", "", 0, writev(file, (struct iovec *)16, 2));
+        sum_up("bad array", "", 0, readv(file, (struct iovec *)16, 2));
+        sum_up("bad piece", "", 0, writev(file, bad + 1, 1));
+        CHECK(lseek(file, 0, SEEK_SET) == 0);
+        sum_up("bad piece", "", 0, readv(file, bad + 1, 1));
+        sum_up("no pieces", "", 0, readv(file, bad, 0));
+        sum_up("too many", "", 0, readv(file, bad, 5000));
+        sum_up("none there", "", 0, readv(-1, bad, 1));
+    }
+}
+
+static ssize_t receive(int fd, struct msghdr *m, int flags, const char *what)
+{
+    static char a[50], b[5000];
+    struct iovec v[2] = {{a, sizeof a}, {b, sizeof b}};
+    memset(a, 0, sizeof a);
+    memset(b, 0, sizeof b);
+    m->msg_iov = v;
+    m->msg_iovlen = 2;
+    ssize_t n = recvmsg(fd, m, flags);
+    sum_up(what, a, sizeof a, n);
+    sum_up(what, b, sizeof b, m->msg_flags * 1000 + (ssize_t)m->msg_controllen);
+    return n;
+}
+
+BEHAVIOUR(messages)
+{
+    int s[2];
+    char text[300], room[CMSG_SPACE(sizeof(int))];
+    CHECK(socketpair(AF_UNIX, SOCK_DGRAM, 0, s) == 0);
+    for (int i = 0; i < 12; i++) {
+        memset(text, 'a' + i, sizeof text);
+        struct iovec v[3] = {{text, (size_t)i * 20}, {text, 7}, {text, 1}};
+        struct msghdr m = {.msg_iov = v, .msg_iovlen = 3}, in = {0};
+        CHECK(sendmsg(s[1], &m, 0) == i * 20 + 8);
+        CHECK(receive(s[0], &in, MSG_PEEK, "peek") == i * 20 + 8);
+        CHECK(receive(s[0], &in, 0, "all") == i * 20 + 8);
+        CHECK(receive(s[0], &in, MSG_DONTWAIT, "none") == -1 && errno == EAGAIN);
+        CHECK(sendmsg(s[1], &m, 0) == i * 20 + 8);
+        in.msg_control = room; /* not of the region's */
+        in.msg_controllen = sizeof room;
+        CHECK(receive(s[0], &in, 0, "with room") == i * 20 + 8 && in.msg_controllen == 0);
+        union {
+            struct cmsghdr h;
+            char bytes[CMSG_SPACE(sizeof(int))];
+        } rights = {.h = {CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
+        memcpy(CMSG_DATA(&rights.h), &s[1], sizeof(int));
+        m.msg_control = &rights;
+        m.msg_controllen = sizeof rights;
+        CHECK(sendmsg(s[1], &m, 0) == i * 20 + 8);
+        in.msg_controllen = i % 2 ? sizeof room : 0;
+        CHECK(receive(s[0], &in, 0, "rights") == i * 20 + 8 && in.msg_flags == (i % 2 ? 0 : MSG_CTRUNC));
+        if (i % 2) {
+            int fd;
+            memcpy(&fd, CMSG_DATA((struct cmsghdr *)room), sizeof fd);
+            CHECK(close(fd) == 0);
+        }
+        sum_up("bad header", "", 0, recvmsg(s[0], (struct msghdr *)16, MSG_DONTWAIT));
+        sum_up("bad header", "", 0, sendmsg(s[0], (struct msghdr *)16, MSG_DONTWAIT));
+    }
+}
+
+/* No instruction has room for a jump, but what follows the function has; and a jump back to the instruction before the call. */
+__asm__(".pushsection .text\n"
+        ".balign 64\n"
+        "short_read:\n"
+        ".cfi_startproc\n"
+        "    mov %rdx, %r8\n"
+        "    mov $3, %r9b\n"
+        "1:  xor %eax, %eax\n"
+        "    syscall\n"
+        "    dec %r9b\n"
+        "    jnz 1b\n"
+        "    ret\n"
+        ".cfi_endproc\n"
+        "short_read_end:\n"
+        ".balign 64, 0xcc\n"
+        "after_short_read:\n"
+        ".cfi_startproc\n"
+        "    ret\n"
+        ".cfi_endproc\n"
+        ".popsection\n");
+long short_read(int fd, void *to, size_t n);
+extern char short_read_end[], after_short_read[];
+
+static void not_in_padding(int sig, siginfo_t *si, void *uc)
+{
+    char *pc = (char *)((ucontext_t *)uc)->uc_mcontext.gregs[REG_RIP];
+    strange += pc >= short_read_end && pc < after_short_read;
+    in_own_code(sig, si, uc);
+}
+
+BEHAVIOUR(a_short_instruction_before_a_call)
+{
+    char text[8] = "";
+    int fd = file_with("a text of something");
+    find_code();
+    handle(SIGALRM, not_in_padding, SA_RESTART);
+    setitimer(ITIMER_REAL, &(struct itimerval){{0, 100}, {0, 100}}, NULL);
+    for (int i = 0; i < MANY; i++) {
+        lseek(fd, 0, SEEK_SET);
+        CHECK(short_read(fd, text, 4) == 4 && memcmp(text, "f so", 4) == 0);
+    }
+    setitimer(ITIMER_REAL, &(struct itimerval){0}, NULL);
+    CHECK(!strange);
+    puts("read");
+}
+
+BEHAVIOUR(padding_that_is_looked_at)
+{
+    static unsigned char before[64];
+    char text[8];
+    size_t n = (size_t)(after_short_read - short_read_end);
+    uintptr_t page = (uintptr_t)short_read_end & -4096ul;
+    int fd = file_with("a text of something");
+    memcpy(before, short_read_end, n);
+    for (int round = 0; round < 5; round++) {
+        for (int i = 0; i < 20; i++) {
+            lseek(fd, 0, SEEK_SET);
+            CHECK(short_read(fd, text, 4) == 4);
+        }
+        CHECK(mprotect((void *)page, 4096, PROT_READ | PROT_WRITE | PROT_EXEC) == 0); /* then it is the program's own */
+        CHECK(memcmp(before, short_read_end, n) == 0);
+        CHECK(mprotect((void *)page, 4096, PROT_READ | PROT_EXEC) == 0);
+    }
+    puts("as it was");
 }
