@@ -124,6 +124,20 @@ void fast_know_file(struct recorder *r, struct task *t, const struct stat *st, u
         urd_tracee_write(t->mem, DATA_FIELD(n_files), &n, sizeof n);
 }
 
+void fast_forget_file(struct recorder *r, const struct stat *st)
+{
+    static const struct runtime_file none; /* no descriptor has inode 0 */
+    struct runtime_data *d = r->fast_data;
+    for (unsigned i = 0; i < d->n_files; i++) {
+        if (d->files[i].dev != st->st_dev || d->files[i].ino != st->st_ino)
+            continue;
+        d->files[i] = none;
+        for (struct task *t = r->tasks; t; t = t->next)
+            if (t->mm->fast)
+                urd_tracee_write(t->mem, DATA_FIELD(files) + i * sizeof none, &none, sizeof none);
+    }
+}
+
 /** The first call is made by a `syscall` that is put where the image begins, for as long. */
 static urd_err *map_region(struct task *t, const struct user_regs_struct *now, int64_t *ret)
 {

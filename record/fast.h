@@ -67,6 +67,8 @@ void fast_stop_at_call(struct task *t);
 /** A file is in the trace, as *st has it: t, and images to come, may map it without a stop, but for its code. */
 void fast_know_file(struct recorder *r, struct task *t, const struct stat *st, uint32_t file,
                     const char *name);
+/** ... is true no longer: the file's content may change and its times stay. */
+void fast_forget_file(struct recorder *r, const struct stat *st);
 /** A file has become shared memory: nothing that was found out about file descriptors holds any longer. */
 void fast_forget_files(struct recorder *r);
 /** PR_GET_SECCOMP tells of the recorder's filter: let it say what it would without. *now: the registers at the call's exit. */

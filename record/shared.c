@@ -154,6 +154,8 @@ urd_err *shared_mapped(struct recorder *r, struct task *t, struct urd_map_op *op
     o = add_object(r, &m, &st);
     if (is_segment || may_write(fd_link)) {
         op->object = o->id = ++r->last_object;
+        if (fd_link)
+            fast_forget_file(r, &st);
         t->scratch.opened = n ? (uint32_t)(o - r->shared) + 1 : 0;
     } else {
         o->copied = true;
