@@ -151,7 +151,9 @@ static bool read_call(const struct urd_syscall_entry *s, struct runtime_call *re
 
 void fast_init(struct recorder *r)
 {
-    struct runtime_data *d = urd_xcalloc(1, sizeof *d);
+    struct runtime_data *d = aligned_alloc(_Alignof(struct runtime_data), sizeof *d);
+    urd_check(d, "there is memory");
+    memset(d, 0, offsetof(struct runtime_data, head)); /* what images begin with */
     unsigned n = RUNTIME_CALL_FIRST;
     d->calls[RUNTIME_CALL_REFUSED] =
         (struct runtime_call){.kind = RUNTIME_ANSWERS, .answer = -ENOSYS};
