@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/keyctl.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/msg.h>
@@ -83,6 +84,55 @@ static bool arch_prctl_refused(const struct user_regs_struct *e, int64_t *ret)
            (code >= ARCH_SHSTK_ENABLE && code < ARCH_SHSTK_STATUS); /* a stack in no event */
 }
 
+static bool is_real_time(uint32_t policy, uint32_t priority)
+{
+    return policy == SCHED_DEADLINE ||
+           ((policy == SCHED_FIFO || policy == SCHED_RR) && priority >= 1 && priority <= 99);
+}
+
+/**
+ * The recorder decides who runs, and a real-time subject would starve it: such calls are answered as if they had been made. Others are
+ * made, and the kernel says what is wrong with them.
+ */
+static bool scheduling_refused(struct task *t, int64_t *ret_answer)
+{
+    const struct user_regs_struct *e = &t->entry;
+    uint32_t priority = 0;
+    struct {
+        uint32_t size, policy;
+        uint64_t flags;
+        uint32_t nice, priority;
+    } attr = {0}; /* linux/sched/types.h, its first version's beginning */
+    *ret_answer = 0;
+    if ((int)e->rdi < 0)
+        return false;
+    switch (t->call->number) {
+    case SYS_sched_setparam: /* no policy but those without priorities was ever set */
+        return urd_tracee_read(t->mem, e->rsi, &priority, 4) == 4 &&
+               is_real_time(SCHED_FIFO, priority);
+    case SYS_sched_setscheduler:
+        return urd_tracee_read(t->mem, e->rdx, &priority, 4) == 4 &&
+               is_real_time((uint32_t)e->rsi & ~(uint32_t)SCHED_RESET_ON_FORK, priority);
+    case SYS_sched_setattr:
+        return urd_tracee_read(t->mem, e->rsi, &attr, sizeof attr) == sizeof attr &&
+               is_real_time(attr.policy, attr.priority);
+    }
+    return false;
+}
+
+/** All tasks run on the core of the recorder; a set of others is taken for granted. */
+static bool affinity_refused(struct task *t, int64_t *ret_answer)
+{
+    const struct user_regs_struct *e = &t->entry;
+    uint8_t set[1024] = {0}, any = 0;
+    size_t size = e->rsi < sizeof set ? e->rsi : sizeof set;
+    bool readable = urd_tracee_read(t->mem, e->rdx, set, size) == size;
+    for (size_t i = 0; i < size; i++)
+        any |= set[i];
+    *ret_answer = !readable ? -EFAULT : (int)e->rdi < 0 ? -ESRCH : !any ? -EINVAL : 0;
+    return true;
+}
+
 bool subcommand_refused(struct task *t, int64_t *ret_answer)
 {
     const struct user_regs_struct *e = &t->entry;
@@ -91,6 +141,12 @@ bool subcommand_refused(struct task *t, int64_t *ret_answer)
         return prctl_refused(e, ret_answer);
     case SYS_arch_prctl:
         return arch_prctl_refused(e, ret_answer);
+    case SYS_sched_setparam:
+    case SYS_sched_setscheduler:
+    case SYS_sched_setattr:
+        return scheduling_refused(t, ret_answer);
+    case SYS_sched_setaffinity:
+        return affinity_refused(t, ret_answer);
     case SYS_mmap: /* pages that may vanish at any time */
         *ret_answer = -EINVAL;
         return (e->r10 & MAP_TYPE) == MAP_DROPPABLE;

@@ -43,6 +43,17 @@ int main(void)
     SAY(getrandom(r, 64, 0x1000));
     IS(syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0) >= 0);
     SAY(sched_yield());
+    SAY(sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){0}));
+    SAY(sched_getscheduler(0));
+    SAY(sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){3}));
+    SAY(sched_setscheduler(-1, SCHED_FIFO, &(struct sched_param){1}));
+    SAY(sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){100}));
+    SAY(sched_setparam(0, &(struct sched_param){-1}));
+    cpu_set_t none;
+    CPU_ZERO(&none);
+    SAY(sched_setaffinity(0, sizeof none, &none));
+    SAY(sched_setaffinity(-1, sizeof set, &set));
+    SAY(sched_setaffinity(0, sizeof set, &set));
     int mode = 77;
     unsigned long mask[16];
     memset(mask, 0xff, sizeof mask);

@@ -23,7 +23,7 @@ static void start(pthread_t *t, int n, const uint32_t *masks)
 {
     for (int i = 0; i < n; i++)
         CHECK(pthread_create(&t[i], NULL, waits, (void *)(long)(masks ? masks[i] : 0)) == 0);
-    sleep_ms(20);
+    sleep_ms(100);
 }
 
 static void join(pthread_t *t, int n)

@@ -86,7 +86,7 @@ static void *is_cancelled_anywhere(void *arg)
 static void *is_cancelled_later(void *arg)
 {
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
-    sleep_ms(20);
+    sleep_ms(200);
     printf("not yet\n");
     pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
     pthread_testcancel();
