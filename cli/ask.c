@@ -130,6 +130,40 @@ static void row_stack(json_t *row)
     putchar('\n');
 }
 
+static void print_frames(const char *title, json_t *stack)
+{
+    size_t i;
+    json_t *frame;
+    json_array_foreach(stack, i, frame) {
+        printf("    %-9s ", i ? "" : title);
+        print_place(frame);
+        putchar('\n');
+    }
+}
+
+static void row_owner(json_t *row)
+{
+    bool block = strcmp(text(row, "kind"), "block") == 0;
+    printf("byte %lld of %s %s, %lld bytes%s%s\n", number(row, "offset"),
+           block ? "a block at" : "a mapping at", text(row, "address"), number(row, "size"),
+           *text(row, "name") ? ", " : "", text(row, "name"));
+    if (*text(row, "moment"))
+        printf("    %-9s by %s at %s, thread %lld\n", block ? "allocated" : "mapped",
+               *text(row, "function") ? text(row, "function") : "?", text(row, "moment"),
+               number(row, "tid"));
+    print_frames("", json_object_get(row, "stack"));
+    if (!*text(row, "freed"))
+        return;
+    bool before = strcmp(text(row, "state"), "freed") == 0;
+    if (*text(row, "freed_call"))
+        printf("    freed     by %s at %s, thread %lld%s\n", text(row, "freed_by"),
+               text(row, "freed_call"), number(row, "freed_tid"),
+               before ? ": a use now is a use after free" : "");
+    else
+        printf("    freed     before %s, by a call that was not seen\n", text(row, "freed"));
+    print_frames("", json_object_get(row, "freed_stack"));
+}
+
 static void row_value(json_t *row)
 {
     printf("%s = %s\n", text(row, "name"), text(row, "value"));
@@ -354,6 +388,8 @@ SHAPE_VERB(stack, "stack", "urd stack [-t TRACE] [--at MOMENT] [--json]", {"at"}
            true)
 SHAPE_VERB(mem, "mem", "urd mem [-t TRACE] ADDRESS|EXPR [SIZE] [--at MOMENT] [--json]",
            {"address", "size"}, 1, 0, row_mem, true)
+SHAPE_VERB(owner, "owner", "urd owner [-t TRACE] ADDRESS|EXPR [--at MOMENT] [--frame N] [--json]",
+           {"address"}, 1, 0, row_owner, true)
 SHAPE_VERB(reg, "reg", "urd reg [-t TRACE] [--at MOMENT] [--frame N] [--json]", {"at"}, 0, 0,
            row_reg, true)
 SHAPE_VERB(values, "values", "urd values [-t TRACE] [--at MOMENT] [--frame N] [--json]", {"at"}, 0,

@@ -1,5 +1,5 @@
 /* The engine runs on a thread of its own: ptrace belongs to a thread, and whoever asks may be any. */
-#include "query/engine.h"
+#include "query/allocations.h"
 #include "base/log.h"
 #include <pthread.h>
 #include <stdio.h>
@@ -186,6 +186,7 @@ static void close_all(struct urd_engine *e)
     engine_live_close(e);
     if (e->tables)
         sqlite3_close_v2(e->tables);
+    engine_allocations_close(e);
     urd_index_close(e->index);
     for (unsigned i = 0; i < e->n_images; i++)
         urd_debuginfo_image_destroy(e->images[i].image);

@@ -48,6 +48,9 @@ struct urd_engine {
     sqlite3 *tables; /* a connection with the virtual tables; made when needed */
     const struct sql_use *sql_use; /* sql.c: of the statement that is being prepared */
     int64_t sql_weight;            /* sql.c: for how many rows the current one stands */
+    char *allocations;    /* allocations.h: path of the file; NULL: not asked for yet */
+    bool allocations_own; /* it is only for this engine */
+    bool have_allocations; /* sql.c: they are among the tables */
     struct engine_thread *thread;
 };
 
@@ -148,6 +151,11 @@ urd_err *frame_numbered(struct urd_engine *e, struct frame_state *f, struct urd_
 /** The innermost frame of the program itself; without one, a frame that names its globals. */
 const struct urd_frame *frame_default(struct frame_state *f);
 
+/** The address that an expression names at the question's moment: what a pointer points to, where a variable that is none lies, a number
+ * itself. *ret_task is valid until the next seek. */
+urd_err *question_address(struct answer *a, const char *text, struct urd_moment *ret_at,
+                          struct urd_task **ret_task, uint64_t *ret) URD_MUST_USE;
+
 /* questions */
 typedef urd_err *(*question_fn)(struct answer *a);
 urd_err *q_info(struct answer *a);
@@ -171,6 +179,7 @@ urd_err *q_mem(struct answer *a);
 urd_err *q_reg(struct answer *a);
 urd_err *q_disassemble(struct answer *a);
 urd_err *q_timeline(struct answer *a);
+urd_err *q_owner(struct answer *a);
 urd_err *q_sql(struct answer *a);
 urd_err *q_search(struct answer *a);
 #endif

@@ -451,6 +451,25 @@ urd_err *q_mem(struct answer *a)
     return err;
 }
 
+urd_err *question_address(struct answer *a, const char *text, struct urd_moment *ret_at,
+                          struct urd_task **ret_task, uint64_t *ret)
+{
+    struct frame_state f;
+    const struct urd_frame *frame;
+    URD_TRY(open_frame(a, false, ret_at, &f, &frame));
+    struct urd_value v = {0};
+    urd_err *err = evaluate(a, frame, text, &v);
+    bool aggregate = !err && v.type && urd_debuginfo_type_is_aggregate(urd_debuginfo_type_strip(v.type));
+    *ret_task = f.task;
+    if (!err && aggregate && v.lvalue && urd_debuginfo_value_in_memory(&v))
+        *ret = v.pieces[0].address;
+    else if (!err && !urd_debuginfo_value_to_u64(&v, ret))
+        err = URD_ERROR(URD_ERR_QUESTION, "'%s' is no address", text);
+    urd_debuginfo_value_deinit(&v);
+    frame_close(&f);
+    return err;
+}
+
 urd_err *q_reg(struct answer *a)
 {
     static const struct {

@@ -5,13 +5,13 @@
  *
  * Push-down: writes takes = < <= > >= on address and clock, and gives rows ordered by clock either way when the address is
  * bound, so that `WHERE address = X AND clock < T ORDER BY clock DESC LIMIT 1` reads one chunk. calls takes function =,
- * lines takes file = and line =.
+ * lines takes file = and line =. allocations is a view of a file of its own (allocations.h), which the first statement that names it makes.
  *
  * Counting calls: `SELECT function, count(*) FROM calls GROUP BY function`, and count(*) alone, do not look at each of a hundred million
  * calls. When nothing else of a statement depends on how many rows there are (struct sql_use), a cursor gives one row for each function, in
  * order, and our own count() adds how many calls it stands for.
  */
-#include "query/engine.h"
+#include "query/allocations.h"
 #include "indexer/store.h"
 #include "record/record.h"
 #include <stdio.h>
@@ -1004,6 +1004,8 @@ static sqlite3_module module = {.xCreate = table_connect,
 
 static void fn_moment(sqlite3_context *ctx, int argc, sqlite3_value **argv)
 {
+    if (sqlite3_value_type(argv[0]) == SQLITE_NULL)
+        return;
     struct urd_engine *e = sqlite3_user_data(ctx);
     struct urd_moment m = urd_index_moment(e->index, sqlite3_value_int64(argv[0]));
     char text[48];
@@ -1081,6 +1083,32 @@ static const char views[] =
     "AS pid, start, size,"
     " start + size AS end, prot, shared, file_offset, name, from_event, to_event FROM ix.mappings;";
 
+static const char allocations_view[] =
+    "CREATE TEMP VIEW allocations AS SELECT clock, moment_of(clock) AS moment, (SELECT pid FROM "
+    "ix.spaces s WHERE s.id = space) AS pid, tid, function, address, size, caller, file, line, "
+    "returned AS returned_clock, freed AS freed_clock, moment_of(freed_call) AS freed_moment, "
+    "freed_tid, freed_by, freed_caller, freed_file, freed_line, heir > 0 AS inherited, space "
+    "FROM al.allocations;";
+
+/** Finding them takes a replay: only for statements that name them. */
+static urd_err *open_allocations(struct urd_engine *e, const char *sql)
+{
+    const char *path, *word = "allocations";
+    bool named = false;
+    for (const char *p = sql; *p && !named; p++)
+        named = sqlite3_strnicmp(p, word, (int)strlen(word)) == 0;
+    if (!named || e->have_allocations)
+        return NULL;
+    URD_TRY(engine_allocations(e, &path));
+    char *attach = sqlite3_mprintf("ATTACH %Q AS al", path);
+    sqlite3_exec(e->tables, "PRAGMA query_only = 0", NULL, NULL, NULL);
+    e->have_allocations = sqlite3_exec(e->tables, attach, NULL, NULL, NULL) == SQLITE_OK &&
+                          sqlite3_exec(e->tables, allocations_view, NULL, NULL, NULL) == SQLITE_OK;
+    sqlite3_free(attach);
+    sqlite3_exec(e->tables, "PRAGMA query_only = 1", NULL, NULL, NULL);
+    return e->have_allocations ? NULL : urd_store_failed(e->tables, "cannot read the allocations");
+}
+
 static urd_err *open_tables(struct urd_engine *e)
 {
     if (e->tables)
@@ -1151,7 +1179,7 @@ static urd_err *sql_failed(struct urd_engine *e, const char *sql)
     if (offset >= 0)
         urd_err_at(err, offset, NULL);
     return urd_err_hint(
-        err, "tables: writes, calls, lines, events, syscalls, outputs, tasks, mappings, symbols");
+        err, "tables: writes, calls, lines, events, syscalls, outputs, tasks, mappings, symbols, allocations");
 }
 
 /** Functions that say the same of one row as of several equal ones. */
@@ -1212,6 +1240,7 @@ urd_err *q_sql(struct answer *a)
     URD_TRY(need_index(e));
     URD_TRY(question_need(a, "sql", &sql));
     URD_TRY(open_tables(e));
+    URD_TRY(open_allocations(e, sql));
     sqlite3_stmt *q;
     struct sql_use use = {.other = may_need_each_row(sql)};
     sqlite3_set_authorizer(e->tables, allow_reading, &use);
