@@ -85,7 +85,8 @@ static void row_blame(json_t *row)
             printf("%s() called by ", call);
         print_place(row);
     }
-    printf("  %s -> %s\n", text(row, "old"), text(row, "new"));
+    printf("  %s -> %s\n", *text(row, "old") ? text(row, "old") : "?",
+           *text(row, "new") ? text(row, "new") : "?");
 }
 
 static void row_print(json_t *row)
@@ -134,7 +135,8 @@ static void print_frames(const char *title, json_t *stack)
 {
     size_t i;
     json_t *frame;
-    json_array_foreach(stack, i, frame) {
+    json_array_foreach(stack, i, frame)
+    {
         printf("    %-9s ", i ? "" : title);
         print_place(frame);
         putchar('\n');
@@ -277,8 +279,22 @@ static urd_err *ask(struct asking *g, json_t *question, void (*row)(json_t *), c
     return err;
 }
 
+/** Of which part of the run the answer knows nothing. */
+static void note_partial(json_t *summary)
+{
+    json_t *complete = json_object_get(summary, "complete"), *gap;
+    size_t i;
+    if (!json_is_true(json_object_get(complete, "partial")))
+        return;
+    fprintf(stderr, "urd: this answer is partial: the index does not cover");
+    json_array_foreach(json_object_get(complete, "missing"), i, gap)
+        fprintf(stderr, "%s %s to %s", i ? "," : "", text(gap, "from"), text(gap, "to"));
+    fprintf(stderr, "; to add it: %s\n", text(complete, "extend"));
+}
+
 static void note_truncated(json_t *summary, bool json)
 {
+    note_partial(summary);
     if (json_is_true(json_object_get(json_object_get(summary, "complete"), "truncated")) && !json)
         fprintf(stderr, "urd: there are more: raise --limit\n");
 }
@@ -510,7 +526,8 @@ urd_err *cli_info(int argc, char **argv, int *ret_status)
                    "changes seen\n",
                    text(who, "process"), number(who, "pid"), number(who, "changes"));
         print_counts("calls", json_object_get(s, "syscalls"));
-        printf("cuts      %lld places in the middle of a computation, %lld told by a count of branches\n",
+        printf("cuts      %lld places in the middle of a computation, %lld told by a count of "
+               "branches\n",
                number(s, "cuts"), number(s, "counted"));
         printf("fast      %lld calls did not stop the program\n", number(s, "fast"));
         print_counts("stopped", json_object_get(s, "stopped"));

@@ -488,7 +488,7 @@ static bool is_current(const struct urd_engine *e, const char *path)
 
 urd_err *engine_allocations(struct urd_engine *e, const char **ret)
 {
-    URD_TRY(need_index(e));
+    URD_TRY(need_whole_index(e, "allocations need all of it"));
     if (!e->allocations) {
         char *kept = urd_xprintf("%s/allocations.urd", e->directory);
         if (access(kept, R_OK) == 0 && is_current(e, kept)) {

@@ -45,12 +45,12 @@ struct urd_engine {
     struct live live;           /* where the last question looked */
     struct live parked[PARKED]; /* places to start from */
     uint64_t stamp;
-    sqlite3 *tables; /* a connection with the virtual tables; made when needed */
+    sqlite3 *tables;               /* a connection with the virtual tables; made when needed */
     const struct sql_use *sql_use; /* sql.c: of the statement that is being prepared */
     int64_t sql_weight;            /* sql.c: for how many rows the current one stands */
-    char *allocations;    /* allocations.h: path of the file; NULL: not asked for yet */
-    bool allocations_own; /* it is only for this engine */
-    bool have_allocations; /* sql.c: they are among the tables */
+    char *allocations;             /* allocations.h: path of the file; NULL: not asked for yet */
+    bool allocations_own;          /* it is only for this engine */
+    bool have_allocations;         /* sql.c: they are among the tables */
     struct engine_thread *thread;
 };
 
@@ -63,6 +63,9 @@ struct answer {
     json_t *summary;
     uint64_t rows, limit; /* limit 0: none */
     bool truncated;
+    bool
+        indexed; /* it relies on the index, in these clocks: where that has gaps, the answer is partial */
+    int64_t relies_from, relies_to;
 };
 
 /** Give a row (taken over). *ret_full (may be NULL) becomes true when the limit is reached. */
@@ -75,6 +78,8 @@ urd_err *question_need(const struct answer *a, const char *field, const char **r
 /** "at", or the default moment. */
 urd_err *question_moment(struct answer *a, struct urd_moment *ret) URD_MUST_USE;
 urd_err *need_index(struct urd_engine *e) URD_MUST_USE;
+/** An index of all of the run. what: that needs it, for the message. */
+urd_err *need_whole_index(struct urd_engine *e, const char *what) URD_MUST_USE;
 
 json_t *json_moment(struct urd_moment m);
 json_t *json_hex(uint64_t v);

@@ -70,9 +70,9 @@ enum { S_NAME, S_ADDRESS, S_SIZE, S_KIND, S_MODULE, S_PID, S_SPACE };
 /** What a statement does, from its authorization. */
 struct sql_use {
     unsigned selects;
-    bool counts;        /* count() */
-    bool other;         /* a column or function for which each row matters */
-    bool by_function;   /* calls.function is read */
+    bool counts;      /* count() */
+    bool other;       /* a column or function for which each row matters */
+    bool by_function; /* calls.function is read */
 };
 
 enum { PLAN_DESCENDING = 1, PLAN_COUNT = 2, PLAN_BY_NAME = 4 };
@@ -119,7 +119,7 @@ struct cursor {
     } * calls;
     uint32_t n_calls, cap_calls, at_call;
     char *asked; /* the function is called as it was asked for: several names may be its */
-    bool named; /* name is that of named_callee */
+    bool named;  /* name is that of named_callee */
     uint32_t named_space;
     uint64_t named_callee;
     struct urd_index_pc *entries;
@@ -479,6 +479,9 @@ static urd_err *write_old(struct cursor *c, sqlite3_context *ctx)
     URD_AUTO_FREE bool *known = urd_xcalloc(size, sizeof *known);
     URD_TRY(urd_index_memory(c->engine->index, c->engine->trace, c->row.w.space, c->row.w.address,
                              size, c->row.w.clock, bytes, known));
+    for (uint64_t i = 0; i < size; i++)
+        if (!known[i] && urd_index_gap_in(c->engine->index, INT64_MIN, c->row.w.clock))
+            return NULL; /* NULL: what a gap of the index leaves open */
     sqlite3_result_blob64(ctx, bytes, size, SQLITE_TRANSIENT);
     return NULL;
 }
@@ -614,7 +617,8 @@ static void merge_counts(struct cursor *c)
 
 /** A row of the table has the calls of one function in one segment; the next with the same address are counted with it where only one file was ever mapped. */
 static const char count_sql[] =
-    "SELECT " URD_INDEX_CALL_COLUMNS ", (SELECT count(*) FROM mappings m WHERE m.space = calls.space AND "
+    "SELECT " URD_INDEX_CALL_COLUMNS
+    ", (SELECT count(*) FROM mappings m WHERE m.space = calls.space AND "
     "m.start <= entry AND m.start + m.size > entry) FROM calls ORDER BY space, entry, segment";
 
 static urd_err *filter_counts(struct cursor *c, bool by_name)
@@ -653,7 +657,8 @@ static void set_count(struct cursor *c)
 {
     c->eof = c->at_call >= c->n_counts;
     if (!c->eof)
-        c->engine->sql_weight = c->counts[c->descending ? c->n_counts - 1 - c->at_call : c->at_call].n;
+        c->engine->sql_weight =
+            c->counts[c->descending ? c->n_counts - 1 - c->at_call : c->at_call].n;
 }
 
 static urd_err *filter_calls(struct cursor *c, const char *function)
@@ -1178,16 +1183,16 @@ static urd_err *sql_failed(struct urd_engine *e, const char *sql)
     int offset = sqlite3_error_offset(e->tables);
     if (offset >= 0)
         urd_err_at(err, offset, NULL);
-    return urd_err_hint(
-        err, "tables: writes, calls, lines, events, syscalls, outputs, tasks, mappings, symbols, allocations");
+    return urd_err_hint(err, "tables: writes, calls, lines, events, syscalls, outputs, tasks, "
+                             "mappings, symbols, allocations");
 }
 
 /** Functions that say the same of one row as of several equal ones. */
 static bool is_harmless(const char *function)
 {
-    static const char *const names[] = {"like",   "glob",   "lower",    "upper",  "length", "substr",
-                                        "instr",  "min",    "max",      "ifnull", "nullif", "coalesce",
-                                        "printf", "format", "trim",     "abs",    "replace"};
+    static const char *const names[] = {"like",   "glob",   "lower", "upper",  "length", "substr",
+                                        "instr",  "min",    "max",   "ifnull", "nullif", "coalesce",
+                                        "printf", "format", "trim",  "abs",    "replace"};
     for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
         if (sqlite3_stricmp(function, names[i]) == 0)
             return true;
