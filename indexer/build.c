@@ -12,6 +12,7 @@
  */
 #include "indexer/index.h"
 #include "base/log.h"
+#include "indexer/budget.h"
 #include "indexer/builder.h"
 #include "indexer/schema.h"
 #include <errno.h>
@@ -52,7 +53,9 @@ struct build {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct job *first, *last;
-    unsigned n_waiting, n_workers, n_started;
+    unsigned n_waiting, n_running, n_workers, n_started;
+    struct urd_budget budget;
+    bool scarce; /* memory did not allow another segment */
     bool no_more;
     urd_err *err; /* the first one of any thread */
     bool cut_missed;
@@ -228,15 +231,24 @@ static urd_err *do_job(struct build *b, struct job *j, struct urd_kept_code *cod
     return NULL;
 }
 
+/** Does memory allow one more segment to be worked on? With b->lock. */
+static bool has_room(struct build *b)
+{
+    bool room = urd_budget_allows(&b->budget, b->n_running);
+    b->scarce |= !room;
+    return room;
+}
+
 static struct job *take_job(struct build *b)
 {
     pthread_mutex_lock(&b->lock);
-    while (!b->first && !b->no_more && !b->err)
+    while (!b->err && (b->first ? !has_room(b) : !b->no_more))
         pthread_cond_wait(&b->changed, &b->lock);
     struct job *j = b->err ? NULL : b->first;
     if (j) {
         b->first = j->next;
         b->n_waiting--;
+        b->n_running++;
         pthread_cond_broadcast(&b->changed);
     }
     pthread_mutex_unlock(&b->lock);
@@ -261,6 +273,10 @@ static void *worker(void *data)
     for (struct job *j; (j = take_job(b));) {
         urd_err *err = do_job(b, j, code);
         free_job(j);
+        pthread_mutex_lock(&b->lock);
+        b->n_running--;
+        pthread_cond_broadcast(&b->changed);
+        pthread_mutex_unlock(&b->lock);
         if (err)
             fail(b, err);
     }
@@ -271,7 +287,7 @@ static void *worker(void *data)
 static bool put_job(struct build *b, struct job *j)
 {
     pthread_mutex_lock(&b->lock);
-    while (b->n_waiting > b->n_workers && !b->err)
+    while (b->n_waiting > (b->scarce ? 0 : b->n_workers) && !b->err)
         pthread_cond_wait(&b->changed, &b->lock);
     bool ok = !b->err;
     if (ok) {
@@ -318,6 +334,8 @@ static uint64_t segment_ms(struct build *b, uint64_t started)
 {
     if (b->options->segment_ms)
         return b->options->segment_ms;
+    if (__atomic_load_n(&b->scarce, __ATOMIC_RELAXED))
+        return 50; /* shorter ones need less */
     uint64_t ms = (urd_now_ns() - started) / 16000000;
     return ms < 100 ? 100 : ms > 400 ? 400 : ms;
 }
@@ -676,9 +694,13 @@ static urd_err *build_once(struct urd_trace *trace, struct urd_store *store,
         b.n_workers = 64;
     pthread_mutex_init(&b.lock, NULL);
     pthread_cond_init(&b.changed, NULL);
+    urd_budget_init(&b.budget, o->memory_bytes ? o->memory_bytes : URD_INDEX_MEMORY);
     urd_err *err = build_segments(&b, gaps, n_gaps);
     pthread_mutex_destroy(&b.lock);
     pthread_cond_destroy(&b.changed);
+    if (b.budget.most_bytes > summary->memory)
+        summary->memory = b.budget.most_bytes;
+    urd_budget_deinit(&b.budget);
     *ret_cut_missed = b.cut_missed;
     return err;
 }
