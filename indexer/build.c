@@ -137,7 +137,8 @@ static void share_core(struct urd_session *s)
 }
 
 /** As run_segment, but only the clocks of events. */
-static urd_err *count_segment(struct build *b, struct job *j, struct urd_store_segment *g)
+static urd_err *count_segment(struct build *b, struct job *j, struct urd_kept_code *code,
+                              struct urd_store_segment *g)
 {
     const uint64_t all = 1ull << 62;
     struct urd_session *s = j->session;
@@ -145,6 +146,7 @@ static urd_err *count_segment(struct build *b, struct job *j, struct urd_store_s
     struct urd_buf clocks = {0}, packed = {0};
     uint64_t total = 0, last_event = 0;
     URD_TRY(urd_runner_create(s, URD_PROBE_COUNT, NULL, &r));
+    urd_runner_keep_code(r, code);
     urd_err *err = NULL;
     bool at_cut = false;
     while (!err && !at_cut && !b->err && (s->event < j->end_event || j->has_cut) && s->next) {
@@ -198,18 +200,23 @@ static urd_err *note_piece(struct build *b, struct gap *gap)
     return urd_store_exec(b->store, sql);
 }
 
-static urd_err *do_job(struct build *b, struct job *j, struct urd_kept_code *code)
+/** Translations that a worker keeps from segment to segment: with the log, and with steps counted. */
+struct kept {
+    struct urd_kept_code *logged, *counted;
+};
+
+static urd_err *do_job(struct build *b, struct job *j, const struct kept *kept)
 {
     URD_TRY(urd_session_adopt(j->session));
     share_core(j->session);
     struct urd_store_segment g = {.id = j->id};
     urd_err *err;
     if (j->counted) {
-        err = count_segment(b, j, &g);
+        err = count_segment(b, j, kept->counted, &g);
     } else {
         struct urd_builder *builder =
             urd_builder_create(b->trace, b->options->processor, b->options->follow_after, &g);
-        err = run_segment(b, j, code, &g, builder);
+        err = run_segment(b, j, kept->logged, &g, builder);
         urd_builder_destroy(builder);
     }
     if (!err && !b->err)
@@ -269,9 +276,9 @@ static void *worker(void *data)
     CPU_ZERO(&core);
     CPU_SET(number % (unsigned)sysconf(_SC_NPROCESSORS_ONLN), &core);
     sched_setaffinity(0, sizeof core, &core);
-    struct urd_kept_code *code = urd_kept_code_create();
+    const struct kept kept = {urd_kept_code_create(), urd_kept_code_create()};
     for (struct job *j; (j = take_job(b));) {
-        urd_err *err = do_job(b, j, code);
+        urd_err *err = do_job(b, j, &kept);
         free_job(j);
         pthread_mutex_lock(&b->lock);
         b->n_running--;
@@ -280,7 +287,8 @@ static void *worker(void *data)
         if (err)
             fail(b, err);
     }
-    urd_kept_code_destroy(code);
+    urd_kept_code_destroy(kept.logged);
+    urd_kept_code_destroy(kept.counted);
     return NULL;
 }
 
