@@ -512,8 +512,14 @@ urd_err *cli_info(int argc, char **argv, int *ret_status)
                text(s, "kernel"), text(s, "cpu"), number(s, "core"),
                (double)number(s, "time_ns") / 1e9, number(s, "events"), number(s, "tasks"),
                number(s, "files"), (double)number(s, "bytes") / 1e6,
-               json_is_true(json_object_get(s, "indexed")) ? "yes" : "no: urd index");
+               json_array_size(json_object_get(s, "missing")) ? "in part"
+               : json_is_true(json_object_get(s, "indexed"))  ? "yes"
+                                                              : "no: urd index");
         free(argv_text);
+        json_t *gap;
+        size_t k;
+        json_array_foreach(json_object_get(s, "missing"), k, gap)
+            printf("%-9s %s to %s\n", k ? "" : "missing", text(gap, "from"), text(gap, "to"));
         json_t *finding = json_object_get(s, "finding");
         if (json_is_object(finding))
             printf("finding   %s at %s\n", text(finding, "text"), text(finding, "at"));

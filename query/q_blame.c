@@ -336,6 +336,20 @@ static void say_nothing_wrote(struct answer *a, const struct target *t, int64_t 
                                   json_moment((struct urd_moment){event, 0}), "syscall", call));
 }
 
+/** The clock from which on writes to the target's memory are its history: when the oldest page of it was mapped. */
+static int64_t mapped_since(struct urd_index *x, const struct target *t, int64_t clock)
+{
+    int64_t since = INT64_MAX;
+    if (urd_index_shows(x, t->space, t->address, t->size, urd_index_moment(x, clock).event))
+        return INT64_MIN; /* others may have written to it before it was mapped here */
+    for (uint64_t page = t->address & ~4095ull; page < t->address + t->size; page += 4096) {
+        uint64_t origin = urd_index_life(x, t->space, page, clock)->origin.event;
+        int64_t at = origin ? x->events[origin].clock - 1 : INT64_MIN;
+        since = at < since ? at : since;
+    }
+    return since;
+}
+
 urd_err *q_blame(struct answer *a)
 {
     const char *text;
@@ -370,10 +384,7 @@ urd_err *q_blame(struct answer *a)
     json_object_set_new(a->summary, "address", json_hex(t.address));
     json_object_set_new(a->summary, "size", json_integer((json_int_t)t.size));
     /* what may be missing: writes after the one that was found, or any since the memory was mapped */
-    uint64_t origin = urd_index_life(x, t.space, t.address, clock)->origin.event;
-    a->relies_from = !b.all && a->rows ? b.last + 1
-                     : origin          ? x->events[origin].clock - 1
-                                       : INT64_MIN;
+    a->relies_from = !b.all && a->rows ? b.last + 1 : mapped_since(x, &t, clock);
     a->relies_to = until;
     if (!err && !a->rows && !urd_index_gap_in(x, a->relies_from, a->relies_to))
         say_nothing_wrote(a, &t, clock);
