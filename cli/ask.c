@@ -85,7 +85,8 @@ static void row_blame(json_t *row)
             printf("%s() called by ", call);
         print_place(row);
     }
-    printf("  %s -> %s\n", text(row, "old"), text(row, "new"));
+    printf("  %s -> %s\n", *text(row, "old") ? text(row, "old") : "?",
+           *text(row, "new") ? text(row, "new") : "?");
 }
 
 static void row_print(json_t *row)
@@ -128,6 +129,41 @@ static void row_stack(json_t *row)
     if (*text(row, "moment"))
         printf("  called at %s", text(row, "moment"));
     putchar('\n');
+}
+
+static void print_frames(const char *title, json_t *stack)
+{
+    size_t i;
+    json_t *frame;
+    json_array_foreach(stack, i, frame)
+    {
+        printf("    %-9s ", i ? "" : title);
+        print_place(frame);
+        putchar('\n');
+    }
+}
+
+static void row_owner(json_t *row)
+{
+    bool block = strcmp(text(row, "kind"), "block") == 0;
+    printf("byte %lld of %s %s, %lld bytes%s%s\n", number(row, "offset"),
+           block ? "a block at" : "a mapping at", text(row, "address"), number(row, "size"),
+           *text(row, "name") ? ", " : "", text(row, "name"));
+    if (*text(row, "moment"))
+        printf("    %-9s by %s at %s, thread %lld\n", block ? "allocated" : "mapped",
+               *text(row, "function") ? text(row, "function") : "?", text(row, "moment"),
+               number(row, "tid"));
+    print_frames("", json_object_get(row, "stack"));
+    if (!*text(row, "freed"))
+        return;
+    bool before = strcmp(text(row, "state"), "freed") == 0;
+    if (*text(row, "freed_call"))
+        printf("    freed     by %s at %s, thread %lld%s\n", text(row, "freed_by"),
+               text(row, "freed_call"), number(row, "freed_tid"),
+               before ? ": a use now is a use after free" : "");
+    else
+        printf("    freed     before %s, by a call that was not seen\n", text(row, "freed"));
+    print_frames("", json_object_get(row, "freed_stack"));
 }
 
 static void row_value(json_t *row)
@@ -243,8 +279,22 @@ static urd_err *ask(struct asking *g, json_t *question, void (*row)(json_t *), c
     return err;
 }
 
+/** Of which part of the run the answer knows nothing. */
+static void note_partial(json_t *summary)
+{
+    json_t *complete = json_object_get(summary, "complete"), *gap;
+    size_t i;
+    if (!json_is_true(json_object_get(complete, "partial")))
+        return;
+    fprintf(stderr, "urd: this answer is partial: the index does not cover");
+    json_array_foreach(json_object_get(complete, "missing"), i, gap)
+        fprintf(stderr, "%s %s to %s", i ? "," : "", text(gap, "from"), text(gap, "to"));
+    fprintf(stderr, "; to add it: %s\n", text(complete, "extend"));
+}
+
 static void note_truncated(json_t *summary, bool json)
 {
+    note_partial(summary);
     if (json_is_true(json_object_get(json_object_get(summary, "complete"), "truncated")) && !json)
         fprintf(stderr, "urd: there are more: raise --limit\n");
 }
@@ -354,6 +404,8 @@ SHAPE_VERB(stack, "stack", "urd stack [-t TRACE] [--at MOMENT] [--json]", {"at"}
            true)
 SHAPE_VERB(mem, "mem", "urd mem [-t TRACE] ADDRESS|EXPR [SIZE] [--at MOMENT] [--json]",
            {"address", "size"}, 1, 0, row_mem, true)
+SHAPE_VERB(owner, "owner", "urd owner [-t TRACE] ADDRESS|EXPR [--at MOMENT] [--frame N] [--json]",
+           {"address"}, 1, 0, row_owner, true)
 SHAPE_VERB(reg, "reg", "urd reg [-t TRACE] [--at MOMENT] [--frame N] [--json]", {"at"}, 0, 0,
            row_reg, true)
 SHAPE_VERB(values, "values", "urd values [-t TRACE] [--at MOMENT] [--frame N] [--json]", {"at"}, 0,
@@ -460,8 +512,14 @@ urd_err *cli_info(int argc, char **argv, int *ret_status)
                text(s, "kernel"), text(s, "cpu"), number(s, "core"),
                (double)number(s, "time_ns") / 1e9, number(s, "events"), number(s, "tasks"),
                number(s, "files"), (double)number(s, "bytes") / 1e6,
-               json_is_true(json_object_get(s, "indexed")) ? "yes" : "no: urd index");
+               json_array_size(json_object_get(s, "missing")) ? "in part"
+               : json_is_true(json_object_get(s, "indexed"))  ? "yes"
+                                                              : "no: urd index");
         free(argv_text);
+        json_t *gap;
+        size_t k;
+        json_array_foreach(json_object_get(s, "missing"), k, gap)
+            printf("%-9s %s to %s\n", k ? "" : "missing", text(gap, "from"), text(gap, "to"));
         json_t *finding = json_object_get(s, "finding");
         if (json_is_object(finding))
             printf("finding   %s at %s\n", text(finding, "text"), text(finding, "at"));
@@ -474,7 +532,8 @@ urd_err *cli_info(int argc, char **argv, int *ret_status)
                    "changes seen\n",
                    text(who, "process"), number(who, "pid"), number(who, "changes"));
         print_counts("calls", json_object_get(s, "syscalls"));
-        printf("cuts      %lld places in the middle of a computation, %lld told by a count of branches\n",
+        printf("cuts      %lld places in the middle of a computation, %lld told by a count of "
+               "branches\n",
                number(s, "cuts"), number(s, "counted"));
         printf("fast      %lld calls did not stop the program\n", number(s, "fast"));
         print_counts("stopped", json_object_get(s, "stopped"));

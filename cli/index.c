@@ -17,16 +17,50 @@ static void close_trace(struct urd_trace **t)
     urd_trace_close(*t);
 }
 
+/** 800M, 4G, 500000K, or bytes. */
+static bool read_size(const char *text, uint64_t *ret)
+{
+    char *end;
+    unsigned long long n = strtoull(text, &end, 10);
+    unsigned shift = *end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0;
+    if (text[0] < '0' || text[0] > '9' || !n || n > UINT64_MAX >> 34 ||
+        (*end && (!shift || end[1])))
+        return false;
+    *ret = (uint64_t)n << shift;
+    return true;
+}
+
+/** `start` and `end` are moments here too. */
+static urd_err *read_scope(const struct urd_trace *trace, const char *from, const char *to,
+                           struct urd_index_options *o)
+{
+    uint64_t last = urd_trace_event_count(trace);
+    o->to = (struct urd_moment){UINT64_MAX, 0};
+    if (from && strcmp(from, "start") != 0)
+        URD_TRY(urd_moment_parse(from, &o->from));
+    if (to && strcmp(to, "end") != 0)
+        URD_TRY(urd_moment_parse(to, &o->to));
+    if (o->from.event > last || (to && o->to.event != UINT64_MAX && o->to.event > last))
+        URD_WRONG("the trace ends with event %llu", (unsigned long long)last);
+    if (urd_moment_compare(o->from, o->to) >= 0)
+        URD_WRONG("--from has to be before --to");
+    return NULL;
+}
+
 urd_err *cli_index(int argc, char **argv, int *ret_status)
 {
-    const char *usage = "urd index [-t TRACE] [-j N] [--json]";
+    const char *usage =
+        "urd index [-t TRACE] [-j N] [--from MOMENT] [--to MOMENT] [--memory SIZE] [--json]";
     const char *name = NULL, *jobs = NULL, *segment_ms = NULL, *processor = NULL,
-               *follow_after = NULL;
+               *follow_after = NULL, *from = NULL, *to = NULL, *memory = NULL;
     bool json = false, no_cuts = false;
     int left;
     URD_TRY(cli_options(argc, argv,
                         (struct cli_option[]){{"-t", "--trace", &name, NULL},
                                               {"-j", "--jobs", &jobs, NULL},
+                                              {"--from", NULL, &from, NULL},
+                                              {"--memory", NULL, &memory, NULL},
+                                              {"--to", NULL, &to, NULL},
                                               {"--segment-ms", NULL, &segment_ms, NULL},
                                               {"--processor", NULL, &processor, NULL},
                                               {"--follow-after", NULL, &follow_after, NULL},
@@ -53,6 +87,10 @@ urd_err *cli_index(int argc, char **argv, int *ret_status)
                                   .follow_after = follow_after ? (unsigned)atoi(follow_after) : 0,
                                   .segment_ms = segment_ms ? (unsigned)atoi(segment_ms) : 0,
                                   .progress = terminal ? show_progress : NULL};
+    URD_TRY(read_scope(trace, from, to, &o));
+    if (memory && !read_size(memory, &o.memory_bytes))
+        return urd_err_hint(URD_ERROR(URD_ERR_QUESTION, "--memory wants a size like 800M or 4G"),
+                            "%s", usage);
     struct urd_index_summary s;
     urd_err *err = urd_index_build(trace, &o, &s);
     if (terminal)
@@ -60,10 +98,13 @@ urd_err *cli_index(int argc, char **argv, int *ret_status)
     URD_TRY(err);
     if (json)
         printf("{\"indexed\": true, \"was_there\": %s, \"instructions\": %llu, \"writes\": %llu, "
-               "\"segments\": %llu, \"stepped\": %llu, \"bytes\": %llu, \"wall_s\": %.3f, "
+               "\"segments\": %llu, \"counted\": %llu, \"memory\": %llu, \"stepped\": %llu, "
+               "\"bytes\": %llu, "
+               "\"wall_s\": %.3f, "
                "\"cpu_s\": %.3f}\n",
                s.was_there ? "true" : "false", (unsigned long long)s.steps,
                (unsigned long long)s.writes, (unsigned long long)s.segments,
+               (unsigned long long)s.counted, (unsigned long long)s.memory,
                (unsigned long long)s.stepped, (unsigned long long)s.bytes, s.wall_s, s.cpu_s);
     else if (s.was_there)
         fprintf(stderr, "urd: %s is indexed already\n", directory);
@@ -73,6 +114,9 @@ urd_err *cli_index(int argc, char **argv, int *ret_status)
                 "(%.2f s CPU), %llu instructions stepped\n",
                 directory, (double)s.steps, (double)s.writes, (unsigned long long)s.segments,
                 (double)s.bytes / 1e6, s.wall_s, s.cpu_s, (unsigned long long)s.stepped);
+    if (s.counted && !json)
+        fprintf(stderr, "urd: %llu of the segments are outside of the scope: only counted\n",
+                (unsigned long long)s.counted);
     if (s.unlogged)
         fprintf(stderr,
                 "urd: warning: %llu stepped instructions wrote where it cannot be told: not in the "

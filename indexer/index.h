@@ -10,23 +10,33 @@
 #include "trace/trace.h"
 
 struct urd_index_options {
-    unsigned workers;    /* 0: one for each core */
-    bool no_cuts;        /* segments begin at events only */
-    const char *processor; /* use no more than it has: "plain", "v3" (AVX2) or NULL for all that is here; for tests */
-    unsigned follow_after; /* executions after which a path is chosen (paths.h); 0: as many as pay; for tests */
+    unsigned workers; /* 0: one for each core */
+    bool no_cuts;     /* segments begin at events only */
+    const char *
+        processor; /* use no more than it has: "plain", "v3" (AVX2) or NULL for all that is here; for tests */
+    unsigned
+        follow_after; /* executions after which a path is chosen (paths.h); 0: as many as pay; for tests */
     unsigned segment_ms; /* native time of a segment; 0: chosen */
+    uint64_t memory_bytes; /* see budget.h; 0: URD_INDEX_MEMORY */
+    struct urd_moment from,
+        to; /* the scope: segments with any of it are indexed, of the others only the instructions are counted; to.event
+                                   UINT64_MAX: to the end. What an earlier build has stays */
     /** done and total are events; may be NULL. */
     void (*progress)(void *data, uint64_t done, uint64_t total, uint64_t steps);
     void *progress_data;
 };
 
+#define URD_INDEX_MEMORY (2ull << 30)
+
 struct urd_index_summary {
-    bool was_there; /* nothing had to be done */
-    uint64_t segments, steps, writes, bytes, stepped, unlogged;
+    bool was_there;                                             /* nothing had to be done */
+    uint64_t segments, steps, writes, bytes, stepped, unlogged; /* steps: counted ones too */
+    uint64_t counted;     /* segments outside of the scope, in this build */
+    uint64_t memory;      /* bytes: the most that was seen, see budget.h */
     double wall_s, cpu_s; /* of the tool and of its replays */
 };
 
-/** Goes on where an earlier build was stopped. */
+/** Goes on where an earlier build was stopped, and extends one whose scope was narrower. */
 urd_err *urd_index_build(struct urd_trace *trace, const struct urd_index_options *o,
                          struct urd_index_summary *ret) URD_MUST_USE;
 

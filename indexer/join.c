@@ -119,6 +119,15 @@ static urd_err *join_stacks(struct join *j, const void *data, size_t size,
     return NULL;
 }
 
+/** What runs in a segment that is only counted is not known: no stack goes on beyond it. */
+static void forget_stacks(struct join *j)
+{
+    for (uint32_t i = 0; i < j->n_tasks; i++) {
+        urd_calls_abandon(&j->tasks[i].stack, j->base, j->tasks[i].tid, cross_done, j);
+        j->tasks[i].site = 0;
+    }
+}
+
 static urd_err *event_clocks(struct join *j, const void *data, size_t size)
 {
     uint8_t *raw;
@@ -147,13 +156,19 @@ static urd_err *join_segments(struct join *j)
     URD_PUSH(j->clocks, j->n_clocks, j->cap_clocks) = 0;
     while (!err && sqlite3_step(q) == SQLITE_ROW) {
         err = event_clocks(j, sqlite3_column_blob(q, 2), (size_t)sqlite3_column_bytes(q, 2));
-        if (!err)
+        bool counted = sqlite3_column_type(q, 3) == SQLITE_NULL;
+        if (counted)
+            forget_stacks(j);
+        else if (!err)
             err = join_stacks(j, sqlite3_column_blob(q, 3), (size_t)sqlite3_column_bytes(q, 3),
                               &stacks);
         if (err)
             break;
         sqlite3_bind_int64(put, 1, j->base);
-        sqlite3_bind_blob(put, 2, stacks.data, (int)stacks.size, SQLITE_STATIC);
+        if (counted)
+            sqlite3_bind_null(put, 2);
+        else
+            sqlite3_bind_blob(put, 2, stacks.data, (int)stacks.size, SQLITE_STATIC);
         sqlite3_bind_int64(put, 3, sqlite3_column_int64(q, 0));
         if (sqlite3_step(put) != SQLITE_DONE)
             err = urd_store_failed(j->db, "cannot write the index");
@@ -484,7 +499,8 @@ static urd_err *make_rows(struct join *j)
         "INSERT INTO remaps VALUES(?,?,?,?,?,?,?)",
         "INSERT OR IGNORE INTO tasks(tid,pid,parent,name,start_event) VALUES(?,?,?,?,?)",
         "UPDATE tasks SET end_event = ?, status = ? WHERE tid = ?"};
-    sqlite3_stmt **statements[] = {&r.event, &r.output, &r.mapping, &r.space, &r.remap, &r.task, &r.task_end};
+    sqlite3_stmt **statements[] = {&r.event, &r.output, &r.mapping, &r.space,
+                                   &r.remap, &r.task,   &r.task_end};
     for (unsigned i = 0; i < 7; i++)
         if (sqlite3_prepare_v2(j->db, sql[i], -1, statements[i], NULL) != SQLITE_OK)
             return urd_store_failed(j->db, "cannot prepare a statement of the index");
@@ -564,9 +580,10 @@ static urd_err *space_cross_calls(struct join *j)
 static urd_err *join_all(struct join *j)
 {
     URD_TRY(urd_store_exec(j->store, "BEGIN"));
-    URD_TRY(urd_store_exec(
-        j->store, "DELETE FROM events; DELETE FROM outputs; DELETE FROM mappings;"
-                  "DELETE FROM spaces; DELETE FROM tasks; DELETE FROM remaps; DELETE FROM calls WHERE segment = -1;"));
+    URD_TRY(urd_store_exec(j->store,
+                           "DELETE FROM events; DELETE FROM outputs; DELETE FROM mappings;"
+                           "DELETE FROM spaces; DELETE FROM tasks; DELETE FROM remaps; DELETE FROM "
+                           "calls WHERE segment = -1;"));
     URD_TRY(join_segments(j));
     URD_TRY(make_rows(j));
     URD_TRY(urd_store_exec(j->store, URD_INDEX_INDEXES));

@@ -6,12 +6,13 @@
  *          does carries the clock before it, what the kernel does at event E carries clock(E) - 1. In the
  *          per-segment tables clocks are relative to segments.start_clock.
  *
- *   meta(key, value)         version; trace_events; complete (1 once everything below is there)
+ *   meta(key, value)         version; trace_events; ended (1 once there are segments up to the end); complete (1 once everything below is there)
  *   segments                 what lies between two checkpoints. start and end are moments (event, steps; steps
  *                            count from the segment's own start while no event was passed). event_steps:
  *                            varints, for each event in (start_event, end_event] its relative clock less the one
  *                            before. blocks: the dictionary of blocks, see flow.h. stacks: the stack of each task
- *                            at the segment's start, see calls.h (filled in when the segments are joined)
+ *                            at the segment's start, see calls.h (filled in when the segments are joined). blocks NULL: what ran here was counted
+ *                            and no more; it has no rows in the tables below
  *   writes                   the kernel's writes, and the subject's that are not among the stores: REP, conditional
  *                            ones, odd sizes. One row for at most URD_WRITES_CHUNK writes to one page of one address space, in
  *                            order; words: a bitmap, bit i says that the i-th 8 bytes were touched; see writes.h
@@ -29,7 +30,11 @@
 #ifndef URD_INDEXER_SCHEMA_H
 #define URD_INDEXER_SCHEMA_H
 
-#define URD_INDEX_VERSION "7"
+#define URD_INDEX_VERSION "8"
+
+/* What lies outside of the scope of `urd index --from --to` is only counted: such a row of segments has blocks NULL and tells clocks. The
+ * segments that may take its place later have the ids behind its own. */
+#define URD_INDEX_GAP_IDS 65536u
 
 #define URD_INDEX_SCHEMA                                                                           \
     "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value);"                                \
@@ -57,7 +62,7 @@
     "INTEGER,"                                                                                     \
     " shared INTEGER, file INTEGER, file_offset INTEGER, name TEXT, from_event INTEGER, to_event " \
     "INTEGER, object INTEGER);"                                                                    \
-    "CREATE TABLE IF NOT EXISTS remaps(space INTEGER, start INTEGER, size INTEGER, event "          \
+    "CREATE TABLE IF NOT EXISTS remaps(space INTEGER, start INTEGER, size INTEGER, event "         \
     "INTEGER, kind INTEGER, old_start INTEGER, old_size INTEGER);"                                 \
     "CREATE TABLE IF NOT EXISTS tasks(tid INTEGER PRIMARY KEY, pid INTEGER, parent INTEGER,"       \
     " name TEXT, start_event INTEGER, end_event INTEGER, status INTEGER);"

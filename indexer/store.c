@@ -65,9 +65,9 @@ urd_err *urd_store_open(const char *directory, struct urd_store **ret)
     if (sqlite3_open(path, &s->db) != SQLITE_OK)
         return urd_store_failed(s->db, "cannot open the index");
     sqlite3_busy_timeout(s->db, 2000);
-    URD_TRY(
-        urd_store_exec(s, "PRAGMA page_size=16384; PRAGMA journal_mode=TRUNCATE; PRAGMA synchronous=OFF;"
-                          "PRAGMA locking_mode=EXCLUSIVE; PRAGMA cache_size=-65536;"));
+    URD_TRY(urd_store_exec(
+        s, "PRAGMA page_size=16384; PRAGMA journal_mode=TRUNCATE; PRAGMA synchronous=OFF;"
+           "PRAGMA locking_mode=EXCLUSIVE; PRAGMA cache_size=-65536;"));
     URD_TRY(urd_store_exec(s, URD_INDEX_SCHEMA));
     URD_TRY(check_version(s));
     URD_TRY(
@@ -187,8 +187,13 @@ static bool put_rows(struct urd_store *s, const struct urd_store_segment *g)
     for (int k = 0; k < 7; k++)
         sqlite3_bind_int64(s->segment, k + 1, numbers[k]);
     bind_blob(s->segment, 8, g, g->event_steps);
-    bind_blob(s->segment, 9, g, g->blocks);
-    bind_blob(s->segment, 10, g, g->joins);
+    if (g->counted) {
+        sqlite3_bind_null(s->segment, 9);
+        sqlite3_bind_null(s->segment, 10);
+    } else {
+        bind_blob(s->segment, 9, g, g->blocks);
+        bind_blob(s->segment, 10, g, g->joins);
+    }
     return ok && run(s->segment);
 }
 

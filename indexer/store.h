@@ -26,6 +26,7 @@ struct urd_store_blob {
 
 struct urd_store_segment {
     uint32_t id;
+    bool counted; /* there is nothing but event_steps */
     struct urd_moment start, end;
     uint64_t steps, n_writes;
     struct urd_buf bytes; /* all blobs */

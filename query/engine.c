@@ -1,5 +1,5 @@
 /* The engine runs on a thread of its own: ptrace belongs to a thread, and whoever asks may be any. */
-#include "query/engine.h"
+#include "query/allocations.h"
 #include "base/log.h"
 #include <pthread.h>
 #include <stdio.h>
@@ -21,11 +21,14 @@ struct request {
     bool done;
 };
 
+enum { RECORDED, INDEXED };
+
 static const struct {
     const char *name;
     question_fn fn;
+    int relies_on;
 } questions[] = {
-#define URD_QUESTION(name, fn) {#name, fn},
+#define URD_QUESTION(name, fn, relies_on) {#name, fn, relies_on},
 #include "query/questions.def"
 #undef URD_QUESTION
 };
@@ -96,6 +99,53 @@ urd_err *need_index(struct urd_engine *e)
     return NULL;
 }
 
+/** The command that fills the gap; malloc'ed. */
+static char *extending(const struct urd_engine *e, const struct urd_index_gap *g)
+{
+    return urd_xprintf("urd index -t %s --from %llu:%llu --to %llu:%llu", e->directory,
+                       (unsigned long long)g->from.event, (unsigned long long)g->from.steps,
+                       (unsigned long long)g->to.event, (unsigned long long)g->to.steps);
+}
+
+urd_err *need_whole_index(struct urd_engine *e, const char *what)
+{
+    URD_TRY(need_index(e));
+    if (e->index->n_gaps)
+        return urd_err_hint(
+            URD_ERROR(URD_ERR_QUESTION, "only a part of the run is indexed: %s", what),
+            "run: urd index -t %s", e->directory);
+    return NULL;
+}
+
+/** How complete an answer is: torn traces, rows that were left out, gaps of the index. */
+static json_t *completeness(const struct urd_engine *e, const struct answer *a)
+{
+    const char *torn = urd_trace_torn(e->trace);
+    json_t *c = json_pack("{s:s, s:b}", "covers", torn ? torn : "all of the run", "truncated",
+                          a->truncated);
+    const struct urd_index_gap *last =
+        e->index && a->indexed ? urd_index_gap_in(e->index, a->relies_from, a->relies_to) : NULL;
+    json_object_set_new(c, "partial", json_boolean(last));
+    if (!last)
+        return c;
+    json_t *missing = json_array();
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < e->index->n_gaps; i++) {
+        const struct urd_index_gap *g = &e->index->gaps[i];
+        if (g->first >= a->relies_to || g->end <= a->relies_from)
+            continue;
+        n++;
+        json_array_append_new(missing, json_pack("{s:o, s:o}", "from", json_moment(g->from), "to",
+                                                 json_moment(g->to)));
+    }
+    json_object_set_new(c, "missing", missing);
+    URD_AUTO_FREE char *all = urd_xprintf("urd index -t %s", e->directory);
+    URD_AUTO_FREE char *one = extending(e, last);
+    json_object_set_new(c, "extend", json_string(n == 1 ? one : all));
+    json_object_set_new(c, "covers", json_string("a part of the run: the rest is not indexed"));
+    return c;
+}
+
 json_t *json_moment(struct urd_moment m)
 {
     char text[48];
@@ -161,7 +211,10 @@ static urd_err *answer(struct urd_engine *e, struct request *r)
                            .question = r->question,
                            .row = r->row,
                            .data = r->data,
-                           .summary = json_object()};
+                           .summary = json_object(),
+                           .indexed = questions[i].relies_on == INDEXED,
+                           .relies_from = INT64_MIN,
+                           .relies_to = INT64_MAX};
         a.limit = (uint64_t)question_number(&a, "limit", 0);
         if (!e->index)
             URD_TRY(urd_index_open(e->directory, &e->index));
@@ -170,10 +223,7 @@ static urd_err *answer(struct urd_engine *e, struct request *r)
             json_decref(a.summary);
             return err;
         }
-        const char *torn = urd_trace_torn(e->trace);
-        json_object_set_new(a.summary, "complete",
-                            json_pack("{s:s, s:b}", "covers", torn ? torn : "all of the run",
-                                      "truncated", a.truncated));
+        json_object_set_new(a.summary, "complete", completeness(e, &a));
         json_object_set_new(a.summary, "rows", json_integer((json_int_t)a.rows));
         r->summary = a.summary;
         return NULL;
@@ -186,6 +236,7 @@ static void close_all(struct urd_engine *e)
     engine_live_close(e);
     if (e->tables)
         sqlite3_close_v2(e->tables);
+    engine_allocations_close(e);
     urd_index_close(e->index);
     for (unsigned i = 0; i < e->n_images; i++)
         urd_debuginfo_image_destroy(e->images[i].image);

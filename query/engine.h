@@ -55,6 +55,9 @@ struct urd_engine {
     sqlite3 *tables;               /* a connection with the virtual tables; made when needed */
     const struct sql_use *sql_use; /* sql.c: of the statement that is being prepared */
     int64_t sql_weight;            /* sql.c: for how many rows the current one stands */
+    char *allocations;             /* allocations.h: path of the file; NULL: not asked for yet */
+    bool allocations_own;          /* it is only for this engine */
+    bool have_allocations;         /* sql.c: they are among the tables */
     struct engine_thread *thread;
 };
 
@@ -67,6 +70,9 @@ struct answer {
     json_t *summary;
     uint64_t rows, limit; /* limit 0: none */
     bool truncated;
+    bool
+        indexed; /* it relies on the index, in these clocks: where that has gaps, the answer is partial */
+    int64_t relies_from, relies_to;
 };
 
 /** Give a row (taken over). *ret_full (may be NULL) becomes true when the limit is reached. */
@@ -79,6 +85,8 @@ urd_err *question_need(const struct answer *a, const char *field, const char **r
 /** "at", or the default moment. */
 urd_err *question_moment(struct answer *a, struct urd_moment *ret) URD_MUST_USE;
 urd_err *need_index(struct urd_engine *e) URD_MUST_USE;
+/** An index of all of the run. what: that needs it, for the message. */
+urd_err *need_whole_index(struct urd_engine *e, const char *what) URD_MUST_USE;
 
 json_t *json_moment(struct urd_moment m);
 json_t *json_hex(uint64_t v);
@@ -155,6 +163,11 @@ urd_err *frame_numbered(struct urd_engine *e, struct frame_state *f, struct urd_
 /** The innermost frame of the program itself; without one, a frame that names its globals. */
 const struct urd_frame *frame_default(struct frame_state *f);
 
+/** The address that an expression names at the question's moment: what a pointer points to, where a variable that is none lies, a number
+ * itself. *ret_task is valid until the next seek. */
+urd_err *question_address(struct answer *a, const char *text, struct urd_moment *ret_at,
+                          struct urd_task **ret_task, uint64_t *ret) URD_MUST_USE;
+
 /* questions */
 typedef urd_err *(*question_fn)(struct answer *a);
 urd_err *q_info(struct answer *a);
@@ -178,6 +191,7 @@ urd_err *q_mem(struct answer *a);
 urd_err *q_reg(struct answer *a);
 urd_err *q_disassemble(struct answer *a);
 urd_err *q_timeline(struct answer *a);
+urd_err *q_owner(struct answer *a);
 urd_err *q_sql(struct answer *a);
 urd_err *q_search(struct answer *a);
 #endif

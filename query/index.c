@@ -9,7 +9,7 @@
 #define FLOW_CACHE 8
 
 struct flow_step {
-    int64_t clock; /* of the block's first instruction */
+    int64_t clock;  /* of the block's first instruction */
     uint32_t block; /* index in the dictionary */
     uint16_t insns;
 };
@@ -84,14 +84,34 @@ static urd_err *load_events(struct urd_index *x)
 static urd_err *load_segments(struct urd_index *x)
 {
     sqlite3_stmt *q;
-    URD_TRY(prepare(x, "SELECT id, start_clock, steps FROM segments ORDER BY id", &q));
-    uint32_t capacity = 0;
-    while (sqlite3_step(q) == SQLITE_ROW)
-        URD_PUSH(x->segments, x->n_segments, capacity) =
-            (struct urd_index_segment){.id = (uint32_t)sqlite3_column_int(q, 0),
-                                       .start = sqlite3_column_int64(q, 1),
-                                       .steps = sqlite3_column_int64(q, 2)};
+    URD_TRY(prepare(x,
+                    "SELECT id, start_clock, steps, blocks IS NULL, start_event, end_event FROM "
+                    "segments ORDER BY id",
+                    &q));
+    uint32_t capacity = 0, cap_gaps = 0;
+    bool damaged = false;
+    while (sqlite3_step(q) == SQLITE_ROW) {
+        struct urd_index_segment s = {.id = (uint32_t)sqlite3_column_int64(q, 0),
+                                      .start = sqlite3_column_int64(q, 1),
+                                      .steps = sqlite3_column_int64(q, 2),
+                                      .counted = sqlite3_column_int(q, 3)};
+        bool after_gap = x->n_segments && x->segments[x->n_segments - 1].counted;
+        URD_PUSH(x->segments, x->n_segments, capacity) = s;
+        uint64_t from = (uint64_t)sqlite3_column_int64(q, 4),
+                 to = (uint64_t)sqlite3_column_int64(q, 5);
+        damaged |= from > x->n_events || to > x->n_events;
+        if (!s.counted || damaged)
+            continue;
+        if (!after_gap)
+            URD_PUSH(x->gaps, x->n_gaps, cap_gaps) = (struct urd_index_gap){
+                .first = s.start - 1, .from = {from, (uint64_t)(s.start - x->events[from].clock)}};
+        struct urd_index_gap *g = &x->gaps[x->n_gaps - 1];
+        g->end = s.start + s.steps;
+        g->to = (struct urd_moment){to, (uint64_t)(g->end - x->events[to].clock)};
+    }
     sqlite3_finalize(q);
+    if (damaged)
+        URD_FAIL("a segment of the index is damaged");
     if (x->n_segments)
         x->end = x->segments[x->n_segments - 1].start + x->segments[x->n_segments - 1].steps;
     return NULL;
@@ -197,6 +217,7 @@ void urd_index_close(struct urd_index *x)
     free(x->life.spans);
     free(x->spaces);
     free(x->segments);
+    free(x->gaps);
     free(x->events);
     sqlite3_finalize(x->by_page);
     sqlite3_finalize(x->page_data);
@@ -206,6 +227,14 @@ void urd_index_close(struct urd_index *x)
 }
 
 /* ---- moments and clocks ---- */
+
+const struct urd_index_gap *urd_index_gap_in(const struct urd_index *x, int64_t from, int64_t to)
+{
+    for (uint32_t i = x->n_gaps; i-- > 0;)
+        if (x->gaps[i].first < to && x->gaps[i].end > from)
+            return &x->gaps[i];
+    return NULL;
+}
 
 struct urd_moment urd_index_moment(const struct urd_index *x, int64_t clock)
 {
@@ -274,7 +303,7 @@ static struct urd_index_segment *segment_at(struct urd_index *x, int64_t clock)
 static urd_err *load_blocks(struct urd_index *x, struct urd_index_segment *s)
 {
     struct urd_flow_dictionary *d = &s->dictionary;
-    if (s->memory)
+    if (s->memory || s->counted)
         return NULL;
     sqlite3_stmt *q;
     URD_TRY(prepare(x, "SELECT blocks FROM segments WHERE id = ?", &q));
@@ -439,9 +468,8 @@ static urd_err *decode_stores(struct urd_index *x, struct urd_index_segment *s, 
     URD_TRY(urd_flow_decoder_init(&flow, sqlite3_column_blob(q, 5),
                                   (size_t)sqlite3_column_bytes(q, 5),
                                   (uint32_t)sqlite3_column_int(q, 4), n_traces));
-    urd_err *err =
-        urd_stores_decoder_init(&d, sqlite3_column_blob(q, 7), (size_t)sqlite3_column_bytes(q, 7),
-                                s->memory, n_traces);
+    urd_err *err = urd_stores_decoder_init(&d, sqlite3_column_blob(q, 7),
+                                           (size_t)sqlite3_column_bytes(q, 7), s->memory, n_traces);
     while (!err && urd_flow_next(&flow, &dense, &partial)) {
         const struct urd_flow_trace *t = &s->dictionary.traces[dense];
         urd_stores_next(&d, dense, t->stores, t->n_stores, partial, clock);
@@ -538,8 +566,7 @@ urd_err *urd_index_place(struct urd_index *x, int64_t clock, struct urd_index_pl
     const struct flow_step *s = &row.steps[step_at(&row, clock)];
     if (clock < s->clock || clock >= s->clock + s->insns)
         return NULL;
-    ret->pc = pc_in_block(&row.segment->dictionary.blocks[s->block],
-                          (unsigned)(clock - s->clock));
+    ret->pc = pc_in_block(&row.segment->dictionary.blocks[s->block], (unsigned)(clock - s->clock));
     ret->tid = row.tid;
     ret->space = row.space;
     ret->found = true;
@@ -683,7 +710,7 @@ urd_err *urd_index_executions(struct urd_index *x, const struct urd_index_pc *pc
     bool more = true;
     for (uint32_t k = 0; k < x->n_segments && more; k++) {
         struct urd_index_segment *s = &x->segments[descending ? x->n_segments - 1 - k : k];
-        if (s->start + s->steps > from && s->start < to)
+        if (s->start + s->steps > from && s->start < to && !s->counted)
             URD_TRY(segment_executions(x, s, pcs, n, from, to, descending, fn, data, &more));
     }
     return NULL;
@@ -693,6 +720,8 @@ urd_err *urd_index_counts(struct urd_index *x, urd_count_fn fn, void *data)
 {
     for (uint32_t k = 0; k < x->n_segments; k++) {
         struct urd_index_segment *s = &x->segments[k];
+        if (s->counted)
+            continue;
         URD_TRY(load_blocks(x, s));
         sqlite3_stmt *q;
         URD_TRY(prepare(x, "SELECT space, cover FROM flow WHERE segment = ? ORDER BY space", &q));
@@ -857,8 +886,7 @@ static void drop_dead(struct urd_call_stack *stack, struct urd_cursor *irregular
 static void replay_calls(const struct flow_row *row, int64_t clock, struct urd_cursor *irregular,
                          struct urd_call_stack *stack)
 {
-    uint64_t drop_at =
-        urd_cursor_left(irregular) ? urd_cursor_varint(irregular) : UINT64_MAX;
+    uint64_t drop_at = urd_cursor_left(irregular) ? urd_cursor_varint(irregular) : UINT64_MAX;
     const struct urd_flow_block *blocks = row->segment->dictionary.blocks;
     uint64_t sp_guess = 0;
     for (uint32_t i = 0; i + 1 < row->n && row->steps[i + 1].clock <= clock; i++) {

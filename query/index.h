@@ -23,10 +23,11 @@ struct urd_index_event {
 
 struct urd_index_segment {
     uint32_t id;
-    int64_t start, steps;          /* clocks */
+    bool counted;         /* it is outside of the index's scope: nothing but its clocks is known */
+    int64_t start, steps; /* clocks */
     struct urd_flow_dictionary dictionary; /* loaded when needed, with memory */
     uint32_t *memory; /* for each trace, where urd_stores_decoder has its stores' memory */
-    int64_t *firsts; /* clock at which each row of flow begins; loaded when needed */
+    int64_t *firsts;  /* clock at which each row of flow begins; loaded when needed */
     uint32_t n_rows;
 };
 
@@ -46,6 +47,13 @@ struct urd_index_shown {
         file; /* file: index of a stored file + 1 with the object's first content, or 0 */
     uint64_t address, size, offset;
     uint64_t from, to; /* events */
+};
+
+/** Neighbouring segments that are only counted: what was written there has clocks from `first` on and before `end`. first is the clock
+ * before the segments' start, as the kernel's writes there may carry it. */
+struct urd_index_gap {
+    int64_t first, end;
+    struct urd_moment from, to;
 };
 
 /** Where and while memory was: in a space at (its page's address - shift), from one event to before another. */
@@ -76,6 +84,8 @@ struct urd_index {
     uint64_t n_events;              /* highest number */
     struct urd_index_segment *segments;
     uint32_t n_segments;
+    struct urd_index_gap *gaps; /* in order */
+    uint32_t n_gaps;
     struct urd_index_space {
         uint32_t parent;
         int32_t pid;
@@ -99,6 +109,9 @@ struct urd_index {
 /** NULL in *ret when there is no complete index. */
 urd_err *urd_index_open(const char *directory, struct urd_index **ret) URD_MUST_USE;
 void urd_index_close(struct urd_index *x);
+
+/** The last gap that has any clock in [from, to), or NULL. */
+const struct urd_index_gap *urd_index_gap_in(const struct urd_index *x, int64_t from, int64_t to);
 
 struct urd_moment urd_index_moment(const struct urd_index *x, int64_t clock);
 /** The clock of a moment; moments beyond the end of their interval are URD_ERR_QUESTION. */
@@ -162,7 +175,8 @@ const struct urd_index_life *urd_index_life(struct urd_index *x, uint32_t space,
                                             int64_t at);
 urd_err *urd_index_load_remaps(struct urd_index *x) URD_MUST_USE;
 
-/** Bytes of memory as they were before the instruction at `clock`; known[i] false: never mapped as far as is known. */
+/** Bytes of memory as they were before the instruction at `clock`; known[i] false: never mapped as far as is known,
+ * or what was there is not told by the part of the run that is indexed. */
 urd_err *urd_index_memory(struct urd_index *x, struct urd_trace *trace, uint32_t space,
                           uint64_t address, uint64_t size, int64_t clock, uint8_t *ret,
                           bool *ret_known) URD_MUST_USE;

@@ -91,7 +91,7 @@ static int64_t segment_end(const struct urd_index *x, uint32_t id)
 struct page_query {
     uint32_t space;
     uint64_t address, size; /* within one page */
-    int64_t at, from, to; /* at: page_life only */
+    int64_t at, from, to;   /* at: page_life only */
     bool descending;
     urd_index_write_fn fn;
     void *data;
@@ -535,14 +535,15 @@ urd_err *urd_index_memory(struct urd_index *x, struct urd_trace *trace, uint32_t
 {
     memset(ret_known, 0, size);
     memset(ret, 0, size);
+    const struct urd_index_gap *gap = urd_index_gap_in(x, INT64_MIN, clock);
+    int64_t from = gap ? gap->end : INT64_MIN;
     /* Piece by piece: a row of flow is decoded for the pieces only that it stores to. */
     uint64_t piece = size <= 1024 ? 8 : 64, left = 0;
     for (uint64_t at = 0, next; at < size; at = next) {
         next = ((address + at) / piece + 1) * piece - address;
         next = next < size ? next : size;
         struct filling f = {address + at, next - at, next - at, ret + at, ret_known + at};
-        URD_TRY(
-            urd_index_writes(x, space, address + at, next - at, clock, INT64_MIN, clock, true, fill,
+        URD_TRY(urd_index_writes(x, space, address + at, next - at, clock, from, clock, true, fill,
                                  &f));
         left += f.left;
     }
@@ -551,11 +552,14 @@ urd_err *urd_index_memory(struct urd_index *x, struct urd_trace *trace, uint32_t
         if (ret_known[i])
             continue;
         const struct urd_index_origin o = urd_index_life(x, space, address + i, clock)->origin;
+        if (gap && (!o.event ||
+                    x->events[o.event].clock <= from)) /* written there, for all that is known */
+            continue;
         bool as_it_is = !o.event || urd_index_shown_at(x, space, address + i, m.event);
-        URD_TRY(as_it_is ? initial_bytes(x, trace, space, address + i, m.event, &ret[i],
-                                         &ret_known[i])
-                         : initial_bytes(x, trace, o.space, o.address + (address + i) % 4096,
-                                         o.event, &ret[i], &ret_known[i]));
+        URD_TRY(as_it_is
+                    ? initial_bytes(x, trace, space, address + i, m.event, &ret[i], &ret_known[i])
+                    : initial_bytes(x, trace, o.space, o.address + (address + i) % 4096, o.event,
+                                    &ret[i], &ret_known[i]));
     }
     return NULL;
 }

@@ -16,7 +16,8 @@ struct blaming {
     struct answer *a;
     struct target *t;
     uint8_t *now; /* ascending order only: the target's bytes after the last write */
-    bool all, have_now, done;
+    bool all, have_now, done, now_known;
+    int64_t last;                   /* clock of the write that was given last */
     struct urd_index_write *writes; /* descending order only: collected, their values are theirs */
     uint32_t n, capacity, batch;
     urd_err *err;
@@ -158,16 +159,35 @@ static void overlay(const struct target *t, uint8_t *bytes, const struct urd_ind
             bytes[w->address + i - t->address] = w->value[i];
 }
 
-static urd_err *memory_before(struct blaming *b, int64_t clock, uint8_t *bytes)
+/** known: the bytes are those of the run, and not what a gap of the index leaves open. */
+static urd_err *memory_before(struct blaming *b, int64_t clock, uint8_t *bytes, bool *ret_known)
 {
     URD_AUTO_FREE bool *known = urd_xcalloc(b->t->size, sizeof *known);
     struct urd_engine *e = b->a->engine;
-    return urd_index_memory(e->index, e->trace, b->t->space, b->t->address, b->t->size, clock,
-                            bytes, known);
+    URD_TRY(urd_index_memory(e->index, e->trace, b->t->space, b->t->address, b->t->size, clock,
+                             bytes, known));
+    *ret_known = true;
+    for (uint64_t i = 0; i < b->t->size && urd_index_gap_in(e->index, INT64_MIN, clock); i++)
+        *ret_known &= known[i];
+    return NULL;
 }
 
-/** bytes: the target's before the write, and after it when this returns. */
-static urd_err *give_write(struct blaming *b, const struct urd_index_write *w, uint8_t *bytes)
+static bool covers(const struct target *t, const struct urd_index_write *w)
+{
+    return w->address <= t->address && w->address + w->size >= t->address + t->size;
+}
+
+static void show_unknown(json_t *row, const char *field)
+{
+    char hex_field[32];
+    snprintf(hex_field, sizeof hex_field, "%s_bytes", field);
+    json_object_set_new(row, field, json_null());
+    json_object_set_new(row, hex_field, json_null());
+}
+
+/** bytes: the target's before the write, and after it when this returns; *known tells of both whether they are known. */
+static urd_err *give_write(struct blaming *b, const struct urd_index_write *w, uint8_t *bytes,
+                           bool *known)
 {
     json_t *row = json_object();
     urd_err *err = write_row(b->a->engine, w, row);
@@ -175,11 +195,19 @@ static urd_err *give_write(struct blaming *b, const struct urd_index_write *w, u
         json_decref(row);
         return err;
     }
-    show_value(b->t, bytes, row, "old");
+    if (*known)
+        show_value(b->t, bytes, row, "old");
+    else
+        show_unknown(row, "old");
     overlay(b->t, bytes, w);
-    show_value(b->t, bytes, row, "new");
+    *known |= covers(b->t, w);
+    if (*known)
+        show_value(b->t, bytes, row, "new");
+    else
+        show_unknown(row, "new");
     bool full;
     URD_TRY(answer_row(b->a, row, &full));
+    b->last = w->clock;
     b->done = !b->all || full;
     b->a->truncated = b->all && full;
     return NULL;
@@ -193,14 +221,19 @@ static urd_err *give_collected(struct blaming *b)
     if (!b->n)
         return NULL;
     URD_AUTO_FREE uint8_t *before = urd_xrealloc(NULL, b->n * size); /* of the i-th at i * size */
-    URD_TRY(memory_before(b, b->writes[b->n - 1].clock, before + (b->n - 1) * size));
+    URD_AUTO_FREE bool *known = urd_xcalloc(b->n, sizeof *known);
+    URD_TRY(
+        memory_before(b, b->writes[b->n - 1].clock, before + (b->n - 1) * size, &known[b->n - 1]));
     for (uint32_t i = b->n - 1; i > 0; i--) {
+        const struct urd_index_write *w = &b->writes[i];
         memcpy(before + (i - 1) * size, before + i * size, size);
-        overlay(b->t, before + (i - 1) * size, &b->writes[i]);
+        overlay(b->t, before + (i - 1) * size, w);
+        known[i - 1] = (known[i] || covers(b->t, w)) &&
+                       !urd_index_gap_in(b->a->engine->index, w->clock, b->writes[i - 1].clock);
     }
     urd_err *err = NULL;
     for (uint32_t i = 0; i < b->n && !b->done && !err; i++)
-        err = give_write(b, &b->writes[i], before + i * size);
+        err = give_write(b, &b->writes[i], before + i * size, &known[i]);
     for (uint32_t i = 0; i < b->n; i++)
         free((void *)b->writes[i].value);
     b->n = 0;
@@ -214,11 +247,11 @@ static bool on_write(void *data, const struct urd_index_write *w)
     if (w->event == URD_WRITE_INITIAL)
         return true;
     if (b->now) { /* in ascending order the bytes before are those after the last write */
-        if (!b->have_now)
-            b->err = memory_before(b, w->clock, b->now);
+        if (!b->have_now || urd_index_gap_in(b->a->engine->index, b->last, w->clock))
+            b->err = memory_before(b, w->clock, b->now, &b->now_known);
         b->have_now = true;
         if (!b->err)
-            b->err = give_write(b, w, b->now);
+            b->err = give_write(b, w, b->now, &b->now_known);
         return !b->err && !b->done;
     }
     struct urd_index_write copy = *w;
@@ -303,6 +336,20 @@ static void say_nothing_wrote(struct answer *a, const struct target *t, int64_t 
                                   json_moment((struct urd_moment){event, 0}), "syscall", call));
 }
 
+/** The clock from which on writes to the target's memory are its history: when the oldest page of it was mapped. */
+static int64_t mapped_since(struct urd_index *x, const struct target *t, int64_t clock)
+{
+    int64_t since = INT64_MAX;
+    if (urd_index_shows(x, t->space, t->address, t->size, urd_index_moment(x, clock).event))
+        return INT64_MIN; /* others may have written to it before it was mapped here */
+    for (uint64_t page = t->address & ~4095ull; page < t->address + t->size; page += 4096) {
+        uint64_t origin = urd_index_life(x, t->space, page, clock)->origin.event;
+        int64_t at = origin ? x->events[origin].clock - 1 : INT64_MIN;
+        since = at < since ? at : since;
+    }
+    return since;
+}
+
 urd_err *q_blame(struct answer *a)
 {
     const char *text;
@@ -336,8 +383,14 @@ urd_err *q_blame(struct answer *a)
     free(b.now);
     json_object_set_new(a->summary, "address", json_hex(t.address));
     json_object_set_new(a->summary, "size", json_integer((json_int_t)t.size));
-    if (!err && !a->rows)
+    /* what may be missing: writes after the one that was found, or any since the memory was mapped */
+    a->relies_from = !b.all && a->rows ? b.last + 1 : mapped_since(x, &t, clock);
+    a->relies_to = until;
+    if (!err && !a->rows && !urd_index_gap_in(x, a->relies_from, a->relies_to))
         say_nothing_wrote(a, &t, clock);
+    else if (!err && !a->rows)
+        json_object_set_new(a->summary, "nothing",
+                            json_string("nothing that is indexed wrote it before this moment"));
     frame_close(&t.frame);
     return err;
 }

@@ -83,6 +83,13 @@ static urd_err *history(struct urd_engine *e, struct urd_task *t, struct urd_mom
     return NULL;
 }
 
+/** Are all calls before the moment in the index? */
+static bool has_history(const struct urd_engine *e, struct urd_moment m)
+{
+    return e->index && !urd_index_gap_in(e->index, INT64_MIN,
+                                         e->index->events[m.event].clock + (int64_t)m.steps);
+}
+
 /** The registers of the frame at pc, by unwinding; NULL when unwinding does not pass there. */
 static const struct urd_frame *frame_by_pc(struct frame_state *f, uint64_t pc)
 {
@@ -153,12 +160,14 @@ urd_err *q_stack(struct answer *a)
     urd_err *err = NULL;
     struct history_frame *frames = NULL;
     uint32_t n = 0;
-    if (e->index)
+    bool known = has_history(e, m);
+    if (known)
         err = history(e, t, m, &frames, &n);
+    json_object_set_new(a->summary, "unwound", json_boolean(!known));
     for (uint32_t d = 0; d < n && !err && !full; d++)
         err = answer_row(a, frame_row(e, &f, d, m.event, &frames[d]), &full);
-    for (unsigned d = 0; !e->index && d < 256 && !err && !full;
-         d++) { /* without an index: by unwinding */
+    for (unsigned d = 0; !known && d < 256 && !err && !full;
+         d++) { /* without calls from the start on: by unwinding */
         const struct urd_frame *frame = frame_at(&f, d);
         if (!frame)
             break;
@@ -177,7 +186,7 @@ urd_err *frame_numbered(struct urd_engine *e, struct frame_state *f, struct urd_
     struct history_frame *frames;
     uint32_t n;
     *ret = frame_at(f, number);
-    if (!e->index || !number)
+    if (!has_history(e, m) || !number)
         return NULL;
     URD_TRY(history(e, f->task, m, &frames, &n));
     *ret = number < n ? frame_by_pc(f, frames[number].pc) : NULL;
@@ -236,8 +245,8 @@ static urd_err *add_last_write(struct urd_engine *e, json_t *row, uint32_t space
     if (!e->index || !address || size <= 0 || size > 4096)
         return NULL;
     struct last_write last = {INT64_MIN};
-    URD_TRY(urd_index_writes(e->index, space, strtoull(address, NULL, 16), (uint64_t)size,
-                             clock, INT64_MIN, clock, true, on_last_write, &last));
+    URD_TRY(urd_index_writes(e->index, space, strtoull(address, NULL, 16), (uint64_t)size, clock,
+                             INT64_MIN, clock, true, on_last_write, &last));
     if (last.clock == INT64_MIN)
         return NULL;
     json_t *where = json_object();
@@ -447,6 +456,26 @@ urd_err *q_mem(struct answer *a)
                         (unsigned long long)address, (unsigned long long)m.event,
                         (unsigned long long)m.steps);
     json_object_set_new(a->summary, "at", json_moment(m));
+    frame_close(&f);
+    return err;
+}
+
+urd_err *question_address(struct answer *a, const char *text, struct urd_moment *ret_at,
+                          struct urd_task **ret_task, uint64_t *ret)
+{
+    struct frame_state f;
+    const struct urd_frame *frame;
+    URD_TRY(open_frame(a, false, ret_at, &f, &frame));
+    struct urd_value v = {0};
+    urd_err *err = evaluate(a, frame, text, &v);
+    bool aggregate =
+        !err && v.type && urd_debuginfo_type_is_aggregate(urd_debuginfo_type_strip(v.type));
+    *ret_task = f.task;
+    if (!err && aggregate && v.lvalue && urd_debuginfo_value_in_memory(&v))
+        *ret = v.pieces[0].address;
+    else if (!err && !urd_debuginfo_value_to_u64(&v, ret))
+        err = URD_ERROR(URD_ERR_QUESTION, "'%s' is no address", text);
+    urd_debuginfo_value_deinit(&v);
     frame_close(&f);
     return err;
 }
@@ -712,6 +741,9 @@ urd_err *q_move(struct answer *a)
     struct mover v = {.e = e};
     URD_TRY(urd_index_clock(e->index, m, &v.clock));
     struct urd_index_place place;
+    if (strcmp(kind, "line") == 0 || strcmp(kind, "into") == 0 || strcmp(kind, "out") == 0 ||
+        strcmp(kind, "insn") == 0)
+        URD_TRY(need_whole_index(e, "moving through code needs all of it"));
     URD_TRY(urd_index_place(e->index, v.clock, &place));
     if (!place.found && v.clock > 0)
         URD_TRY(urd_index_place(e->index, v.clock - 1, &place));

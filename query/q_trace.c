@@ -70,6 +70,12 @@ urd_err *q_info(struct answer *a)
     json_object_set_new(
         s, "torn", urd_trace_torn(e->trace) ? json_string(urd_trace_torn(e->trace)) : json_null());
     json_object_set_new(s, "indexed", json_boolean(e->index != NULL));
+    json_t *missing = json_array();
+    for (uint32_t i = 0; e->index && i < e->index->n_gaps; i++)
+        json_array_append_new(missing,
+                              json_pack("{s:o, s:o}", "from", json_moment(e->index->gaps[i].from),
+                                        "to", json_moment(e->index->gaps[i].to)));
+    json_object_set_new(s, "missing", missing);
     json_object_set_new(s, "clock_end", e->index ? json_integer(e->index->end) : json_null());
     struct urd_moment end;
     URD_TRY(engine_default_moment(e, &end));

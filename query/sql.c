@@ -5,13 +5,13 @@
  *
  * Push-down: writes takes = < <= > >= on address and clock, and gives rows ordered by clock either way when the address is
  * bound, so that `WHERE address = X AND clock < T ORDER BY clock DESC LIMIT 1` reads one chunk. calls takes function =,
- * lines takes file = and line =.
+ * lines takes file = and line =. allocations is a view of a file of its own (allocations.h), which the first statement that names it makes.
  *
  * Counting calls: `SELECT function, count(*) FROM calls GROUP BY function`, and count(*) alone, do not look at each of a hundred million
  * calls. When nothing else of a statement depends on how many rows there are (struct sql_use), a cursor gives one row for each function, in
  * order, and our own count() adds how many calls it stands for.
  */
-#include "query/engine.h"
+#include "query/allocations.h"
 #include "indexer/store.h"
 #include "record/record.h"
 #include <stdio.h>
@@ -70,9 +70,9 @@ enum { S_NAME, S_ADDRESS, S_SIZE, S_KIND, S_MODULE, S_PID, S_SPACE };
 /** What a statement does, from its authorization. */
 struct sql_use {
     unsigned selects;
-    bool counts;        /* count() */
-    bool other;         /* a column or function for which each row matters */
-    bool by_function;   /* calls.function is read */
+    bool counts;      /* count() */
+    bool other;       /* a column or function for which each row matters */
+    bool by_function; /* calls.function is read */
 };
 
 enum { PLAN_DESCENDING = 1, PLAN_COUNT = 2, PLAN_BY_NAME = 4 };
@@ -119,7 +119,7 @@ struct cursor {
     } * calls;
     uint32_t n_calls, cap_calls, at_call;
     char *asked; /* the function is called as it was asked for: several names may be its */
-    bool named; /* name is that of named_callee */
+    bool named;  /* name is that of named_callee */
     uint32_t named_space;
     uint64_t named_callee;
     struct urd_index_pc *entries;
@@ -479,6 +479,9 @@ static urd_err *write_old(struct cursor *c, sqlite3_context *ctx)
     URD_AUTO_FREE bool *known = urd_xcalloc(size, sizeof *known);
     URD_TRY(urd_index_memory(c->engine->index, c->engine->trace, c->row.w.space, c->row.w.address,
                              size, c->row.w.clock, bytes, known));
+    for (uint64_t i = 0; i < size; i++)
+        if (!known[i] && urd_index_gap_in(c->engine->index, INT64_MIN, c->row.w.clock))
+            return NULL; /* NULL: what a gap of the index leaves open */
     sqlite3_result_blob64(ctx, bytes, size, SQLITE_TRANSIENT);
     return NULL;
 }
@@ -614,7 +617,8 @@ static void merge_counts(struct cursor *c)
 
 /** A row of the table has the calls of one function in one segment; the next with the same address are counted with it where only one file was ever mapped. */
 static const char count_sql[] =
-    "SELECT " URD_INDEX_CALL_COLUMNS ", (SELECT count(*) FROM mappings m WHERE m.space = calls.space AND "
+    "SELECT " URD_INDEX_CALL_COLUMNS
+    ", (SELECT count(*) FROM mappings m WHERE m.space = calls.space AND "
     "m.start <= entry AND m.start + m.size > entry) FROM calls ORDER BY space, entry, segment";
 
 static urd_err *filter_counts(struct cursor *c, bool by_name)
@@ -653,7 +657,8 @@ static void set_count(struct cursor *c)
 {
     c->eof = c->at_call >= c->n_counts;
     if (!c->eof)
-        c->engine->sql_weight = c->counts[c->descending ? c->n_counts - 1 - c->at_call : c->at_call].n;
+        c->engine->sql_weight =
+            c->counts[c->descending ? c->n_counts - 1 - c->at_call : c->at_call].n;
 }
 
 static urd_err *filter_calls(struct cursor *c, const char *function)
@@ -1004,6 +1009,8 @@ static sqlite3_module module = {.xCreate = table_connect,
 
 static void fn_moment(sqlite3_context *ctx, int argc, sqlite3_value **argv)
 {
+    if (sqlite3_value_type(argv[0]) == SQLITE_NULL)
+        return;
     struct urd_engine *e = sqlite3_user_data(ctx);
     struct urd_moment m = urd_index_moment(e->index, sqlite3_value_int64(argv[0]));
     char text[48];
@@ -1081,6 +1088,32 @@ static const char views[] =
     "AS pid, start, size,"
     " start + size AS end, prot, shared, file_offset, name, from_event, to_event FROM ix.mappings;";
 
+static const char allocations_view[] =
+    "CREATE TEMP VIEW allocations AS SELECT clock, moment_of(clock) AS moment, (SELECT pid FROM "
+    "ix.spaces s WHERE s.id = space) AS pid, tid, function, address, size, caller, file, line, "
+    "returned AS returned_clock, freed AS freed_clock, moment_of(freed_call) AS freed_moment, "
+    "freed_tid, freed_by, freed_caller, freed_file, freed_line, heir > 0 AS inherited, space "
+    "FROM al.allocations;";
+
+/** Finding them takes a replay: only for statements that name them. */
+static urd_err *open_allocations(struct urd_engine *e, const char *sql)
+{
+    const char *path, *word = "allocations";
+    bool named = false;
+    for (const char *p = sql; *p && !named; p++)
+        named = sqlite3_strnicmp(p, word, (int)strlen(word)) == 0;
+    if (!named || e->have_allocations)
+        return NULL;
+    URD_TRY(engine_allocations(e, &path));
+    char *attach = sqlite3_mprintf("ATTACH %Q AS al", path);
+    sqlite3_exec(e->tables, "PRAGMA query_only = 0", NULL, NULL, NULL);
+    e->have_allocations = sqlite3_exec(e->tables, attach, NULL, NULL, NULL) == SQLITE_OK &&
+                          sqlite3_exec(e->tables, allocations_view, NULL, NULL, NULL) == SQLITE_OK;
+    sqlite3_free(attach);
+    sqlite3_exec(e->tables, "PRAGMA query_only = 1", NULL, NULL, NULL);
+    return e->have_allocations ? NULL : urd_store_failed(e->tables, "cannot read the allocations");
+}
+
 static urd_err *open_tables(struct urd_engine *e)
 {
     if (e->tables)
@@ -1150,16 +1183,16 @@ static urd_err *sql_failed(struct urd_engine *e, const char *sql)
     int offset = sqlite3_error_offset(e->tables);
     if (offset >= 0)
         urd_err_at(err, offset, NULL);
-    return urd_err_hint(
-        err, "tables: writes, calls, lines, events, syscalls, outputs, tasks, mappings, symbols");
+    return urd_err_hint(err, "tables: writes, calls, lines, events, syscalls, outputs, tasks, "
+                             "mappings, symbols, allocations");
 }
 
 /** Functions that say the same of one row as of several equal ones. */
 static bool is_harmless(const char *function)
 {
-    static const char *const names[] = {"like",   "glob",   "lower",    "upper",  "length", "substr",
-                                        "instr",  "min",    "max",      "ifnull", "nullif", "coalesce",
-                                        "printf", "format", "trim",     "abs",    "replace"};
+    static const char *const names[] = {"like",   "glob",   "lower", "upper",  "length", "substr",
+                                        "instr",  "min",    "max",   "ifnull", "nullif", "coalesce",
+                                        "printf", "format", "trim",  "abs",    "replace"};
     for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
         if (sqlite3_stricmp(function, names[i]) == 0)
             return true;
@@ -1212,6 +1245,7 @@ urd_err *q_sql(struct answer *a)
     URD_TRY(need_index(e));
     URD_TRY(question_need(a, "sql", &sql));
     URD_TRY(open_tables(e));
+    URD_TRY(open_allocations(e, sql));
     sqlite3_stmt *q;
     struct sql_use use = {.other = may_need_each_row(sql)};
     sqlite3_set_authorizer(e->tables, allow_reading, &use);

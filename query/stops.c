@@ -23,8 +23,7 @@ static bool wanted(const struct urd_index_pc *pcs, uint32_t n, uint32_t space, u
     return false;
 }
 
-/** Natively over the next event, or several up to `limit`, telling the runner what it changes. */
-static urd_err *skip_event(struct urd_session *s, struct urd_runner *r, uint64_t limit)
+urd_err *stops_skip(struct urd_session *s, struct urd_runner *r, uint64_t limit)
 {
     if (urd_session_running(s)) {
         enum urd_stop stop;
@@ -58,9 +57,20 @@ static urd_err *run_all(struct urd_session *s, struct urd_runner *r, const struc
     bool more = true;
     for (uint64_t i = 0; i < v->n && more; i++) {
         while (s->event < v->events[i])
-            URD_TRY(skip_event(s, r, v->events[i]));
+            URD_TRY(stops_skip(s, r, v->events[i]));
         URD_TRY(run_interval(s, r, pcs, n, fn, data, &more));
     }
+    return NULL;
+}
+
+urd_err *stops_intervals(struct urd_engine *e, const struct urd_index_pc *pcs, uint32_t n,
+                         int64_t from_clock, int64_t to_clock, uint64_t **ret, uint64_t *ret_n)
+{
+    struct intervals v = {.index = e->index};
+    *ret_n = 0;
+    URD_TRY(urd_index_executions(e->index, pcs, n, from_clock, to_clock, false, note_interval, &v));
+    *ret = v.events;
+    *ret_n = v.n;
     return NULL;
 }
 
@@ -70,7 +80,7 @@ urd_err *stops_run(struct urd_engine *e, const struct urd_index_pc *pcs, uint32_
     struct intervals v = {.index = e->index};
     if (!n)
         return NULL;
-    URD_TRY(urd_index_executions(e->index, pcs, n, from_clock, to_clock, false, note_interval, &v));
+    URD_TRY(stops_intervals(e, pcs, n, from_clock, to_clock, &v.events, &v.n));
     if (!v.n) {
         free(v.events);
         return NULL;

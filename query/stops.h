@@ -15,4 +15,10 @@ typedef bool (*stop_fn)(void *data, struct urd_session *s, struct urd_task *t, s
 /** to_clock: stop looking at this clock. */
 urd_err *stops_run(struct urd_engine *e, const struct urd_index_pc *pcs, uint32_t n,
                    int64_t from_clock, int64_t to_clock, stop_fn fn, void *data) URD_MUST_USE;
+/** The events after which the addresses run, in order, each once. Free *ret. */
+urd_err *stops_intervals(struct urd_engine *e, const struct urd_index_pc *pcs, uint32_t n,
+                         int64_t from_clock, int64_t to_clock, uint64_t **ret,
+                         uint64_t *ret_n) URD_MUST_USE;
+/** Natively over the next event, or several up to `limit`, telling the runner what it changes. */
+urd_err *stops_skip(struct urd_session *s, struct urd_runner *r, uint64_t limit) URD_MUST_USE;
 #endif
