@@ -194,6 +194,7 @@ void urd_index_close(struct urd_index *x)
         return;
     for (uint32_t i = 0; i < x->n_segments; i++) {
         urd_flow_dictionary_deinit(&x->segments[i].dictionary);
+        free(x->segments[i].below);
         free(x->segments[i].memory);
         free(x->segments[i].firsts);
     }
@@ -763,9 +764,14 @@ static void copy_frames(struct urd_call_stack *to, const struct urd_call_stack *
         urd_calls_push(to, from->frames[i]);
 }
 
-/** The frames that a task had when the segment began, less what unmatched returns took since. */
-static urd_err *entry_stack(struct urd_index *x, struct urd_index_segment *s, int32_t tid,
-                            uint64_t n_unmatched, struct urd_call_stack *ret)
+/** One task's part of a segment's joins: the frames that it had when the segment began, and what became of them. */
+typedef void (*outer_fn)(void *data, int32_t tid, int64_t clock,
+                         const struct urd_call_stack *outer);
+
+/** For each task of the segment, its stack at the start (clock INT64_MIN), and after each of at most n_unmatched returns. tid: only
+ * this one, or 0. The clock is relative to the segment. */
+static urd_err *for_outer_frames(struct urd_index *x, const struct urd_index_segment *s,
+                                 int32_t tid, uint64_t n_unmatched, outer_fn fn, void *data)
 {
     sqlite3_stmt *q;
     URD_TRY(prepare(x, "SELECT stacks, joins FROM segments WHERE id = ?", &q));
@@ -780,36 +786,45 @@ static urd_err *entry_stack(struct urd_index *x, struct urd_index_segment *s, in
         err = urd_blob_unpack(sqlite3_column_blob(q, 1), (size_t)sqlite3_column_bytes(q, 1), &joins,
                               &joins_size);
     sqlite3_finalize(q);
-    struct urd_cursor in = urd_cursor(stacks, stacks_size);
-    while (!err && urd_cursor_left(&in) && in.ok) {
-        int32_t who = (int32_t)urd_cursor_varint(&in);
-        struct urd_call_stack one = {0};
-        urd_calls_stack_decode(&in, 0, &one);
-        if (who == tid)
-            copy_frames(ret, &one);
-        free(one.frames);
-    }
-    struct urd_cursor jn = urd_cursor(joins, joins_size);
+    struct urd_cursor in = urd_cursor(stacks, stacks_size), jn = urd_cursor(joins, joins_size);
     uint64_t n = err ? 0 : urd_cursor_varint(&jn);
-    for (uint64_t i = 0; i < n && jn.ok; i++) {
+    for (uint64_t i = 0; i < n && in.ok && jn.ok;
+         i++) { /* both have the same tasks in the same order */
+        struct urd_call_stack outer = {0}, rest = {0};
         int32_t who = (int32_t)urd_cursor_varint(&jn);
+        urd_cursor_varint(&in);
+        urd_calls_stack_decode(&in, 0, &outer);
+        bool wanted = !tid || who == tid;
+        if (wanted)
+            fn(data, who, INT64_MIN, &outer);
         for (unsigned k = 0; k < 6; k++) /* inherits, unmatched, first pc, site, slot, return pc */
             urd_cursor_varint(&jn);
         uint64_t count = urd_cursor_varint(&jn);
         for (uint64_t k = 0; k < count && jn.ok; k++) {
             uint64_t sp = urd_cursor_varint(&jn);
-            urd_cursor_varint(&jn);
-            if (who != tid || k >= n_unmatched)
+            int64_t clock = urd_unzigzag(urd_cursor_varint(&jn));
+            if (!wanted || k >= n_unmatched)
                 continue;
-            urd_calls_replay(ret, sp, 0, tid, ignore_call, NULL);
+            urd_calls_replay(&outer, sp, clock, who, ignore_call, NULL);
+            fn(data, who, clock, &outer);
         }
-        struct urd_call_stack rest = {0};
         urd_calls_stack_decode(&jn, 0, &rest);
         free(rest.frames);
+        free(outer.frames);
     }
+    bool ok = in.ok && jn.ok;
     free(stacks);
     free(joins);
+    if (!err && !ok)
+        URD_FAIL("a segment of the index is damaged");
     return err;
+}
+
+static void take_outer(void *data, int32_t tid, int64_t clock, const struct urd_call_stack *outer)
+{
+    struct urd_call_stack *ret = data;
+    ret->n = 0;
+    copy_frames(ret, outer);
 }
 
 /** What happened within the row up to the clock needs stack pointers: they are in the writes of calls. */
@@ -842,7 +857,7 @@ urd_err *urd_index_stack(struct urd_index *x, int64_t clock, int32_t tid,
     URD_TRY(err);
     struct urd_cursor in = urd_cursor(raw, size);
     uint64_t n_unmatched = urd_cursor_varint(&in);
-    err = entry_stack(x, row.segment, tid, n_unmatched, ret);
+    err = for_outer_frames(x, row.segment, tid, n_unmatched, take_outer, ret);
     if (!err) {
         urd_calls_stack_decode(&in, row.segment->start, ret);
         replay_calls(&row, clock, &in, ret);
@@ -939,13 +954,43 @@ static void replay_calls(const struct flow_row *row, int64_t clock, struct urd_c
 
 /* ---- calls ---- */
 
+static void note_below(void *data, int32_t tid, int64_t clock, const struct urd_call_stack *outer)
+{
+    struct urd_index_segment *s = data;
+    const struct urd_index_below *last = s->n_below ? &s->below[s->n_below - 1] : NULL;
+    if (!last || last->tid != tid || last->frames != outer->n)
+        URD_PUSH(s->below, s->n_below, s->cap_below) =
+            (struct urd_index_below){tid, clock == INT64_MIN ? clock : clock + s->start, outer->n};
+}
+
+/** Frames of before the segment below a call that was entered at clock. */
+static uint32_t frames_below(const struct urd_index_segment *s, int32_t tid, int64_t clock)
+{
+    uint32_t i = 0;
+    while (i < s->n_below && s->below[i].tid != tid)
+        i++;
+    uint32_t low = i, high = s->n_below;
+    while (low < high) { /* the first of another task, or later than clock */
+        uint32_t middle = (low + high) / 2;
+        if (s->below[middle].tid == tid && s->below[middle].clock <= clock)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low > i ? s->below[low - 1].frames : 0;
+}
+
 urd_err *urd_index_call_row(struct urd_index *x, sqlite3_stmt *q, urd_index_call_fn fn, void *data,
                             bool *ret_more)
 {
-    int64_t segment = sqlite3_column_int64(q, 2), base = 0;
+    int64_t segment =
+        sqlite3_column_int64(q, 2); /* -1: clocks and depths are those of the whole run */
+    struct urd_index_segment *s = NULL;
     for (uint32_t i = 0; segment >= 0 && i < x->n_segments; i++)
         if (x->segments[i].id == segment)
-            base = x->segments[i].start;
+            s = &x->segments[i];
+    if (s && !s->n_below)
+        URD_TRY(for_outer_frames(x, s, 0, UINT64_MAX, note_below, s));
     uint8_t *raw;
     size_t size;
     URD_TRY(urd_blob_unpack(sqlite3_column_blob(q, 4), (size_t)sqlite3_column_bytes(q, 4), &raw,
@@ -956,8 +1001,11 @@ urd_err *urd_index_call_row(struct urd_index *x, sqlite3_stmt *q, urd_index_call
     for (int64_t n = sqlite3_column_int64(q, 3); n > 0 && ok && *ret_more; n--) {
         ok = urd_calls_next(&in, &c);
         c.callee = (uint64_t)sqlite3_column_int64(q, 1);
-        c.entry += base;
-        c.end += base;
+        if (s) {
+            c.entry += s->start;
+            c.end += s->start;
+            c.depth += frames_below(s, c.tid, c.entry);
+        }
         if (ok)
             *ret_more = fn(data, (uint32_t)sqlite3_column_int(q, 0), &c);
     }

@@ -29,6 +29,15 @@ struct urd_index_segment {
     uint32_t *memory; /* for each trace, where urd_stores_decoder has its stores' memory */
     int64_t *firsts;  /* clock at which each row of flow begins; loaded when needed */
     uint32_t n_rows;
+    struct urd_index_below *below; /* by task and clock; loaded when needed */
+    uint32_t n_below, cap_below;
+};
+
+/** From this clock on so many frames of before the segment lie below those that a task has entered in it. */
+struct urd_index_below {
+    int32_t tid;
+    int64_t clock;
+    uint32_t frames;
 };
 
 #define URD_WRITES_CACHE 32
