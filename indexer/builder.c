@@ -489,8 +489,15 @@ static void enter_by_jump(struct task_state *ts, bool indirect, uint64_t functio
                           const struct urd_flow_place *to, int64_t clock)
 {
     struct urd_call_stack *s = &ts->stack;
-    if (!s->n || to->function == function)
+    if (to->function == function)
         return;
+    if (!s->n) { /* not so soon that it may be a stub's, whose frame ends there */
+        if (to->flags & URD_BLOCK_ENTRY && !(indirect && clock <= 3))
+            urd_calls_push(
+                s, (struct urd_call_frame){
+                       .callee = to->pc, .sp = URD_CALLS_OUTER, .site = site, .entry = clock});
+        return;
+    }
     struct urd_call_frame *top = &s->frames[s->n - 1];
     /* through a PLT stub or the dynamic linker's resolver: the call was meant for this function */
     bool stub = indirect && top->callee != to->pc && (clock - top->entry <= 3 || function == 0);
@@ -551,7 +558,8 @@ void urd_builder_jump(struct urd_builder *b, struct task_state *ts, uint64_t sp,
     struct urd_call_stack *s = &ts->stack;
     if (urd_calls_unwind(s, sp, clock, ts->tid, call_done, b))
         note_dropped(b, s, sp, clock);
-    if (!s->n && sp > ts->entry_sp) { /* frames from before the segment may be left, too */
+    bool all_left = !s->n || s->frames[s->n - 1].sp == URD_CALLS_OUTER;
+    if (all_left && sp > ts->entry_sp) { /* frames from before the segment may be left, too */
         note_dropped(b, s, sp, clock);
         add_unmatched(ts, sp << 1 | 1, clock);
         ts->entry_sp = sp;

@@ -22,10 +22,11 @@ struct task_state {
     struct urd_call_stack stack;
     struct unmatched *unmatched;
     uint32_t n_unmatched, cap_unmatched;
-    uint8_t pending;                 /* enum urd_flow_transfer of the last block: what the next one's pc means */
-    uint32_t last;                   /* dense id of the last block */
+    uint8_t pending; /* enum urd_flow_transfer of the last block: what the next one's pc means */
+    uint32_t last;   /* dense id of the last block */
     uint64_t return_slot, return_pc; /* of the pending call */
-    uint64_t entry_sp; /* highest stack pointer at which it jumped or returned in frames from before the segment */
+    uint64_t
+        entry_sp; /* highest stack pointer at which it jumped or returned in frames from before the segment */
     uint64_t first_pc; /* of its first block in this segment, 0: none yet */
 };
 
@@ -58,10 +59,10 @@ struct urd_builder {
     struct urd_flow_encoder flow;
     struct urd_stores stores;
     struct urd_paths paths;
-    int64_t n_stores;                  /* of the rows that are closed */
-    int64_t clock;                     /* steps since the segment's start */
+    int64_t n_stores;                      /* of the rows that are closed */
+    int64_t clock;                         /* steps since the segment's start */
     struct urd_flow_dictionary dictionary; /* its traces by dense id, as flow.nodes */
-    struct code_ids *codes; /* by serial */
+    struct code_ids *codes;                /* by serial */
     uint32_t n_codes;
     struct task_state *tasks;
     uint32_t n_tasks, cap_tasks;
@@ -82,7 +83,6 @@ struct urd_builder {
     int32_t done_tid;
     uint32_t done_space;
 };
-
 
 /** The hot loop, compiled for a kind of processor. */
 struct urd_consumer {
@@ -120,6 +120,8 @@ const uint8_t *urd_builder_any_record(struct urd_builder *b, struct urd_task *t,
 /** May an indirect jump with this stack pointer leave frames? */
 static inline bool urd_builder_moves_up(const struct task_state *ts, uint64_t sp)
 {
-    return sp > (ts->stack.n ? ts->stack.frames[ts->stack.n - 1].sp : ts->entry_sp);
+    const struct urd_call_stack *s = &ts->stack;
+    bool known = s->n && s->frames[s->n - 1].sp != URD_CALLS_OUTER;
+    return sp > (known ? s->frames[s->n - 1].sp : ts->entry_sp);
 }
 #endif

@@ -43,6 +43,15 @@ static void end_frame(struct urd_call_stack *s, int64_t clock, int32_t tid, bool
         done(data, &c);
 }
 
+/** How many frames are URD_CALLS_OUTER. */
+static uint32_t outer(const struct urd_call_stack *s)
+{
+    uint32_t n = 0;
+    while (n < s->n && s->frames[n].sp == URD_CALLS_OUTER)
+        n++;
+    return n;
+}
+
 /** How many frames there are up to the newest one that is not below sp. */
 static uint32_t not_below(const struct urd_call_stack *s, uint64_t sp)
 {
@@ -57,7 +66,7 @@ uint32_t urd_calls_unwind(struct urd_call_stack *s, uint64_t sp, int64_t clock, 
 {
     uint32_t i = not_below(s, sp), n = s->n - i;
     if (!n || sp - s->frames[s->n - 1].sp >= URD_CALLS_STACK ||
-        (i && s->frames[i - 1].sp - sp >= URD_CALLS_NEAR))
+        (i && s->frames[i - 1].sp != URD_CALLS_OUTER && s->frames[i - 1].sp - sp >= URD_CALLS_NEAR))
         return 0;
     while (s->n > i)
         end_frame(s, clock, tid, true, done, data);
@@ -70,6 +79,9 @@ bool urd_calls_return(struct urd_call_stack *s, uint64_t sp, int64_t clock, int3
     uint32_t i = not_below(s, sp);
     if (!i || s->frames[i - 1].sp != sp) {
         urd_calls_unwind(s, sp, clock, tid, done, data);
+        if (s->n == outer(s))
+            while (s->n) /* so it returns from there */
+                end_frame(s, clock, tid, false, done, data);
         return false;
     }
     while (s->n > i)
@@ -134,6 +146,11 @@ void urd_calls_stack_decode(struct urd_cursor *in, int64_t base, struct urd_call
         uint8_t flags = urd_cursor_u8(in);
         f.inherited = flags & 1;
         f.signal = flags >> 1 & 1;
+        if (f.sp == URD_CALLS_OUTER && s->n) {
+            f.sp = s->frames[s->n - 1].sp;
+            f.return_pc = s->frames[s->n - 1].return_pc;
+            f.inherited |= s->frames[s->n - 1].inherited;
+        }
         if (in->ok)
             urd_calls_push(s, f);
     }

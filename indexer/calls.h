@@ -29,6 +29,10 @@ struct urd_call_frame {
     bool signal;    /* a handler: site is where the task was interrupted, return_pc the restorer */
 };
 
+/** sp of a frame that was entered by a jump when there was none: by a tail call from a frame of before the segment, as only the
+ * join knows where that one lies; or where a program begins (_start). Such frames are a stack's outermost. */
+#define URD_CALLS_OUTER UINT64_MAX
+
 struct urd_call_stack {
     struct urd_call_frame *frames;
     uint32_t n, capacity;
@@ -104,6 +108,6 @@ void urd_calls_abandon(struct urd_call_stack *s, int64_t clock, int32_t tid, urd
                        void *data);
 
 void urd_calls_stack_encode(const struct urd_call_stack *s, struct urd_buf *out);
-/** Append the frames of an encoded stack, entry clocks plus `base`. */
+/** Append the frames of an encoded stack, entry clocks plus `base`; those that are URD_CALLS_OUTER lie where s ends now. */
 void urd_calls_stack_decode(struct urd_cursor *in, int64_t base, struct urd_call_stack *s);
 #endif

@@ -70,11 +70,16 @@ static urd_err *join_stacks(struct join *j, const void *data, size_t size,
     uint64_t n = urd_cursor_varint(&in);
     struct urd_buf stacks = {0};
     uint32_t n_starts = 0, cap_starts = 0;
-    struct joined_task *starts =
-        NULL; /* stacks at the segment's start, for children that inherit */
+    struct start {
+        int32_t tid;
+        struct urd_call_stack stack;
+        struct urd_cursor unmatched;
+    } *starts =
+        NULL; /* stacks at the segment's start, and what happened to them, for children that inherit */
     for (uint64_t i = 0; i < n && in.ok; i++) {
         int32_t tid = (int32_t)urd_cursor_varint(&in), inherits = (int32_t)urd_cursor_varint(&in);
-        urd_cursor_varint(&in); /* unmatched returns of the parent before the fork */
+        uint64_t n_before =
+            urd_cursor_varint(&in); /* of the parent's unmatched returns, before the fork */
         uint64_t first_pc = urd_cursor_varint(&in), site = urd_cursor_varint(&in);
         uint64_t slot = urd_cursor_varint(&in), return_pc = urd_cursor_varint(&in);
         uint64_t n_unmatched = urd_cursor_varint(&in);
@@ -90,10 +95,18 @@ static urd_err *join_stacks(struct join *j, const void *data, size_t size,
             t->slot = slot;
             t->return_pc = return_pc;
         }
-        struct joined_task start = {.tid = tid};
-        for (uint32_t k = 0; inherits && k < n_starts; k++)
-            if (starts[k].tid == inherits)
-                copy_stack(&t->stack, &starts[k].stack);
+        for (uint32_t k = 0; inherits && k < n_starts; k++) {
+            if (starts[k].tid != inherits)
+                continue;
+            copy_stack(&t->stack, &starts[k].stack);
+            struct urd_cursor of_parent = starts[k].unmatched;
+            for (uint64_t m = 0; m < n_before && of_parent.ok; m++) {
+                uint64_t sp = urd_cursor_varint(&of_parent);
+                urd_cursor_varint(&of_parent);
+                urd_calls_replay(&t->stack, sp, j->base, tid, cross_done, j);
+            }
+        }
+        struct start start = {.tid = tid, .unmatched = in};
         for (uint32_t k = 0; k < t->stack.n; k++)
             urd_calls_push(&start.stack, t->stack.frames[k]);
         urd_buf_varint(&stacks, (uint32_t)tid);

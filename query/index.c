@@ -931,7 +931,13 @@ static void replay_calls(const struct flow_row *row, int64_t clock, struct urd_c
                     k--;
                 stack->n = k;
             }
-        } else if ((b->end == 5 || b->end == 1) && stack->n && next->pc != b->pc &&
+        } else if ((b->end == 5 || b->end == 1) && !stack->n) {
+            if (next->flags & URD_BLOCK_ENTRY)
+                urd_calls_push(stack, (struct urd_call_frame){.callee = next->pc,
+                                                              .sp = URD_CALLS_OUTER,
+                                                              .site = last_insn(b),
+                                                              .entry = row->steps[i + 1].clock});
+        } else if ((b->end == 5 || b->end == 1) && next->pc != b->pc &&
                    (next->flags & URD_BLOCK_ENTRY ||
                     row->steps[i + 1].clock - stack->frames[stack->n - 1].entry <= 3)) {
             struct urd_call_frame *top = &stack->frames[stack->n - 1];
