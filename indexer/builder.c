@@ -455,7 +455,8 @@ static void call_done(void *data, const struct urd_call *call)
 
 static void add_unmatched(struct task_state *ts, uint64_t sp, int64_t clock)
 {
-    URD_PUSH(ts->unmatched, ts->n_unmatched, ts->cap_unmatched) = (struct unmatched){sp, clock};
+    URD_PUSH(ts->unmatched, ts->n_unmatched, ts->cap_unmatched) =
+        (struct urd_call_change){.sp = sp, .clock = clock};
 }
 
 /** Frames below sp ended before the row's block that begins at clock, which its readers cannot tell by themselves. */
@@ -488,32 +489,21 @@ static void enter(struct urd_builder *b, struct task_state *ts, uint64_t slot, u
 static void enter_by_jump(struct task_state *ts, bool indirect, uint64_t function, uint64_t site,
                           const struct urd_flow_place *to, int64_t clock)
 {
-    struct urd_call_stack *s = &ts->stack;
     if (to->function == function)
         return;
-    if (!s->n) { /* not so soon that it may be a stub's, whose frame ends there */
-        if (to->flags & URD_BLOCK_ENTRY && !(indirect && clock <= 3))
-            urd_calls_push(
-                s, (struct urd_call_frame){
-                       .callee = to->pc, .sp = URD_CALLS_OUTER, .site = site, .entry = clock});
-        return;
-    }
-    struct urd_call_frame *top = &s->frames[s->n - 1];
-    /* through a PLT stub or the dynamic linker's resolver: the call was meant for this function */
-    bool stub = indirect && top->callee != to->pc && (clock - top->entry <= 3 || function == 0);
-    if (!(to->flags & URD_BLOCK_ENTRY) && !stub)
-        return;
-    if (stub || (s->n > 8 && s->frames[s->n - 8].sp == top->sp)) {
-        top->callee = to->pc;
-        top->entry = clock;
-        return;
-    }
-    urd_calls_push(s, (struct urd_call_frame){.callee = to->pc,
-                                              .return_pc = top->return_pc,
-                                              .sp = top->sp,
-                                              .site = site,
-                                              .entry = clock,
-                                              .inherited = top->inherited});
+    struct urd_call_jump j = {.site = site,
+                              .function = function,
+                              .to = to->pc,
+                              .to_function = to->function,
+                              .clock = clock,
+                              .indirect = indirect,
+                              .to_entry = to->flags & URD_BLOCK_ENTRY};
+    /* a stub whose frame is of before the segment? */
+    if (!ts->stack.n && indirect && (clock <= URD_CALLS_STUB || function == 0))
+        URD_PUSH(ts->unmatched, ts->n_unmatched, ts->cap_unmatched) =
+            (struct urd_call_change){URD_CALLS_JUMPED, clock, j};
+    else
+        urd_calls_jump(&ts->stack, &j);
 }
 
 void urd_builder_after_transfer(struct urd_builder *b, struct task_state *ts, uint32_t dense)
@@ -742,7 +732,8 @@ static struct task_state *on_block(struct urd_builder *b, struct urd_task *t,
     *ret_dense = urd_builder_dense(b, t, code, block->id, block, stepped);
     if (ts->pending >= URD_TRANSFER_CALL && ts->last != URD_FLOW_NONE)
         urd_builder_after_transfer(b, ts, *ret_dense);
-    ts->first_pc = ts->first_pc ? ts->first_pc : b->flow.nodes[*ret_dense].start.pc;
+    if (!ts->first.pc)
+        ts->first = b->flow.nodes[*ret_dense].start;
     ts->pending = URD_TRANSFER_NONE;
     ts->last = *ret_dense;
     return ts;
@@ -814,7 +805,7 @@ static void end_stack(struct urd_builder *b, struct task_state *ts, uint32_t spa
 {
     b->done_space = space;
     urd_calls_abandon(&ts->stack, b->clock, ts->tid, call_done, b);
-    add_unmatched(ts, ~0ull, b->clock);
+    add_unmatched(ts, URD_CALLS_ENDED, b->clock);
     ts->pending = URD_TRANSFER_NONE;
     ts->last = URD_FLOW_NONE;
 }
@@ -934,17 +925,20 @@ static void encode_joins(struct urd_builder *b, struct urd_buf *raw)
         urd_buf_varint(raw, (uint32_t)ts->tid);
         urd_buf_varint(raw, (uint32_t)ts->inherits);
         urd_buf_varint(raw, ts->inherited_unmatched);
-        /* the segment may end between a call and its callee's first instruction */
-        bool calls = ts->pending == URD_TRANSFER_CALL && ts->last != URD_FLOW_NONE;
-        urd_buf_varint(raw, ts->first_pc);
-        urd_buf_varint(raw, calls ? b->flow.nodes[ts->last].site : 0);
+        /* the segment may end between a call, or a jump, and the first instruction there */
+        bool pending = ts->pending >= URD_TRANSFER_CALL && ts->last != URD_FLOW_NONE;
+        const struct urd_flow_node *last = pending ? &b->flow.nodes[ts->last] : NULL;
+        urd_buf_varint(raw, ts->first.pc);
+        urd_buf_varint(raw, ts->first.function);
+        urd_buf_u8(raw, ts->first.flags);
+        urd_buf_u8(raw, pending ? ts->pending : URD_TRANSFER_NONE);
+        urd_buf_varint(raw, pending ? last->site : 0);
+        urd_buf_varint(raw, pending ? last->function : 0);
         urd_buf_varint(raw, ts->return_slot);
         urd_buf_varint(raw, ts->return_pc);
         urd_buf_varint(raw, ts->n_unmatched);
-        for (uint32_t k = 0; k < ts->n_unmatched; k++) {
-            urd_buf_varint(raw, ts->unmatched[k].sp);
-            urd_buf_varint(raw, urd_zigzag(ts->unmatched[k].clock));
-        }
+        for (uint32_t k = 0; k < ts->n_unmatched; k++)
+            urd_calls_change_encode(&ts->unmatched[k], raw);
         urd_calls_stack_encode(&ts->stack, raw);
     }
 }

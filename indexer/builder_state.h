@@ -11,23 +11,18 @@
 #include "indexer/builder.h"
 #include "indexer/paths.h"
 
-struct unmatched {
-    uint64_t sp; /* times 2; plus 1: of a jump, not of a return. ~0: the whole stack ended */
-    int64_t clock;
-};
-
 struct task_state {
     int32_t tid, inherits; /* inherits: the parent whose stack it began with, 0: none */
     uint32_t inherited_unmatched;
     struct urd_call_stack stack;
-    struct unmatched *unmatched;
+    struct urd_call_change *unmatched;
     uint32_t n_unmatched, cap_unmatched;
     uint8_t pending; /* enum urd_flow_transfer of the last block: what the next one's pc means */
     uint32_t last;   /* dense id of the last block */
     uint64_t return_slot, return_pc; /* of the pending call */
     uint64_t
         entry_sp; /* highest stack pointer at which it jumped or returned in frames from before the segment */
-    uint64_t first_pc; /* of its first block in this segment, 0: none yet */
+    struct urd_flow_place first; /* its first block in this segment; pc 0: none yet */
 };
 
 struct code_ids { /* dense ids of one code space's blocks */

@@ -108,15 +108,70 @@ void urd_calls_abandon(struct urd_call_stack *s, int64_t clock, int32_t tid, urd
         end_frame(s, clock, tid, true, done, data);
 }
 
-void urd_calls_replay(struct urd_call_stack *s, uint64_t sp, int64_t clock, int32_t tid,
+void urd_calls_jump(struct urd_call_stack *s, const struct urd_call_jump *j)
+{
+    if (j->to_function == j->function)
+        return;
+    struct urd_call_frame *top = s->n ? &s->frames[s->n - 1] : NULL;
+    /* through a PLT stub or the dynamic linker's resolver: the call was meant for this function */
+    bool stub = top && j->indirect && top->callee != j->to &&
+                (j->clock - top->entry <= URD_CALLS_STUB || j->function == 0);
+    if (!j->to_entry && !stub)
+        return;
+    if (stub || (s->n > 8 && s->frames[s->n - 8].sp == top->sp)) {
+        top->callee = j->to;
+        top->entry = j->clock;
+        return;
+    }
+    urd_calls_push(s, (struct urd_call_frame){.callee = j->to,
+                                              .return_pc = top ? top->return_pc : 0,
+                                              .sp = top ? top->sp : URD_CALLS_OUTER,
+                                              .site = j->site,
+                                              .entry = j->clock,
+                                              .inherited = top && top->inherited});
+}
+
+void urd_calls_change_encode(const struct urd_call_change *c, struct urd_buf *out)
+{
+    urd_buf_varint(out, c->sp);
+    urd_buf_varint(out, urd_zigzag(c->clock));
+    if (c->sp != URD_CALLS_JUMPED)
+        return;
+    urd_buf_varint(out, c->jump.site);
+    urd_buf_varint(out, c->jump.function);
+    urd_buf_varint(out, c->jump.to);
+    urd_buf_varint(out, c->jump.to_function);
+    urd_buf_u8(out, (uint8_t)(c->jump.indirect | c->jump.to_entry << 1));
+}
+
+struct urd_call_change urd_calls_change_decode(struct urd_cursor *in, int64_t base)
+{
+    struct urd_call_change c = {.sp = urd_cursor_varint(in)};
+    c.clock = urd_unzigzag(urd_cursor_varint(in)) + base;
+    if (c.sp != URD_CALLS_JUMPED)
+        return c;
+    c.jump.site = urd_cursor_varint(in);
+    c.jump.function = urd_cursor_varint(in);
+    c.jump.to = urd_cursor_varint(in);
+    c.jump.to_function = urd_cursor_varint(in);
+    uint8_t flags = urd_cursor_u8(in);
+    c.jump.indirect = flags & 1;
+    c.jump.to_entry = flags >> 1 & 1;
+    c.jump.clock = c.clock;
+    return c;
+}
+
+void urd_calls_replay(struct urd_call_stack *s, const struct urd_call_change *c, int32_t tid,
                       urd_call_fn done, void *data)
 {
-    if (sp == ~0ull)
-        urd_calls_abandon(s, clock, tid, done, data);
-    else if (sp & 1)
-        urd_calls_unwind(s, sp >> 1, clock, tid, done, data);
+    if (c->sp == URD_CALLS_ENDED)
+        urd_calls_abandon(s, c->clock, tid, done, data);
+    else if (c->sp == URD_CALLS_JUMPED)
+        urd_calls_jump(s, &c->jump);
+    else if (c->sp & 1)
+        urd_calls_unwind(s, c->sp >> 1, c->clock, tid, done, data);
     else
-        urd_calls_return(s, sp >> 1, clock, tid, done, data);
+        urd_calls_return(s, c->sp >> 1, c->clock, tid, done, data);
 }
 
 void urd_calls_stack_encode(const struct urd_call_stack *s, struct urd_buf *out)

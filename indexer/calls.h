@@ -76,6 +76,7 @@ bool urd_calls_next(struct urd_calls_reader *r, struct urd_call *ret);
 typedef void (*urd_call_fn)(void *data, const struct urd_call *call);
 
 #define URD_CALLS_MAX_DEPTH 200000
+#define URD_CALLS_STUB      3 /* steps that a stub has, at most */
 #define URD_CALLS_NEAR      (256u << 10)
 #define URD_CALLS_STACK     (8u << 20)
 
@@ -100,8 +101,32 @@ bool urd_calls_return(struct urd_call_stack *s, uint64_t sp, int64_t clock, int3
 /** A call puts its return address at sp: frames that longjmp or an exception left end. Gives how many. */
 uint32_t urd_calls_drop_dead(struct urd_call_stack *s, uint64_t sp, int64_t clock, int32_t tid,
                              urd_call_fn done, void *data);
-/** What happened in a segment to frames from before it: sp as the segment's joins have it. */
-void urd_calls_replay(struct urd_call_stack *s, uint64_t sp, int64_t clock, int32_t tid,
+/** A jump, perhaps a tail call: from site, in the function that begins at `function` (0: unknown). */
+struct urd_call_jump {
+    uint64_t site, function;
+    uint64_t to, to_function;
+    int64_t clock; /* behind it */
+    bool indirect;
+    bool to_entry; /* a symbol says that a function begins at `to` */
+};
+/** A frame is entered, or the newest one's callee is another: it was a stub. */
+void urd_calls_jump(struct urd_call_stack *s, const struct urd_call_jump *j);
+
+/** What happened in a segment to frames from before it. */
+struct urd_call_change {
+    uint64_t
+        sp; /* of a return, times 2; plus 1: of a jump that leaves frames; or one of those below */
+    int64_t clock;
+    struct urd_call_jump jump; /* with URD_CALLS_JUMPED */
+};
+
+#define URD_CALLS_ENDED  UINT64_MAX       /* the whole stack */
+#define URD_CALLS_JUMPED (UINT64_MAX - 1) /* a stub may have ended */
+
+void urd_calls_change_encode(const struct urd_call_change *c, struct urd_buf *out);
+/** clocks plus `base`. */
+struct urd_call_change urd_calls_change_decode(struct urd_cursor *in, int64_t base);
+void urd_calls_replay(struct urd_call_stack *s, const struct urd_call_change *c, int32_t tid,
                       urd_call_fn done, void *data);
 /** All frames end here (exec, exit). */
 void urd_calls_abandon(struct urd_call_stack *s, int64_t clock, int32_t tid, urd_call_fn done,

@@ -59,11 +59,11 @@ __attribute__((always_inline)) static inline void consume(void *data, struct urd
     int64_t clock = b->clock;
     uint32_t n_blocks = b->flow.n_blocks;
     struct urd_flow_node *last = urd_flow_node(&b->flow, b->flow.last);
-    if (!ts->first_pc && bytes) {
+    if (!ts->first.pc && bytes) {
         uint64_t id;
         memcpy(&id, p, 8);
         uint32_t first = urd_builder_dense(b, t, code, (uint32_t)id, NULL, false);
-        ts->first_pc = b->flow.nodes[first].start.pc;
+        ts->first = b->flow.nodes[first].start;
         nodes = b->flow.nodes;
     }
     uint8_t transfer = ts->last == URD_FLOW_NONE ? URD_TRANSFER_NONE : ts->pending;

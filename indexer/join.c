@@ -11,8 +11,10 @@
 struct joined_task {
     int32_t tid;
     struct urd_call_stack stack;
-    uint64_t site, slot,
-        return_pc; /* a call whose callee begins in a later segment; site 0: none */
+    uint8_t
+        pending; /* enum urd_flow_transfer: a call or jump whose target begins in a later segment */
+    uint64_t site, function;  /* of it */
+    uint64_t slot, return_pc; /* of a call */
 };
 
 struct cross {
@@ -59,6 +61,27 @@ static void copy_stack(struct urd_call_stack *to, const struct urd_call_stack *f
     }
 }
 
+/** The call or jump with which the segment before ended gets its target. */
+static void enter_pending(struct join *j, struct joined_task *t, uint64_t pc, uint64_t function,
+                          bool entry)
+{
+    if (t->pending == URD_TRANSFER_CALL)
+        urd_calls_push(&t->stack, (struct urd_call_frame){.callee = pc,
+                                                          .return_pc = t->return_pc,
+                                                          .sp = t->slot,
+                                                          .site = t->site,
+                                                          .entry = j->base});
+    else if (t->pending)
+        urd_calls_jump(&t->stack,
+                       &(struct urd_call_jump){.site = t->site,
+                                               .function = t->function,
+                                               .to = pc,
+                                               .to_function = function,
+                                               .clock = j->base,
+                                               .indirect = t->pending == URD_TRANSFER_JUMP_INDIRECT,
+                                               .to_entry = entry});
+}
+
 /** The joins blob of one segment: stacks at its start go to *ret_stacks, stacks at its end into j. */
 static urd_err *join_stacks(struct join *j, const void *data, size_t size,
                             struct urd_buf *ret_stacks)
@@ -80,20 +103,21 @@ static urd_err *join_stacks(struct join *j, const void *data, size_t size,
         int32_t tid = (int32_t)urd_cursor_varint(&in), inherits = (int32_t)urd_cursor_varint(&in);
         uint64_t n_before =
             urd_cursor_varint(&in); /* of the parent's unmatched returns, before the fork */
-        uint64_t first_pc = urd_cursor_varint(&in), site = urd_cursor_varint(&in);
-        uint64_t slot = urd_cursor_varint(&in), return_pc = urd_cursor_varint(&in);
+        uint64_t first_pc = urd_cursor_varint(&in), first_function = urd_cursor_varint(&in);
+        bool first_entry = urd_cursor_u8(&in) & URD_BLOCK_ENTRY;
+        struct joined_task now = {.pending = urd_cursor_u8(&in)};
+        now.site = urd_cursor_varint(&in);
+        now.function = urd_cursor_varint(&in);
+        now.slot = urd_cursor_varint(&in);
+        now.return_pc = urd_cursor_varint(&in);
         uint64_t n_unmatched = urd_cursor_varint(&in);
         struct joined_task *t = joined_task(j, tid);
-        if (first_pc && t->site) /* the call with which the segment before ended gets its callee */
-            urd_calls_push(&t->stack, (struct urd_call_frame){.callee = first_pc,
-                                                              .return_pc = t->return_pc,
-                                                              .sp = t->slot,
-                                                              .site = t->site,
-                                                              .entry = j->base});
-        if (first_pc || site) {
-            t->site = site;
-            t->slot = slot;
-            t->return_pc = return_pc;
+        if (first_pc)
+            enter_pending(j, t, first_pc, first_function, first_entry);
+        if (first_pc || now.pending) {
+            now.tid = tid;
+            now.stack = t->stack;
+            *t = now;
         }
         for (uint32_t k = 0; inherits && k < n_starts; k++) {
             if (starts[k].tid != inherits)
@@ -101,9 +125,8 @@ static urd_err *join_stacks(struct join *j, const void *data, size_t size,
             copy_stack(&t->stack, &starts[k].stack);
             struct urd_cursor of_parent = starts[k].unmatched;
             for (uint64_t m = 0; m < n_before && of_parent.ok; m++) {
-                uint64_t sp = urd_cursor_varint(&of_parent);
-                urd_cursor_varint(&of_parent);
-                urd_calls_replay(&t->stack, sp, j->base, tid, cross_done, j);
+                struct urd_call_change c = urd_calls_change_decode(&of_parent, j->base);
+                urd_calls_replay(&t->stack, &c, tid, cross_done, j);
             }
         }
         struct start start = {.tid = tid, .unmatched = in};
@@ -112,9 +135,8 @@ static urd_err *join_stacks(struct join *j, const void *data, size_t size,
         urd_buf_varint(&stacks, (uint32_t)tid);
         urd_calls_stack_encode(&t->stack, &stacks);
         for (uint64_t k = 0; k < n_unmatched && in.ok; k++) {
-            uint64_t sp = urd_cursor_varint(&in);
-            int64_t clock = urd_unzigzag(urd_cursor_varint(&in)) + j->base;
-            urd_calls_replay(&t->stack, sp, clock, tid, cross_done, j);
+            struct urd_call_change c = urd_calls_change_decode(&in, j->base);
+            urd_calls_replay(&t->stack, &c, tid, cross_done, j);
         }
         urd_calls_stack_decode(&in, j->base, &t->stack);
         URD_PUSH(starts, n_starts, cap_starts) = start;
@@ -137,7 +159,7 @@ static void forget_stacks(struct join *j)
 {
     for (uint32_t i = 0; i < j->n_tasks; i++) {
         urd_calls_abandon(&j->tasks[i].stack, j->base, j->tasks[i].tid, cross_done, j);
-        j->tasks[i].site = 0;
+        j->tasks[i].pending = URD_TRANSFER_NONE;
     }
 }
 

@@ -797,16 +797,19 @@ static urd_err *for_outer_frames(struct urd_index *x, const struct urd_index_seg
         bool wanted = !tid || who == tid;
         if (wanted)
             fn(data, who, INT64_MIN, &outer);
-        for (unsigned k = 0; k < 6; k++) /* inherits, unmatched, first pc, site, slot, return pc */
+        for (unsigned k = 0; k < 4; k++) /* inherits, unmatched, first block's pc and function, */
+            urd_cursor_varint(&jn);
+        urd_cursor_u8(&jn); /* its flags, what is pending, */
+        urd_cursor_u8(&jn);
+        for (unsigned k = 0; k < 4; k++) /* its site and function, slot, return pc */
             urd_cursor_varint(&jn);
         uint64_t count = urd_cursor_varint(&jn);
         for (uint64_t k = 0; k < count && jn.ok; k++) {
-            uint64_t sp = urd_cursor_varint(&jn);
-            int64_t clock = urd_unzigzag(urd_cursor_varint(&jn));
+            struct urd_call_change c = urd_calls_change_decode(&jn, 0);
             if (!wanted || k >= n_unmatched)
                 continue;
-            urd_calls_replay(&outer, sp, clock, who, ignore_call, NULL);
-            fn(data, who, clock, &outer);
+            urd_calls_replay(&outer, &c, who, ignore_call, NULL);
+            fn(data, who, c.clock, &outer);
         }
         urd_calls_stack_decode(&jn, 0, &rest);
         free(rest.frames);

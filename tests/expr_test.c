@@ -123,7 +123,9 @@ static void check_errors(const struct urd_frame *f)
     check(f, "(struct poin *)0", "1: there is no type named struct poin (-)");
     check(f, "&(1 + 2)", "0: this value has no address (-)");
     check(f, "&bits.a", "0: a bit-field has no address (-)");
-    check(f, "$retval", "0: $retval is known only where a function returns whose type is known; $rax holds what others return (-)");
+    check(f, "$retval",
+          "0: $retval is known only where a function returns whose type is known; $rax holds what "
+          "others return (-)");
     check(f, "points[1.5]", "7: an index must be an integer, not double (-)");
     check(f, "*1.5", "0: cannot look behind double (-)");
     check(f, "\"abc", "0: a string without its end at '\"abc' (-)");
