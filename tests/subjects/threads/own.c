@@ -154,9 +154,12 @@ BEHAVIOUR(alternate_stacks)
 
 static _Atomic int go;
 
+static int n_waiting;
+
 static void *waits_for_signal(void *arg)
 {
     number = (long)arg;
+    __atomic_add_fetch(&n_waiting, 1, __ATOMIC_SEQ_CST);
     while (!handled_by[number])
         (long)arg % 2 ? (void)compute(1000) : (void)usleep(1000);
     return arg;
@@ -168,6 +171,8 @@ BEHAVIOUR(signals_to_one_of_them)
     handle(SIGUSR1, on_usr1, 0);
     for (long i = 0; i < 4; i++)
         pthread_create(&t[i], NULL, waits_for_signal, (void *)i);
+    while (__atomic_load_n(&n_waiting, __ATOMIC_SEQ_CST) < 4)
+        sleep_ms(1);
     sleep_ms(5);
     for (int i = 3; i >= 0; i--) {
         pthread_kill(t[i], SIGUSR1);
