@@ -758,20 +758,17 @@ urd_err *urd_index_counts(struct urd_index *x, urd_count_fn fn, void *data)
 
 static void ignore_call(void *data, const struct urd_call *call) {}
 
-static void copy_frames(struct urd_call_stack *to, const struct urd_call_stack *from)
+static void note_below(struct urd_index_segment *s, int32_t tid, int64_t clock, uint32_t frames)
 {
-    for (uint32_t i = 0; i < from->n; i++)
-        urd_calls_push(to, from->frames[i]);
+    const struct urd_index_below *last = s->n_below ? &s->below[s->n_below - 1] : NULL;
+    if (!last || last->tid != tid || last->frames != frames)
+        URD_PUSH(s->below, s->n_below, s->cap_below) = (struct urd_index_below){tid, clock, frames};
 }
 
-/** One task's part of a segment's joins: the frames that it had when the segment began, and what became of them. */
-typedef void (*outer_fn)(void *data, int32_t tid, int64_t clock,
-                         const struct urd_call_stack *outer);
-
-/** For each task of the segment, its stack at the start (clock INT64_MIN), and after each of at most n_unmatched returns. tid: only
- * this one, or 0. The clock is relative to the segment. */
-static urd_err *for_outer_frames(struct urd_index *x, const struct urd_index_segment *s,
-                                 int32_t tid, uint64_t n_unmatched, outer_fn fn, void *data)
+/** Frames that tasks have from before the segment. ret: those of tid, less what its first n_changes changes took; NULL: how many each
+ * task has when goes to s->below. */
+static urd_err *outer_frames(struct urd_index *x, struct urd_index_segment *s, int32_t tid,
+                             uint64_t n_changes, struct urd_call_stack *ret)
 {
     sqlite3_stmt *q;
     URD_TRY(prepare(x, "SELECT stacks, joins FROM segments WHERE id = ?", &q));
@@ -788,15 +785,14 @@ static urd_err *for_outer_frames(struct urd_index *x, const struct urd_index_seg
     sqlite3_finalize(q);
     struct urd_cursor in = urd_cursor(stacks, stacks_size), jn = urd_cursor(joins, joins_size);
     uint64_t n = err ? 0 : urd_cursor_varint(&jn);
-    for (uint64_t i = 0; i < n && in.ok && jn.ok;
-         i++) { /* both have the same tasks in the same order */
+    /* both have the same tasks in the same order */
+    for (uint64_t i = 0; i < n && in.ok && jn.ok; i++) {
         struct urd_call_stack outer = {0}, rest = {0};
         int32_t who = (int32_t)urd_cursor_varint(&jn);
         urd_cursor_varint(&in);
         urd_calls_stack_decode(&in, 0, &outer);
-        bool wanted = !tid || who == tid;
-        if (wanted)
-            fn(data, who, INT64_MIN, &outer);
+        if (!ret)
+            note_below(s, who, INT64_MIN, outer.n);
         for (unsigned k = 0; k < 4; k++) /* inherits, unmatched, first block's pc and function, */
             urd_cursor_varint(&jn);
         urd_cursor_u8(&jn); /* its flags, what is pending, */
@@ -805,15 +801,21 @@ static urd_err *for_outer_frames(struct urd_index *x, const struct urd_index_seg
             urd_cursor_varint(&jn);
         uint64_t count = urd_cursor_varint(&jn);
         for (uint64_t k = 0; k < count && jn.ok; k++) {
-            struct urd_call_change c = urd_calls_change_decode(&jn, 0);
-            if (!wanted || k >= n_unmatched)
+            struct urd_call_change c = urd_calls_change_decode(&jn, s->start);
+            if (ret && (who != tid || k >= n_changes))
                 continue;
             urd_calls_replay(&outer, &c, who, ignore_call, NULL);
-            fn(data, who, c.clock, &outer);
+            if (!ret)
+                note_below(s, who, c.clock, outer.n);
         }
-        urd_calls_stack_decode(&jn, 0, &rest);
+        urd_calls_stack_decode(&jn, s->start, &rest);
         free(rest.frames);
-        free(outer.frames);
+        if (ret && who == tid) {
+            free(ret->frames);
+            *ret = outer;
+        } else {
+            free(outer.frames);
+        }
     }
     bool ok = in.ok && jn.ok;
     free(stacks);
@@ -823,16 +825,9 @@ static urd_err *for_outer_frames(struct urd_index *x, const struct urd_index_seg
     return err;
 }
 
-static void take_outer(void *data, int32_t tid, int64_t clock, const struct urd_call_stack *outer)
-{
-    struct urd_call_stack *ret = data;
-    ret->n = 0;
-    copy_frames(ret, outer);
-}
-
 /** What happened within the row up to the clock needs stack pointers: they are in the writes of calls. */
-static void replay_calls(const struct flow_row *row, int64_t clock, struct urd_cursor *irregular,
-                         struct urd_call_stack *stack);
+static void replay_calls(const struct urd_index *x, const struct flow_row *row, int64_t clock,
+                         struct urd_cursor *irregular, struct urd_call_stack *stack);
 
 urd_err *urd_index_stack(struct urd_index *x, int64_t clock, int32_t tid,
                          struct urd_call_stack *ret)
@@ -860,10 +855,10 @@ urd_err *urd_index_stack(struct urd_index *x, int64_t clock, int32_t tid,
     URD_TRY(err);
     struct urd_cursor in = urd_cursor(raw, size);
     uint64_t n_unmatched = urd_cursor_varint(&in);
-    err = for_outer_frames(x, row.segment, tid, n_unmatched, take_outer, ret);
+    err = outer_frames(x, row.segment, tid, n_unmatched, ret);
     if (!err) {
         urd_calls_stack_decode(&in, row.segment->start, ret);
-        replay_calls(&row, clock, &in, ret);
+        replay_calls(x, &row, clock, &in, ret);
     }
     free(raw);
     return err;
@@ -896,13 +891,32 @@ static void drop_dead(struct urd_call_stack *stack, struct urd_cursor *irregular
         urd_calls_unwind(stack, sp, 0, 0, ignore_call, NULL);
 }
 
+static uint32_t newest_returning_to(const struct urd_call_stack *stack, uint64_t pc, uint64_t most)
+{
+    uint32_t k = stack->n;
+    while (k && pc - stack->frames[k - 1].return_pc > most)
+        k--;
+    return k;
+}
+
+/** The newest frame that a return ends behind which pc, at clock, is the first that is in a block: + 1; 0: none. What is at the return
+ * address may be an instruction that is an event (RDTSC, say), and so in no block. */
+static uint32_t returning_to(const struct urd_index *x, const struct urd_call_stack *stack,
+                             uint64_t pc, int64_t clock)
+{
+    enum { INSN_MAX = 15 };
+    uint32_t k = newest_returning_to(stack, pc, 0);
+    bool after_event = !k && x->events[urd_index_moment(x, clock).event].clock == clock;
+    return after_event ? newest_returning_to(stack, pc, INSN_MAX) : k;
+}
+
 /**
  * Within the row the depth follows from calls and returns alone: a call pushes, a return to a frame's return address
  * pops down to it. Stack pointers are not needed as the row's frames are all known by return address; the
  * newest frame with that address is the one.
  */
-static void replay_calls(const struct flow_row *row, int64_t clock, struct urd_cursor *irregular,
-                         struct urd_call_stack *stack)
+static void replay_calls(const struct urd_index *x, const struct flow_row *row, int64_t clock,
+                         struct urd_cursor *irregular, struct urd_call_stack *stack)
 {
     uint64_t drop_at = urd_cursor_left(irregular) ? urd_cursor_varint(irregular) : UINT64_MAX;
     const struct urd_flow_block *blocks = row->segment->dictionary.blocks;
@@ -925,9 +939,7 @@ static void replay_calls(const struct flow_row *row, int64_t clock, struct urd_c
                                                    .return_pc = site + b->lengths[b->n_insns - 1],
                                                    .entry = row->steps[i + 1].clock});
         } else if (is_ret(b->end)) {
-            uint32_t k = stack->n;
-            while (k && stack->frames[k - 1].return_pc != next->pc)
-                k--;
+            uint32_t k = returning_to(x, stack, next->pc, row->steps[i + 1].clock);
             if (k) {
                 uint64_t sp = stack->frames[k - 1].sp;
                 while (k && stack->frames[k - 1].sp == sp)
@@ -935,16 +947,17 @@ static void replay_calls(const struct flow_row *row, int64_t clock, struct urd_c
                 stack->n = k;
             }
         } else if ((b->end == 5 || b->end == 1) && !stack->n) {
-            if (next->flags & URD_BLOCK_ENTRY)
+            if (next->pc != b->pc && next->flags & URD_BLOCK_ENTRY)
                 urd_calls_push(stack, (struct urd_call_frame){.callee = next->pc,
                                                               .sp = URD_CALLS_OUTER,
                                                               .site = last_insn(b),
                                                               .entry = row->steps[i + 1].clock});
         } else if ((b->end == 5 || b->end == 1) && next->pc != b->pc &&
                    (next->flags & URD_BLOCK_ENTRY ||
-                    row->steps[i + 1].clock - stack->frames[stack->n - 1].entry <= 3)) {
+                    row->steps[i + 1].clock - stack->frames[stack->n - 1].entry <=
+                        URD_CALLS_STUB)) {
             struct urd_call_frame *top = &stack->frames[stack->n - 1];
-            if (b->end == 5 && row->steps[i + 1].clock - top->entry <= 3) {
+            if (b->end == 5 && row->steps[i + 1].clock - top->entry <= URD_CALLS_STUB) {
                 top->callee = next->pc;
                 top->entry = row->steps[i + 1].clock;
             } else if (next->flags & URD_BLOCK_ENTRY) {
@@ -963,22 +976,14 @@ static void replay_calls(const struct flow_row *row, int64_t clock, struct urd_c
 
 /* ---- calls ---- */
 
-static void note_below(void *data, int32_t tid, int64_t clock, const struct urd_call_stack *outer)
+/** Frames of before the segment below a call that was entered at clock. *first: of the last call's task in s->below, 0 at first. */
+static uint32_t frames_below(const struct urd_index_segment *s, int32_t tid, int64_t clock,
+                             uint32_t *first)
 {
-    struct urd_index_segment *s = data;
-    const struct urd_index_below *last = s->n_below ? &s->below[s->n_below - 1] : NULL;
-    if (!last || last->tid != tid || last->frames != outer->n)
-        URD_PUSH(s->below, s->n_below, s->cap_below) =
-            (struct urd_index_below){tid, clock == INT64_MIN ? clock : clock + s->start, outer->n};
-}
-
-/** Frames of before the segment below a call that was entered at clock. */
-static uint32_t frames_below(const struct urd_index_segment *s, int32_t tid, int64_t clock)
-{
-    uint32_t i = 0;
-    while (i < s->n_below && s->below[i].tid != tid)
-        i++;
-    uint32_t low = i, high = s->n_below;
+    if (*first >= s->n_below || s->below[*first].tid != tid)
+        for (*first = 0; *first < s->n_below && s->below[*first].tid != tid;)
+            ++*first;
+    uint32_t low = *first, high = s->n_below;
     while (low < high) { /* the first of another task, or later than clock */
         uint32_t middle = (low + high) / 2;
         if (s->below[middle].tid == tid && s->below[middle].clock <= clock)
@@ -986,7 +991,7 @@ static uint32_t frames_below(const struct urd_index_segment *s, int32_t tid, int
         else
             high = middle;
     }
-    return low > i ? s->below[low - 1].frames : 0;
+    return low > *first ? s->below[low - 1].frames : 0;
 }
 
 urd_err *urd_index_call_row(struct urd_index *x, sqlite3_stmt *q, urd_index_call_fn fn, void *data,
@@ -999,13 +1004,14 @@ urd_err *urd_index_call_row(struct urd_index *x, sqlite3_stmt *q, urd_index_call
         if (x->segments[i].id == segment)
             s = &x->segments[i];
     if (s && !s->n_below)
-        URD_TRY(for_outer_frames(x, s, 0, UINT64_MAX, note_below, s));
+        URD_TRY(outer_frames(x, s, 0, 0, NULL));
     uint8_t *raw;
     size_t size;
     URD_TRY(urd_blob_unpack(sqlite3_column_blob(q, 4), (size_t)sqlite3_column_bytes(q, 4), &raw,
                             &size));
     struct urd_calls_reader in;
     struct urd_call c;
+    uint32_t first = 0;
     bool ok = urd_calls_open(&in, raw, size);
     for (int64_t n = sqlite3_column_int64(q, 3); n > 0 && ok && *ret_more; n--) {
         ok = urd_calls_next(&in, &c);
@@ -1013,7 +1019,7 @@ urd_err *urd_index_call_row(struct urd_index *x, sqlite3_stmt *q, urd_index_call
         if (s) {
             c.entry += s->start;
             c.end += s->start;
-            c.depth += frames_below(s, c.tid, c.entry);
+            c.depth += frames_below(s, c.tid, c.entry, &first);
         }
         if (ok)
             *ret_more = fn(data, (uint32_t)sqlite3_column_int(q, 0), &c);
