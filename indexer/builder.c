@@ -142,6 +142,14 @@ static void close_row(struct urd_builder *b)
     b->current = NULL;
 }
 
+/** The stack with which the row begins. */
+static void note_stack(struct urd_builder *b, const struct task_state *ts)
+{
+    b->irregular.size = b->stack.size = 0;
+    urd_buf_varint(&b->stack, ts->n_unmatched);
+    urd_calls_stack_encode(&ts->stack, &b->stack);
+}
+
 static void open_row(struct urd_builder *b, struct task_state *ts, uint32_t space)
 {
     b->current = ts;
@@ -149,9 +157,7 @@ static void open_row(struct urd_builder *b, struct task_state *ts, uint32_t spac
     b->row_first = (uint64_t)b->clock;
     urd_flow_begin(&b->flow);
     urd_stores_begin(&b->stores, space, b->out->n_flow);
-    b->irregular.size = b->stack.size = 0;
-    urd_buf_varint(&b->stack, ts->n_unmatched);
-    urd_calls_stack_encode(&ts->stack, &b->stack);
+    note_stack(b, ts);
 }
 
 /* ---- symbols: where functions begin ---- */
@@ -514,6 +520,8 @@ void urd_builder_after_transfer(struct urd_builder *b, struct task_state *ts, ui
     else
         enter_by_jump(ts, ts->pending == URD_TRANSFER_JUMP_INDIRECT, from->function, from->site,
                       &to->start, b->clock);
+    if ((uint64_t)b->clock == b->row_first) /* the row before ended with the call or jump */
+        note_stack(b, ts);
 }
 
 void urd_builder_return(struct urd_builder *b, struct task_state *ts, uint64_t sp, int64_t clock)

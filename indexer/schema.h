@@ -30,7 +30,7 @@
 #ifndef URD_INDEXER_SCHEMA_H
 #define URD_INDEXER_SCHEMA_H
 
-#define URD_INDEX_VERSION "9"
+#define URD_INDEX_VERSION "10"
 
 /* What lies outside of the scope of `urd index --from --to` is only counted: such a row of segments has blocks NULL and tells clocks. The
  * segments that may take its place later have the ids behind its own. */
