@@ -128,6 +128,8 @@ static void row_stack(json_t *row)
         printf(" in %s", text(row, "module"));
     if (*text(row, "moment"))
         printf("  called at %s", text(row, "moment"));
+    else if (json_is_true(json_object_get(row, "inlined")))
+        printf("  inlined");
     putchar('\n');
 }
 

@@ -46,7 +46,9 @@ struct urd_frame {
     uint64_t pc;
     bool is_caller;    /* an outer frame: pc is a return address, lookups use pc - 1 */
     bool no_registers; /* only globals can be named */
-    void *data;        /* given to the callbacks */
+    unsigned
+        level; /* the frame is that of what pc was inlined into, so many times; 0: the innermost function */
+    void *data; /* given to the callbacks */
     /** false: that memory is not mapped. */
     bool (*read_memory)(void *data, uint64_t address, void *buf, size_t size);
     /** rax..rip, eflags, fs_base, gs_base; false: not known in this frame. */

@@ -25,7 +25,9 @@ static struct urd_variable *make(struct urd_module *m, struct urd_unit *u, uint6
     struct urd_variable *v = urd_arena_alloc(&m->arena, sizeof *v);
     struct place *p = urd_arena_alloc(&m->arena, sizeof *p);
     struct urd_unit_index *x = urd_debuginfo_unit_index(m, u);
-    v->die = handle;
+    v->die = v->origin = handle;
+    if (urd_debuginfo_die_attr(&die, DW_AT_abstract_origin, &a) && a.class == URD_ATTR_REFERENCE)
+        v->origin = a.u;
     v->module = m;
     v->location = p;
     if (d)
@@ -54,8 +56,7 @@ static struct urd_variable *make(struct urd_module *m, struct urd_unit *u, uint6
         for (uint32_t s = d->scope; s != URD_NONE && x->scopes[s].tag != DW_TAG_subprogram;
              s = x->scopes[s].parent) {
             v->depth++;
-            if (!v->inlined && x->scopes[s].tag == DW_TAG_inlined_subroutine)
-                v->inlined = x->scopes[s].qualified;
+            v->nesting += x->scopes[s].tag == DW_TAG_inlined_subroutine;
         }
     }
     *urd_map_put(&m->variables, handle) = (uintptr_t)v;
@@ -107,12 +108,11 @@ static void add_abstract(struct urd_module *m, struct urd_unit *u, struct urd_un
         struct urd_variable *v = known ? NULL : make(m, child.unit, handle, NULL);
         if (!v)
             continue;
-        v->depth = 0;
+        v->depth = v->nesting = 0;
         for (uint32_t i = s; i != URD_NONE && x->scopes[i].tag != DW_TAG_subprogram;
              i = x->scopes[i].parent) {
             v->depth++;
-            if (!v->inlined && x->scopes[i].tag == DW_TAG_inlined_subroutine)
-                v->inlined = x->scopes[i].qualified;
+            v->nesting += x->scopes[i].tag == DW_TAG_inlined_subroutine;
         }
         URD_PUSH(l->items, l->n, l->cap) = v;
     }
@@ -159,7 +159,23 @@ void urd_debuginfo_variables_at(struct urd_module *m, uint64_t address,
          s = x->scopes[s].parent)
         add_scope(m, u, x, s, false, &l);
     *ret = l.items;
-    *ret_count = l.n;
+    *ret_count = 0;
+    for (size_t i = 0; i < l.n;
+         i++) { /* a copy may have them in blocks that the function has not */
+        bool known = false;
+        for (size_t k = 0; k < *ret_count && !known; k++)
+            known = l.items[k]->origin == l.items[i]->origin &&
+                    l.items[k]->nesting == l.items[i]->nesting;
+        if (!known)
+            l.items[(*ret_count)++] = l.items[i];
+    }
+}
+
+unsigned urd_debuginfo_nesting(const struct urd_frame *frame, struct urd_module *m,
+                               uint64_t address)
+{
+    size_t levels = urd_debuginfo_inlined_at(m, address, NULL, 0);
+    return levels > frame->level ? (unsigned)levels - frame->level : 0;
 }
 
 static uint32_t scope_of(const struct urd_unit_index *x, uint64_t die)

@@ -23,12 +23,12 @@ struct urd_variable {
     bool external;
     bool artificial; /* this, __range */
     bool has_location;
-    unsigned depth;      /* 0 the function itself, 1 a block in it or an inlined function, ... */
-    const char *inlined; /* the inlined function it belongs to, NULL: the real one */
-    const char *file;    /* declared in */
+    unsigned depth;   /* 0 the function itself, 1 a block in it or an inlined function, ... */
+    unsigned nesting; /* in how many inlined copies it lies, 0: in none */
+    const char *file; /* declared in */
     unsigned line;
     struct urd_module *module;
-    uint64_t die;
+    uint64_t die, origin; /* origin: of a copy's variable, the function's own entry; else die */
     /* for reading; private to debuginfo */
     void *location;
 };
@@ -38,6 +38,9 @@ struct urd_variable {
  *  is the visible one. Free with free(). */
 void urd_debuginfo_variables_at(struct urd_module *m, uint64_t address,
                                 const struct urd_variable ***ret, size_t *ret_count);
+/** In how many inlined copies the frame's function lies at address, a module address: whose variables have that `nesting`. */
+unsigned urd_debuginfo_nesting(const struct urd_frame *frame, struct urd_module *m,
+                               uint64_t address);
 /** Parameters of a function in order (urd_function.die). Free with free(). */
 void urd_debuginfo_parameters_of(struct urd_module *m, const struct urd_function *function,
                                  const struct urd_variable ***ret, size_t *ret_count);

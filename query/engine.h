@@ -105,10 +105,14 @@ struct place_name {
     char file[1024];    /* full path, "" when unknown */
     char module[256];
     unsigned line;
+    unsigned levels; /* of inlining at the pc: 0 where nothing was inlined */
 };
-/** is_caller: pc is a return address. */
+/** is_caller: pc is a return address. The function is the innermost one that was inlined there. */
 void engine_name(struct urd_engine *e, uint32_t space, uint64_t event, uint64_t pc, bool is_caller,
                  struct place_name *ret);
+/** level: how many of the functions that were inlined there are passed over; the place is then where the last of those was called. */
+void engine_name_level(struct urd_engine *e, uint32_t space, uint64_t event, uint64_t pc,
+                       bool is_caller, unsigned level, struct place_name *ret);
 void json_set_place(json_t *row, const struct place_name *n);
 const char *engine_process_name(struct urd_engine *e, int32_t tid);
 /** Name and place of the instruction at a clock into a row: pc, function, file, line, tid, pid. */
@@ -140,24 +144,44 @@ urd_err *engine_default_moment(struct urd_engine *e, struct urd_moment *ret) URD
 /** The task that a moment belongs to. */
 struct urd_task *live_task(struct urd_session *s);
 
+/* frames.c */
+enum { FRAMES_UNWOUND = 256 };
+
 /** A frame to evaluate in: the registers and memory of a stopped task. */
 struct frame_state {
     struct urd_frame frame; /* the innermost one */
     struct urd_task *task;
-    struct urd_caller *callers; /* unwound ones, outwards */
+    struct urd_caller *callers[FRAMES_UNWOUND]; /* unwound ones, outwards */
     unsigned n_callers;
-    const char *program;     /* path of what the process execed, NULL when unknown */
-    struct urd_frame global; /* for names of globals when no frame of the program is there */
+    bool no_more_callers;
+    const char *program;       /* path of what the process execed, NULL when unknown */
+    struct urd_frame numbered; /* what frame_numbered found */
+    struct urd_frame global;   /* for names of globals when no frame of the program is there */
     struct user_fpregs_struct vectors;
     bool have_vectors;
 };
 urd_err *frame_open(struct urd_engine *e, struct urd_session *s, struct urd_task *t, uint64_t event,
                     struct frame_state *ret) URD_MUST_USE;
 void frame_close(struct frame_state *f);
-/** The n-th frame outwards, 0 the innermost; NULL when it cannot be unwound so far. */
-const struct urd_frame *frame_at(struct frame_state *f, unsigned n);
 
-/** The n-th frame as the question `stack` counts them; NULL when its registers cannot be had. */
+/** A frame as `stack` shows it: a function that was called, or one that was inlined there. */
+struct stack_frame {
+    uint64_t pc;
+    bool
+        exact; /* pc is where it stands (innermost, tail call, interrupted), not a return address */
+    int64_t entry;  /* clock of the call, -1: not known, or it was inlined */
+    unsigned level; /* urd_frame.level; name.levels: it was called */
+    struct place_name name;
+    struct urd_frame registers; /* none are known of a function that was left by a tail call */
+};
+/** False: no more. */
+typedef bool (*frame_fn)(void *data, const struct stack_frame *frame);
+/** All frames, innermost first: of the call history where there is one, else by unwinding. */
+urd_err *frames_walk(struct urd_engine *e, struct frame_state *f, struct urd_moment m, frame_fn fn,
+                     void *data) URD_MUST_USE;
+/** Are all calls before the moment in the index? */
+bool frames_have_history(const struct urd_engine *e, struct urd_moment m);
+/** The n-th frame as frames_walk gives them; NULL: there are not so many. */
 urd_err *frame_numbered(struct urd_engine *e, struct frame_state *f, struct urd_moment m,
                         unsigned number, const struct urd_frame **ret) URD_MUST_USE;
 /** The innermost frame of the program itself; without one, a frame that names its globals. */

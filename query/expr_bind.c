@@ -179,7 +179,7 @@ urd_err *urd_expr_type(const struct evaluation *x, struct type_name *t, const st
 
 /* ---- names ---- */
 
-/** inner: only what belongs to the innermost function, inlined or not; else only the functions
+/** inner: only what belongs to the frame's function, inlined or not; else only the functions
  *  that it was inlined into, whose names globals hide. */
 static bool bind_local(const struct evaluation *x, const struct node *n, bool inner,
                        struct binding *b)
@@ -190,12 +190,11 @@ static bool bind_local(const struct evaluation *x, const struct node *n, bool in
     if (!x->in_module || n->file || strstr(n->text, "::"))
         return false;
     uint64_t pc = x->frame->pc - x->frame->is_caller - x->bias;
-    struct urd_inlined chain;
-    const char *owner = urd_debuginfo_inlined_at(x->module, pc, &chain, 1) ? chain.name : NULL;
+    unsigned nesting = urd_debuginfo_nesting(x->frame, x->module, pc);
     urd_debuginfo_variables_at(x->module, pc, &list, &count);
     size_t kept = 0;
     for (size_t i = 0; i < count; i++)
-        if ((list[i]->inlined == owner) == inner)
+        if (inner ? list[i]->nesting == nesting : list[i]->nesting < nesting)
             list[kept++] = list[i];
     count = kept;
     /* the first is innermost; of those in one block the last one with a place */
@@ -381,8 +380,8 @@ static urd_err *bind(const struct evaluation *x, const struct node *n, struct bi
 urd_err *urd_expr_bind(const struct evaluation *x, struct node *n, const struct binding **ret)
 {
     uint64_t generation = x->frame->image ? urd_debuginfo_image_generation(x->frame->image) : 1;
-    uint64_t key =
-        (x->frame->pc << 2) | x->frame->is_caller | (uint64_t)x->frame->no_registers << 1;
+    uint64_t key = x->frame->pc << 2 | x->frame->is_caller | (uint64_t)x->frame->no_registers << 1 |
+                   (uint64_t)x->frame->level << 52;
     if (n->generation != generation || n->bindings.count > 4096) {
         for (size_t i = 0; i < n->bindings.capacity; i++)
             if (n->bindings.slots[i].used == 1)

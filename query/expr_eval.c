@@ -483,10 +483,10 @@ static urd_err *evaluate(const struct evaluation *x, struct node *n, struct urd_
         return evaluate_register(x, n, ret);
     case NODE_RETVAL:
         if (!x->frame->retval)
-            return urd_err_at(
-                URD_ERROR(URD_ERR_QUESTION, "$retval is known only where a function returns whose "
-                                            "type is known; $rax holds what others return"),
-                n->offset, NULL);
+            return urd_err_at(URD_ERROR(URD_ERR_QUESTION,
+                                        "$retval is known only where a function returns whose "
+                                        "type is known; $rax holds what others return"),
+                              n->offset, NULL);
         urd_debuginfo_value_copy(x->frame->retval, ret);
         return NULL;
     case NODE_UNARY:

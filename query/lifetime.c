@@ -24,10 +24,11 @@ urd_err *urd_index_load_remaps(struct urd_index *x)
     sqlite3_stmt *q;
     uint32_t n = 0, capacity = 0, space = 0;
     x->first_remap = urd_xcalloc(x->n_spaces + 2, sizeof *x->first_remap);
-    if (sqlite3_prepare_v2(x->db,
-                           "SELECT space, start, size, event, old_start, old_size, kind FROM remaps "
-                           "WHERE space BETWEEN 1 AND ? ORDER BY space, event, rowid",
-                           -1, &q, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(
+            x->db,
+            "SELECT space, start, size, event, old_start, old_size, kind FROM remaps "
+            "WHERE space BETWEEN 1 AND ? ORDER BY space, event, rowid",
+            -1, &q, NULL) != SQLITE_OK)
         return urd_store_failed(x->db, "cannot read the index");
     sqlite3_bind_int64(q, 1, x->n_spaces);
     while (sqlite3_step(q) == SQLITE_ROW) {
@@ -107,13 +108,15 @@ static void find_life(const struct urd_index *x, uint32_t space, uint64_t addres
             event = to < event ? to : event;
             life->origin.space = space;
             uint32_t parent = x->spaces[space].parent;
-            space = parent < space ? parent : 0; /* spaces are numbered in the order of their making */
+            space =
+                parent < space ? parent : 0; /* spaces are numbered in the order of their making */
             continue;
         }
         uint64_t offset = address - m->start;
-        bool moved = m->kind == URD_MAP_MOVE && within(address, m->start, m->size) &&
-                     offset < m->old_size;
-        if (moved && m->start == m->old_start) { /* it grew where it was, as often as realloc likes */
+        bool moved =
+            m->kind == URD_MAP_MOVE && within(address, m->start, m->size) && offset < m->old_size;
+        if (moved &&
+            m->start == m->old_start) { /* it grew where it was, as often as realloc likes */
             event = m->event;
             continue;
         }

@@ -140,6 +140,12 @@ bool engine_place(struct urd_engine *e, uint32_t space, uint64_t pc, struct urd_
 void engine_name(struct urd_engine *e, uint32_t space, uint64_t event, uint64_t pc, bool is_caller,
                  struct place_name *ret)
 {
+    engine_name_level(e, space, event, pc, is_caller, 0, ret);
+}
+
+void engine_name_level(struct urd_engine *e, uint32_t space, uint64_t event, uint64_t pc,
+                       bool is_caller, unsigned level, struct place_name *ret)
+{
     memset(ret, 0, sizeof *ret);
     struct urd_image *image;
     struct urd_place place;
@@ -152,20 +158,28 @@ void engine_name(struct urd_engine *e, uint32_t space, uint64_t event, uint64_t 
     if (!urd_debuginfo_image_find(image, at, &place))
         return;
     snprintf(ret->module, sizeof ret->module, "%s", urd_debuginfo_module_name(place.module));
-    struct urd_inlined inlined;
+    enum { LEVELS = 32 };
+    struct urd_inlined inlined[LEVELS];
     struct urd_line line;
     const struct urd_symbol *symbol;
     const struct urd_function *function = NULL;
     uint64_t entry = 0; /* of the function whose own name it is */
     if (urd_debuginfo_module_has_lines(place.module)) {
-        if (urd_debuginfo_inlined_at(place.module, place.address, &inlined, 1))
-            snprintf(ret->function, sizeof ret->function, "%s", inlined.name);
+        size_t levels = urd_debuginfo_inlined_at(place.module, place.address, inlined, LEVELS);
+        ret->levels = levels < LEVELS ? (unsigned)levels : LEVELS - 1;
+        if (level < ret->levels)
+            snprintf(ret->function, sizeof ret->function, "%s",
+                     inlined[level].name ? inlined[level].name : "");
         else if ((function = urd_debuginfo_function_at(place.module, place.address)) &&
                  function->qualified) {
             snprintf(ret->function, sizeof ret->function, "%s", function->qualified);
             entry = function->entry;
         }
-        if (urd_debuginfo_line_at(place.module, place.address, &line) && line.line) {
+        if (level) {
+            const struct urd_inlined *callee = &inlined[level - 1];
+            snprintf(ret->file, sizeof ret->file, "%s", callee->call_file ? callee->call_file : "");
+            ret->line = callee->call_line;
+        } else if (urd_debuginfo_line_at(place.module, place.address, &line) && line.line) {
             snprintf(ret->file, sizeof ret->file, "%s", line.file);
             ret->line = line.line;
         }
@@ -278,8 +292,7 @@ static void find_function(struct finding *f, struct urd_module *m, const char *n
         f->inlined_only |= functions[i]->inlined;
         if (functions[i]->inlined && out_of_line)
             continue;
-        add_place(f, m,
-                  functions[i]->entry + (for_arguments ? prologue_bytes(functions[i]) : 0));
+        add_place(f, m, functions[i]->entry + (for_arguments ? prologue_bytes(functions[i]) : 0));
         if (!f->function)
             f->function = strdup(functions[i]->qualified ? functions[i]->qualified : name);
     }
@@ -381,8 +394,8 @@ static urd_err *spread_functions(struct urd_engine *e, struct finding *f, bool f
         uint32_t before = ret->n;
         URD_TRY(spread(e, &one, ret));
         if (f->places[i].chooses)
-            URD_TRY(follow_choice(e, &f->places[i], for_arguments, ret->pcs + before,
-                                  ret->n - before));
+            URD_TRY(
+                follow_choice(e, &f->places[i], for_arguments, ret->pcs + before, ret->n - before));
     }
     return NULL;
 }

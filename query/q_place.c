@@ -41,157 +41,78 @@ urd_err *q_moment(struct answer *a)
     return NULL;
 }
 
-/** A frame of the call history, innermost first. */
-struct history_frame {
-    uint64_t pc;
-    bool
-        exact; /* pc is where it stands (innermost, tail call, interrupted), not a return address */
-    int64_t entry; /* clock of the call, -1: the outermost */
-};
-
-static bool is_plumbing(const struct place_name *n, bool tail)
-{
-    size_t length = strlen(n->function); /* how a call was bound is not the program's */
-    return strncmp(n->function, "_dl_runtime_resolve", 19) == 0 || (tail && !length) ||
-           (length > 4 && strcmp(n->function + length - 4, "@plt") == 0);
-}
-
-static urd_err *history(struct urd_engine *e, struct urd_task *t, struct urd_moment m,
-                        struct history_frame **ret, uint32_t *ret_n)
-{
-    int64_t clock;
-    struct urd_call_stack stack = {0};
-    URD_TRY(urd_index_clock(e->index, m, &clock));
-    URD_TRY(urd_index_stack(e->index, clock, t->tid, &stack));
-    struct history_frame at = {.pc = t->regs.rip, .exact = true};
-    uint32_t capacity = 0;
-    *ret = NULL;
-    *ret_n = 0;
-    for (uint32_t i = stack.n + 1; i-- > 0;) {
-        const struct urd_call_frame *frame = i ? &stack.frames[i - 1] : NULL;
-        struct place_name n;
-        engine_name(e, t->space, m.event, at.pc, !at.exact, &n);
-        at.entry = frame ? frame->entry : -1;
-        if (!*ret_n || !is_plumbing(&n, at.exact))
-            URD_PUSH(*ret, *ret_n, capacity) = at;
-        if (!frame)
-            break;
-        at.exact = frame->signal || (i > 1 && stack.frames[i - 2].sp == frame->sp);
-        at.pc = at.exact ? frame->site : frame->return_pc;
-    }
-    free(stack.frames);
-    return NULL;
-}
-
-/** Are all calls before the moment in the index? */
-static bool has_history(const struct urd_engine *e, struct urd_moment m)
-{
-    return e->index && !urd_index_gap_in(e->index, INT64_MIN,
-                                         e->index->events[m.event].clock + (int64_t)m.steps);
-}
-
-/** The registers of the frame at pc, by unwinding; NULL when unwinding does not pass there. */
-static const struct urd_frame *frame_by_pc(struct frame_state *f, uint64_t pc)
-{
-    for (unsigned n = 0; n < 200; n++) {
-        const struct urd_frame *frame = frame_at(f, n);
-        if (!frame || frame->pc == pc)
-            return frame;
-    }
-    return NULL;
-}
-
-static void add_arguments(const struct urd_frame *frame, bool exact, struct urd_buf *args)
+/** Those of the frame's function, as they are now. */
+static void add_arguments(const struct urd_frame *frame, struct urd_buf *args)
 {
     struct urd_place place;
-    const struct urd_variable **parameters = NULL;
-    size_t count = 0;
-    if (!urd_debuginfo_image_find(frame->image, frame->pc - (exact ? 0 : 1), &place))
+    const struct urd_variable **variables = NULL;
+    size_t count = 0, written = 0;
+    if (!urd_debuginfo_image_find(frame->image, frame->pc - frame->is_caller, &place))
         return;
-    const struct urd_function *function = urd_debuginfo_function_at(place.module, place.address);
-    if (function && function->die)
-        urd_debuginfo_parameters_of(place.module, function, &parameters, &count);
+    unsigned nesting = urd_debuginfo_nesting(frame, place.module, place.address);
+    urd_debuginfo_variables_at(place.module, place.address, &variables, &count);
     for (size_t i = 0; i < count; i++) {
+        const struct urd_variable *p = variables[i];
         struct urd_value v = {0};
-        urd_debuginfo_variable_read(parameters[i], frame, place.bias, &v);
-        urd_buf_printf(args, "%s%s=", i ? ", " : "",
-                       parameters[i]->name ? parameters[i]->name : "");
+        if (p->nesting != nesting || p->kind != URD_VARIABLE_PARAMETER)
+            continue;
+        urd_debuginfo_variable_read(p, frame, place.bias, &v);
+        urd_buf_printf(args, "%s%s=", written++ ? ", " : "", p->name ? p->name : "");
         struct urd_text_options o = {.max_elements = 40, .max_depth = 1, .max_bytes = 120};
         urd_debuginfo_value_text(frame, &v, &o, args);
         urd_debuginfo_value_deinit(&v);
     }
-    free(parameters);
+    free(variables);
 }
 
 /** One row of the stack, its arguments as they are now in that frame when they can be had. */
-static json_t *frame_row(struct urd_engine *e, struct frame_state *f, unsigned depth,
-                         uint64_t event, const struct history_frame *h)
+static json_t *frame_row(struct urd_engine *e, const struct stack_frame *f, unsigned depth)
 {
-    struct place_name n;
     json_t *row = json_object();
-    engine_name(e, f->task->space, event, h->pc, !h->exact, &n);
-    json_object_set_new(row, "depth", json_integer(depth));
-    json_set_place(row, &n);
-    json_object_set_new(row, "pc", json_hex(h->pc));
-    json_object_set_new(row, "moment",
-                        h->entry >= 0 ? json_moment(urd_index_moment(e->index, h->entry))
-                                      : json_null());
     struct urd_buf args = {0};
-    const struct urd_frame *frame = depth < 64 ? frame_by_pc(f, h->pc) : NULL;
-    if (frame)
-        add_arguments(frame, h->exact, &args);
+    json_object_set_new(row, "depth", json_integer(depth));
+    json_set_place(row, &f->name);
+    json_object_set_new(row, "pc", json_hex(f->pc));
+    json_object_set_new(row, "inlined", json_boolean(f->level < f->name.levels));
+    json_object_set_new(row, "moment",
+                        f->entry >= 0 ? json_moment(urd_index_moment(e->index, f->entry))
+                                      : json_null());
+    add_arguments(&f->registers, &args);
     json_object_set_new(row, "args", json_text(args.data ? (char *)args.data : "", args.size));
     urd_buf_deinit(&args);
     return row;
 }
 
+struct stack_rows {
+    struct answer *a;
+    unsigned depth;
+    urd_err *err;
+};
+
+static bool on_frame(void *data, const struct stack_frame *f)
+{
+    struct stack_rows *r = data;
+    bool full;
+    r->err = answer_row(r->a, frame_row(r->a->engine, f, r->depth++), &full);
+    r->a->truncated |= !r->err && full;
+    return !r->err && !full;
+}
+
 urd_err *q_stack(struct answer *a)
 {
-    struct urd_engine *e = a->engine;
     struct urd_moment m;
     struct urd_session *s;
     struct urd_task *t;
     struct frame_state f;
     URD_TRY(at_moment(a, &m, &s, &t));
-    URD_TRY(frame_open(e, s, t, m.event, &f));
+    URD_TRY(frame_open(a->engine, s, t, m.event, &f));
     json_object_set_new(a->summary, "tid", json_integer(t->tid));
     json_object_set_new(a->summary, "at", json_moment(m));
-    bool full = false;
-    urd_err *err = NULL;
-    struct history_frame *frames = NULL;
-    uint32_t n = 0;
-    bool known = has_history(e, m);
-    if (known)
-        err = history(e, t, m, &frames, &n);
-    json_object_set_new(a->summary, "unwound", json_boolean(!known));
-    for (uint32_t d = 0; d < n && !err && !full; d++)
-        err = answer_row(a, frame_row(e, &f, d, m.event, &frames[d]), &full);
-    for (unsigned d = 0; !known && d < 256 && !err && !full;
-         d++) { /* without calls from the start on: by unwinding */
-        const struct urd_frame *frame = frame_at(&f, d);
-        if (!frame)
-            break;
-        struct history_frame h = {frame->pc, d == 0, -1};
-        err = answer_row(a, frame_row(e, &f, d, m.event, &h), &full);
-    }
-    a->truncated = full;
-    free(frames);
+    json_object_set_new(a->summary, "unwound", json_boolean(!frames_have_history(a->engine, m)));
+    struct stack_rows rows = {.a = a};
+    urd_err *err = frames_walk(a->engine, &f, m, on_frame, &rows);
     frame_close(&f);
-    return err;
-}
-
-urd_err *frame_numbered(struct urd_engine *e, struct frame_state *f, struct urd_moment m,
-                        unsigned number, const struct urd_frame **ret)
-{
-    struct history_frame *frames;
-    uint32_t n;
-    *ret = frame_at(f, number);
-    if (!has_history(e, m) || !number)
-        return NULL;
-    URD_TRY(history(e, f->task, m, &frames, &n));
-    *ret = number < n ? frame_by_pc(f, frames[number].pc) : NULL;
-    free(frames);
-    return NULL;
+    return err ? err : rows.err;
 }
 
 /* ---- values ---- */
@@ -302,8 +223,9 @@ static urd_err *open_frame(struct answer *a, bool innermost, struct urd_moment *
         return NULL;
     frame_close(f);
     URD_TRY(err);
-    return URD_ERROR(URD_ERR_QUESTION, "frame %lld cannot be reached",
-                     (long long)question_number(a, "frame", 0));
+    return urd_err_hint(URD_ERROR(URD_ERR_QUESTION, "there is no frame %lld at this moment",
+                                  (long long)question_number(a, "frame", 0)),
+                        "the question 'stack' numbers them");
 }
 
 urd_err *q_values(struct answer *a)
@@ -322,12 +244,15 @@ urd_err *q_values(struct answer *a)
     }
     const struct urd_variable **variables = NULL;
     size_t n = 0;
-    if (urd_debuginfo_image_find(frame->image, frame->pc - (frame->is_caller ? 1 : 0), &place))
+    unsigned nesting = 0;
+    if (urd_debuginfo_image_find(frame->image, frame->pc - (frame->is_caller ? 1 : 0), &place)) {
         urd_debuginfo_variables_at(place.module, place.address, &variables, &n);
+        nesting = urd_debuginfo_nesting(frame, place.module, place.address);
+    }
     for (size_t i = 0; i < n && !err; i++) {
         const struct urd_variable *v = variables[i];
         struct urd_value value = {0};
-        if (!v->name)
+        if (!v->name || v->nesting != nesting)
             continue;
         urd_debuginfo_variable_read(v, frame, place.bias, &value);
         json_t *row = value_row(frame, v->name,

@@ -439,7 +439,8 @@ urd_err *q_source(struct answer *a)
         if (number >= 0)
             URD_TRY(frame_numbered(e, &f, m, (unsigned)number, &frame));
         if (frame) {
-            engine_name(e, t->space, m.event, frame->pc, frame->is_caller, &here);
+            engine_name_level(e, t->space, m.event, frame->pc, frame->is_caller, frame->level,
+                              &here);
             here_space = t->space;
             here_tid = t->tid;
             here_pc = frame->pc - frame->is_caller;
