@@ -233,7 +233,8 @@ static struct level visit(struct walk *w, const struct urd_die *die, const struc
             if (!e->has_location && !(e->has_value && e->tag == DW_TAG_variable))
                 break;
         }
-        if (e->tag == DW_TAG_member || (l->function && !e->has_location))
+        /* of a function without code, statics only; of a copy whose code is gone, nothing */
+        if (e->tag == DW_TAG_member || (l->function && (!e->has_location || l->scope != URD_NONE)))
             break;
         if (l->scope == URD_NONE && !l->function)
             remember_name(w, e, l);

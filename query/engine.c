@@ -244,6 +244,12 @@ static void close_all(struct urd_engine *e)
         if (e->modules[i])
             urd_debuginfo_module_close(e->modules[i]);
     free(e->modules);
+    for (size_t i = 0; i < e->demangled.capacity; i++) {
+        struct urd_map_slot *slot = &e->demangled.slots[i];
+        if (slot->used == 1 && slot->value != slot->key)
+            free((void *)(uintptr_t)slot->value);
+    }
+    urd_map_deinit(&e->demangled);
     free(e->module_failed);
     e->modules = NULL;
 }

@@ -6,6 +6,7 @@
  */
 #ifndef URD_QUERY_ENGINE_H
 #define URD_QUERY_ENGINE_H
+#include "base/map.h"
 #include "debuginfo/cfi.h"
 #include "debuginfo/image.h"
 #include "debuginfo/value_text.h"
@@ -51,6 +52,7 @@ struct urd_engine {
     struct live live;           /* where the last question looked */
     struct live parked[PARKED]; /* places to start from, by moment */
     unsigned n_parked;
+    struct urd_map demangled;      /* address of a symbol's name -> its demangled copy, or itself */
     struct urd_kept_code *kept;    /* translations for counting steps, or NULL */
     sqlite3 *tables;               /* a connection with the virtual tables; made when needed */
     const struct sql_use *sql_use; /* sql.c: of the statement that is being prepared */
@@ -100,13 +102,15 @@ urd_err *engine_image(struct urd_engine *e, uint32_t space, uint64_t event,
                       struct urd_image **ret) URD_MUST_USE;
 /** The module that holds a pc in a space, whenever that was mapped. */
 bool engine_place(struct urd_engine *e, uint32_t space, uint64_t pc, struct urd_place *ret);
+/** Strings live as long as the engine; "" when unknown. */
 struct place_name {
-    char function[256]; /* "" when unknown */
-    char file[1024];    /* full path, "" when unknown */
-    char module[256];
+    const char *function;
+    const char *file; /* full path */
+    const char *module;
     unsigned line;
     unsigned levels; /* of inlining at the pc: 0 where nothing was inlined */
 };
+#define NO_PLACE ((struct place_name){"", "", "", 0, 0})
 /** is_caller: pc is a return address. The function is the innermost one that was inlined there. */
 void engine_name(struct urd_engine *e, uint32_t space, uint64_t event, uint64_t pc, bool is_caller,
                  struct place_name *ret);

@@ -137,6 +137,23 @@ bool engine_place(struct urd_engine *e, uint32_t space, uint64_t pc, struct urd_
     return found;
 }
 
+/** A symbol's name as its language has it, with what is behind an @ as it is. */
+static const char *demangled(struct urd_engine *e, const char *name)
+{
+    if (name[0] != '_' || (name[1] != 'Z' && name[1] != 'R'))
+        return name;
+    uint64_t *slot = urd_map_put(&e->demangled, (uintptr_t)name);
+    if (!*slot) {
+        const char *version = strchrnul(name, '@');
+        char *linkage = urd_xprintf("%.*s", (int)(version - name), name);
+        char *plain = urd_debuginfo_demangle(linkage);
+        *slot = (uintptr_t)(plain ? urd_xprintf("%s%s", plain, version) : name);
+        free(plain);
+        free(linkage);
+    }
+    return (const char *)(uintptr_t)*slot;
+}
+
 void engine_name(struct urd_engine *e, uint32_t space, uint64_t event, uint64_t pc, bool is_caller,
                  struct place_name *ret)
 {
@@ -146,7 +163,7 @@ void engine_name(struct urd_engine *e, uint32_t space, uint64_t event, uint64_t 
 void engine_name_level(struct urd_engine *e, uint32_t space, uint64_t event, uint64_t pc,
                        bool is_caller, unsigned level, struct place_name *ret)
 {
-    memset(ret, 0, sizeof *ret);
+    *ret = NO_PLACE;
     struct urd_image *image;
     struct urd_place place;
     urd_err *err = engine_image(e, space, event, &image);
@@ -157,7 +174,7 @@ void engine_name_level(struct urd_engine *e, uint32_t space, uint64_t event, uin
     uint64_t at = pc - (is_caller ? 1 : 0);
     if (!urd_debuginfo_image_find(image, at, &place))
         return;
-    snprintf(ret->module, sizeof ret->module, "%s", urd_debuginfo_module_name(place.module));
+    ret->module = urd_debuginfo_module_name(place.module);
     enum { LEVELS = 32 };
     struct urd_inlined inlined[LEVELS];
     struct urd_line line;
@@ -168,30 +185,29 @@ void engine_name_level(struct urd_engine *e, uint32_t space, uint64_t event, uin
         size_t levels = urd_debuginfo_inlined_at(place.module, place.address, inlined, LEVELS);
         ret->levels = levels < LEVELS ? (unsigned)levels : LEVELS - 1;
         if (level < ret->levels)
-            snprintf(ret->function, sizeof ret->function, "%s",
-                     inlined[level].name ? inlined[level].name : "");
+            ret->function = inlined[level].name ? inlined[level].name : "";
         else if ((function = urd_debuginfo_function_at(place.module, place.address)) &&
                  function->qualified) {
-            snprintf(ret->function, sizeof ret->function, "%s", function->qualified);
+            ret->function = demangled(e, function->qualified);
             entry = function->entry;
         }
         if (level) {
             const struct urd_inlined *callee = &inlined[level - 1];
-            snprintf(ret->file, sizeof ret->file, "%s", callee->call_file ? callee->call_file : "");
+            ret->file = callee->call_file ? callee->call_file : "";
             ret->line = callee->call_line;
         } else if (urd_debuginfo_line_at(place.module, place.address, &line) && line.line) {
-            snprintf(ret->file, sizeof ret->file, "%s", line.file);
+            ret->file = line.file;
             ret->line = line.line;
         }
     }
     if (!ret->function[0] && (symbol = urd_debuginfo_symbol_at(place.module, place.address))) {
-        snprintf(ret->function, sizeof ret->function, "%s", symbol->name);
+        ret->function = demangled(e, symbol->name);
         entry = symbol->address;
     }
     const char *public =
         entry && ret->function[0] == '_' ? urd_debuginfo_public_name(place.module, entry) : NULL;
     if (public)
-        snprintf(ret->function, sizeof ret->function, "%s", public);
+        ret->function = public;
 }
 
 void json_set_place(json_t *row, const struct place_name *n)

@@ -90,7 +90,7 @@ static urd_err *outside_row(struct urd_engine *e, const struct urd_index_write *
     json_object_set_new(row, "pid", json_integer(pid));
     json_object_set_new(row, "tid", json_integer(pid));
     json_object_set_new(row, "pc", json_null());
-    json_set_place(row, &(struct place_name){0});
+    json_set_place(row, &NO_PLACE);
     json_object_set_new(row, "address", json_hex(w->address));
     json_object_set_new(row, "size", json_integer((json_int_t)w->size));
     json_object_set_new(row, "syscall", json_string("outside"));

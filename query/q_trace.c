@@ -424,7 +424,7 @@ urd_err *q_source(struct answer *a)
     URD_AUTO_FREE char *chosen = NULL;
     struct urd_moment m;
     URD_TRY(question_moment(a, &m));
-    struct place_name here = {0}; /* where the moment's frame is */
+    struct place_name here = NO_PLACE; /* where the moment's frame is */
     uint32_t here_space = 0;
     int32_t here_tid = 0;
     uint64_t here_pc = 0;
