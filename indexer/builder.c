@@ -479,9 +479,12 @@ static void enter(struct urd_builder *b, struct task_state *ts, uint64_t slot, u
                   uint64_t site, uint64_t callee, int64_t clock)
 {
     struct urd_call_stack *s = &ts->stack;
-    if (__builtin_expect(s->n && s->frames[s->n - 1].sp <= slot, 0) &&
-        urd_calls_drop_dead(s, slot, clock, ts->tid, call_done, b))
-        note_dropped(b, s, slot, clock);
+    if (__builtin_expect(s->n && (s->turn || s->frames[s->n - 1].sp <= slot), 0)) {
+        if (urd_calls_drop_dead(s, slot, clock, ts->tid, call_done, b))
+            note_dropped(b, s, slot, clock);
+        if (s->n)
+            urd_calls_overwrite(s, slot, clock, ts->tid, call_done, b);
+    }
     struct urd_call_frame *f = urd_calls_new(s);
     f->callee = callee;
     f->return_pc = return_pc;

@@ -101,6 +101,48 @@ uint32_t urd_calls_drop_dead(struct urd_call_stack *s, uint64_t sp, int64_t cloc
     return dropped;
 }
 
+static uint64_t *below_turn(struct urd_call_stack *s, uint64_t sp, uint64_t *ret_bit)
+{
+    *ret_bit = 1ull << (sp >> 3) % 64;
+    return &s->below_turn[(sp >> 9) % 16];
+}
+
+static void find_turn(struct urd_call_stack *s, uint64_t next)
+{
+    uint64_t bit;
+    for (s->turn = s->n; s->turn && s->frames[s->turn - 1].sp >= next; s->turn--)
+        next = s->frames[s->turn - 1].sp;
+    memset(s->below_turn, 0, sizeof s->below_turn);
+    for (uint32_t i = 0; i < s->turn; i++)
+        *below_turn(s, s->frames[i].sp, &bit) |= bit;
+}
+
+void urd_calls_overwrite(struct urd_call_stack *s, uint64_t sp, int64_t clock, int32_t tid,
+                         urd_call_fn done, void *data)
+{
+    uint64_t bit;
+    if (s->turn >= s->n || s->frames[s->n - 1].sp <= sp)
+        find_turn(s, sp);
+    if (!(*below_turn(s, sp, &bit) & bit))
+        return;
+    uint32_t first = 0;
+    while (first < s->turn && s->frames[first].sp != sp)
+        first++;
+    uint32_t end = first;
+    while (end < s->turn && s->frames[end].sp <= sp &&
+           (end == first || s->frames[end].sp <= s->frames[end - 1].sp))
+        end++;
+    for (uint32_t i = end; i-- > first;) {
+        const struct urd_call_frame *f = &s->frames[i];
+        struct urd_call c = {f->callee, f->site, f->entry, clock, i, tid, true};
+        if (!f->inherited)
+            done(data, &c);
+    }
+    memmove(s->frames + first, s->frames + end, (s->n - end) * sizeof *s->frames);
+    s->n -= end - first;
+    s->turn -= end - first;
+}
+
 void urd_calls_abandon(struct urd_call_stack *s, int64_t clock, int32_t tid, urd_call_fn done,
                        void *data)
 {

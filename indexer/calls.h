@@ -16,7 +16,8 @@
  * exceptions returns into the middle of a function), and at an indirect jump with the stack pointer S (longjmp), those below S end when
  * S is on the same stack: the newest frame that is not below S lies at most URD_CALLS_NEAR above, and the newest of all at most
  * URD_CALLS_STACK below. A coroutine's switch to another stack ends nothing. A call that puts its return address at S also
- * ends the frames at most URD_CALLS_NEAR below S: nothing that is still live lies there on the same stack.
+ * ends the frames at most URD_CALLS_NEAR below S: nothing that is still live lies there on the same stack. It ends any frame whose
+ * return address it overwrites, and those that it called: what coroutines, which are left by jumps, leave behind.
  */
 #ifndef URD_INDEXER_CALLS_H
 #define URD_INDEXER_CALLS_H
@@ -36,6 +37,9 @@ struct urd_call_frame {
 struct urd_call_stack {
     struct urd_call_frame *frames;
     uint32_t n, capacity;
+    uint32_t
+        turn; /* the newest frame that lies above the one before it, so on another stack; 0: none. Or n or more: to be looked up */
+    uint64_t below_turn[16]; /* a bit for each sp of frames before it, by its low bits */
 };
 
 struct urd_call {
@@ -101,6 +105,10 @@ bool urd_calls_return(struct urd_call_stack *s, uint64_t sp, int64_t clock, int3
 /** A call puts its return address at sp: frames that longjmp or an exception left end. Gives how many. */
 uint32_t urd_calls_drop_dead(struct urd_call_stack *s, uint64_t sp, int64_t clock, int32_t tid,
                              urd_call_fn done, void *data);
+/** A call puts its return address at sp, and the stack pointer moved up before it, or did so once (s->turn): frames of another stack
+ * that return from sp, which was overwritten, and what they called, end. So stacks of coroutines do not grow for ever. */
+void urd_calls_overwrite(struct urd_call_stack *s, uint64_t sp, int64_t clock, int32_t tid,
+                         urd_call_fn done, void *data);
 /** A jump, perhaps a tail call: from site, in the function that begins at `function` (0: unknown). */
 struct urd_call_jump {
     uint64_t site, function;
