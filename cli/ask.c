@@ -289,7 +289,10 @@ static void note_partial(json_t *summary)
     fprintf(stderr, "urd: this answer is partial: the index does not cover");
     json_array_foreach(json_object_get(complete, "missing"), i, gap)
         fprintf(stderr, "%s %s to %s", i ? "," : "", text(gap, "from"), text(gap, "to"));
-    fprintf(stderr, "; to add it: %s\n", text(complete, "extend"));
+    if (json_is_true(json_object_get(complete, "indexing")))
+        fprintf(stderr, " yet: urd index is running\n");
+    else
+        fprintf(stderr, "; to add it: %s\n", text(complete, "extend"));
 }
 
 static void note_truncated(json_t *summary, bool json)

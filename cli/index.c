@@ -50,10 +50,12 @@ static urd_err *read_scope(const struct urd_trace *trace, const char *from, cons
 urd_err *cli_index(int argc, char **argv, int *ret_status)
 {
     const char *usage =
-        "urd index [-t TRACE] [-j N] [--from MOMENT] [--to MOMENT] [--memory SIZE] [--json]";
+        "urd index [-t TRACE] [-j N] [--from MOMENT] [--to MOMENT] [--coarse] [--memory SIZE] "
+        "[--json]";
     const char *name = NULL, *jobs = NULL, *segment_ms = NULL, *processor = NULL,
-               *follow_after = NULL, *from = NULL, *to = NULL, *memory = NULL;
-    bool json = false, no_cuts = false;
+               *follow_after = NULL, *from = NULL, *to = NULL, *memory = NULL, *coarse_after = NULL,
+               *publish = NULL;
+    bool json = false, no_cuts = false, coarse = false;
     int left;
     URD_TRY(cli_options(argc, argv,
                         (struct cli_option[]){{"-t", "--trace", &name, NULL},
@@ -65,6 +67,9 @@ urd_err *cli_index(int argc, char **argv, int *ret_status)
                                               {"--processor", NULL, &processor, NULL},
                                               {"--follow-after", NULL, &follow_after, NULL},
                                               {"--no-cuts", NULL, NULL, &no_cuts},
+                                              {"--coarse", NULL, NULL, &coarse},
+                                              {"--coarse-after", NULL, &coarse_after, NULL},
+                                              {"--publish-ms", NULL, &publish, NULL},
                                               {"--json", NULL, NULL, &json},
                                               {0}},
                         usage, &left));
@@ -83,6 +88,10 @@ urd_err *cli_index(int argc, char **argv, int *ret_status)
     bool terminal = isatty(2);
     struct urd_index_options o = {.workers = jobs ? (unsigned)atoi(jobs) : 0,
                                   .no_cuts = no_cuts,
+                                  .coarse = coarse,
+                                  .coarse_after_ms =
+                                      coarse_after ? (unsigned)atoi(coarse_after) : 0,
+                                  .publish_ms = publish ? (unsigned)atoi(publish) : 0,
                                   .processor = processor,
                                   .follow_after = follow_after ? (unsigned)atoi(follow_after) : 0,
                                   .segment_ms = segment_ms ? (unsigned)atoi(segment_ms) : 0,

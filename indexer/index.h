@@ -10,17 +10,25 @@
 #include "trace/trace.h"
 
 struct urd_index_options {
-    unsigned workers; /* 0: one for each core */
-    bool no_cuts;     /* segments begin at events only */
+    bool coarse; /* nothing but the coarse level: all segments counted */
+    unsigned
+        coarse_after_ms; /* when so long has passed, what is left is counted first, and then indexed; 0: chosen */
+    unsigned publish_ms; /* how often, at most, those who ask see what is new; 0: chosen */
+    unsigned workers;    /* 0: one for each core */
+    bool no_cuts;        /* segments begin at events only */
     const char *
         processor; /* use no more than it has: "plain", "v3" (AVX2) or NULL for all that is here; for tests */
     unsigned
         follow_after; /* executions after which a path is chosen (paths.h); 0: as many as pay; for tests */
-    unsigned segment_ms; /* native time of a segment; 0: chosen */
+    unsigned segment_ms;   /* native time of a segment; 0: chosen */
     uint64_t memory_bytes; /* see budget.h; 0: URD_INDEX_MEMORY */
     struct urd_moment from,
         to; /* the scope: segments with any of it are indexed, of the others only the instructions are counted; to.event
                                    UINT64_MAX: to the end. What an earlier build has stays */
+    /** NULL, or: of what is in the scope only the segments that ran code for which it says yes. The space is one of the trace's, the
+     * code one block in it. */
+    bool (*wants)(void *data, uint32_t space, uint64_t pc, uint64_t bytes);
+    void *wants_data;
     /** done and total are events; may be NULL. */
     void (*progress)(void *data, uint64_t done, uint64_t total, uint64_t steps);
     void *progress_data;
@@ -41,6 +49,8 @@ urd_err *urd_index_build(struct urd_trace *trace, const struct urd_index_options
                          struct urd_index_summary *ret) URD_MUST_USE;
 
 struct urd_store;
-/** join.c: with all segments there: clocks, stacks, the trace's events as rows. */
+/** join.c: with segments from the start to the end: clocks, stacks, the trace's events as rows. */
 urd_err *urd_index_join(struct urd_trace *trace, struct urd_store *store) URD_MUST_USE;
+/** The same once more, of those whose start_clock is not NULL, when some have taken the place of others. In a transaction of the caller's. */
+urd_err *urd_index_join_more(struct urd_trace *trace, struct urd_store *store) URD_MUST_USE;
 #endif

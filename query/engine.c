@@ -1,6 +1,7 @@
 /* The engine runs on a thread of its own: ptrace belongs to a thread, and whoever asks may be any. */
 #include "query/allocations.h"
 #include "base/log.h"
+#include "indexer/store.h"
 #include <pthread.h>
 #include <stdio.h>
 
@@ -91,8 +92,10 @@ urd_err *question_moment(struct answer *a, struct urd_moment *ret)
 
 urd_err *need_index(struct urd_engine *e)
 {
-    if (!e->index)
-        URD_TRY(urd_index_open(e->directory, &e->index));
+    if (!e->index && urd_store_is_written(e->directory))
+        return urd_err_hint(
+            URD_ERROR(URD_ERR_QUESTION, "this trace is being indexed, and not far enough yet"),
+            "ask again when the coarse level is there: a fraction of the way");
     if (!e->index)
         return urd_err_hint(URD_ERROR(URD_ERR_QUESTION, "this trace is not indexed yet"),
                             "run: urd index -t %s", e->directory);
@@ -142,6 +145,7 @@ static json_t *completeness(const struct urd_engine *e, const struct answer *a)
     URD_AUTO_FREE char *all = urd_xprintf("urd index -t %s", e->directory);
     URD_AUTO_FREE char *one = extending(e, last);
     json_object_set_new(c, "extend", json_string(n == 1 ? one : all));
+    json_object_set_new(c, "indexing", json_boolean(urd_store_is_written(e->directory)));
     json_object_set_new(c, "covers", json_string("a part of the run: the rest is not indexed"));
     return c;
 }
@@ -216,14 +220,19 @@ static urd_err *answer(struct urd_engine *e, struct request *r)
                            .relies_from = INT64_MIN,
                            .relies_to = INT64_MAX};
         a.limit = (uint64_t)question_number(&a, "limit", 0);
-        if (!e->index)
-            URD_TRY(urd_index_open(e->directory, &e->index));
-        urd_err *err = questions[i].fn(&a);
+        urd_err *err = e->index ? NULL : urd_index_open(e->directory, &e->index);
+        if (!err && e->index)
+            err = urd_index_hold(e->index);
+        if (!err)
+            err = questions[i].fn(&a);
+        if (!err)
+            json_object_set_new(a.summary, "complete", completeness(e, &a));
+        if (e->index)
+            urd_index_release(e->index);
         if (err) {
             json_decref(a.summary);
             return err;
         }
-        json_object_set_new(a.summary, "complete", completeness(e, &a));
         json_object_set_new(a.summary, "rows", json_integer((json_int_t)a.rows));
         r->summary = a.summary;
         return NULL;

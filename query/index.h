@@ -103,7 +103,8 @@ struct urd_index {
         char *path;
     } * spaces; /* by id; [0] is unused */
     uint32_t n_spaces;
-    int64_t end;                   /* clock at the end */
+    int64_t end;     /* clock at the end */
+    int64_t version; /* SQLite's, of what was loaded: changes when somebody has written */
     struct urd_index_shown *shown; /* mappings of shared memory; shared.c */
     uint32_t n_shown;
     struct urd_index_remap *remaps; /* by space and event */
@@ -115,9 +116,19 @@ struct urd_index {
     struct urd_writes_cache *writes_cache;
 };
 
-/** NULL in *ret when there is no complete index. */
+/** NULL in *ret when there is no index yet of which all clocks are known. */
 urd_err *urd_index_open(const char *directory, struct urd_index **ret) URD_MUST_USE;
 void urd_index_close(struct urd_index *x);
+
+/**
+ * A question begins: until urd_index_release all is read as it is now, whatever `urd index` writes meanwhile; nobody waits for anybody. What
+ * was read in an earlier question is forgotten when it is not so any more.
+ */
+urd_err *urd_index_hold(struct urd_index *x) URD_MUST_USE;
+void urd_index_release(struct urd_index *x);
+
+/** The segment of a row of writes, touched or calls; NULL: of none that is there yet. */
+struct urd_index_segment *urd_index_segment(const struct urd_index *x, int64_t id);
 
 /** The last gap that has any clock in [from, to), or NULL. */
 const struct urd_index_gap *urd_index_gap_in(const struct urd_index *x, int64_t from, int64_t to);

@@ -1,5 +1,6 @@
 /* What is in the trace: its events, tasks, outputs, sources; the timeline. */
 #include "query/engine.h"
+#include "indexer/store.h"
 #include "query/call_counts.h"
 #include "indexer/store.h"
 #include "record/record.h"
@@ -76,6 +77,7 @@ urd_err *q_info(struct answer *a)
                               json_pack("{s:o, s:o}", "from", json_moment(e->index->gaps[i].from),
                                         "to", json_moment(e->index->gaps[i].to)));
     json_object_set_new(s, "missing", missing);
+    json_object_set_new(s, "indexing", json_boolean(urd_store_is_written(e->directory)));
     json_object_set_new(s, "clock_end", e->index ? json_integer(e->index->end) : json_null());
     struct urd_moment end;
     URD_TRY(engine_default_moment(e, &end));

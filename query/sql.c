@@ -619,7 +619,8 @@ static void merge_counts(struct cursor *c)
 static const char count_sql[] =
     "SELECT " URD_INDEX_CALL_COLUMNS
     ", (SELECT count(*) FROM mappings m WHERE m.space = calls.space AND "
-    "m.start <= entry AND m.start + m.size > entry) FROM calls ORDER BY space, entry, segment";
+    "m.start <= entry AND m.start + m.size > entry) FROM calls WHERE segment < 0 OR segment IN "
+    "(SELECT id FROM segments WHERE start_clock IS NOT NULL) ORDER BY space, entry, segment";
 
 static urd_err *filter_counts(struct cursor *c, bool by_name)
 {
