@@ -1,5 +1,6 @@
 /* The verbs that ask: each makes a question in JSON, gives it to the engine, and prints the rows. */
 #include "cli/cli.h"
+#include "cli/index.h"
 #include "cli/options.h"
 #include "query/ask.h"
 #include "trace/trace.h"
@@ -302,6 +303,27 @@ static void note_truncated(json_t *summary, bool json)
         fprintf(stderr, "urd: there are more: raise --limit\n");
 }
 
+/** Index what the answer lacks, until it lacks nothing. A single write is looked for backwards: the last few segments come first, one by one. */
+static urd_err *extend_for(struct asking *g, const json_t *question)
+{
+    bool one_write =
+        strcmp(text((json_t *)question, "q"), "blame") == 0 && !json_object_get(question, "all");
+    URD_AUTO_FREE char *directory = NULL;
+    URD_TRY(urd_trace_find(g->trace, &directory));
+    enum { ONE_BY_ONE = 4 };
+    unsigned tries = 0;
+    for (bool partial = true; partial; tries++) {
+        json_t *summary = NULL;
+        URD_TRY(urd_query_ask(g->engine, question, NULL, NULL, &summary));
+        partial = json_is_true(json_object_get(json_object_get(summary, "complete"), "partial"));
+        urd_err *err =
+            partial ? cli_index_missing(directory, summary, one_write && tries < ONE_BY_ONE) : NULL;
+        json_decref(summary);
+        URD_TRY(err);
+    }
+    return NULL;
+}
+
 /** What the simple verbs share: one question with fields from options and arguments. */
 struct shape {
     const char *q, *usage;
@@ -319,7 +341,7 @@ static urd_err *ask_shape(const struct shape *s, int argc, char **argv, int *ret
     const char *at = NULL, *limit = NULL, *condition = NULL, *frame = NULL, *from = NULL,
                *kind = NULL, *name = NULL, *size = NULL;
     const char *order = NULL;
-    bool all = false, fast = false;
+    bool all = false, fast = false, extend = false;
     int left;
     URD_TRY(cli_options(argc, argv,
                         (struct cli_option[]){{"-t", "--trace", &g.trace, NULL},
@@ -335,6 +357,7 @@ static urd_err *ask_shape(const struct shape *s, int argc, char **argv, int *ret
                                               {"--size", NULL, &size, NULL},
                                               {"--fast", NULL, NULL, &fast},
                                               {"--order", NULL, &order, NULL},
+                                              {"--extend", NULL, NULL, &extend},
                                               {0}},
                         s->usage, &left));
     if ((unsigned)left < s->needed || left > 3 || (left > 0 && !s->fields[left - 1]))
@@ -364,7 +387,12 @@ static urd_err *ask_shape(const struct shape *s, int argc, char **argv, int *ret
     uint64_t rows = 0;
     json_t *summary = NULL;
     const char *shown = left > (int)s->shown ? argv[1 + s->shown] : NULL;
-    err = ask(&g, question, s->row, shown, &rows, &summary);
+    if (extend && (err = extend_for(&g, question)))
+        show_caret(err, shown);
+    if (err)
+        json_decref(question);
+    else
+        err = ask(&g, question, s->row, shown, &rows, &summary);
     if (!err && s->summary_is_answer) {
         if (g.json)
             err = print_json_row(summary);
@@ -393,16 +421,18 @@ static urd_err *ask_shape(const struct shape *s, int argc, char **argv, int *ret
         return ask_shape(&(struct shape){__VA_ARGS__}, argc, argv, ret_status);                    \
     }
 
-SHAPE_VERB(blame, "blame",
-           "urd blame [-t TRACE] EXPR [--at MOMENT] [--all] [--frame N] [--limit N] [--json]",
-           {"expr"}, 1, 0, row_blame, true)
+SHAPE_VERB(
+    blame, "blame",
+    "urd blame [-t TRACE] EXPR [--at MOMENT] [--all] [--frame N] [--limit N] [--extend] [--json]",
+    {"expr"}, 1, 0, row_blame, true)
 SHAPE_VERB(print, "print",
-           "urd print [-t TRACE] LOCATION 'text {expr} {expr:x}' [--if EXPR] [--limit N] [--json]",
+           "urd print [-t TRACE] LOCATION 'text {expr} {expr:x}' [--if EXPR] [--limit N] "
+           "[--extend] [--json]",
            {"location", "text"}, 2, 1, row_print, true)
-SHAPE_VERB(calls, "calls", "urd calls [-t TRACE] FUNCTION [--limit N] [--fast] [--json]",
+SHAPE_VERB(calls, "calls", "urd calls [-t TRACE] FUNCTION [--limit N] [--fast] [--extend] [--json]",
            {"function"}, 1, 0, row_call, true)
-SHAPE_VERB(lines, "lines", "urd lines [-t TRACE] FILE:LINE [--limit N] [--json]", {"location"}, 1,
-           0, row_line, true)
+SHAPE_VERB(lines, "lines", "urd lines [-t TRACE] FILE:LINE [--limit N] [--extend] [--json]",
+           {"location"}, 1, 0, row_line, true)
 SHAPE_VERB(stack, "stack", "urd stack [-t TRACE] [--at MOMENT] [--json]", {"at"}, 0, 0, row_stack,
            true)
 SHAPE_VERB(mem, "mem", "urd mem [-t TRACE] ADDRESS|EXPR [SIZE] [--at MOMENT] [--json]",

@@ -7,7 +7,7 @@
  * rows in one transaction. Segments have relative clocks; join.c makes one line of them.
  *
  * The coarse level: a segment that is not indexed, or not yet, is replayed with steps counted, not logged, which is faster and gives the
- * same clocks (coarse.h says what else). What is outside of the scope (urd_index_options.from, to) stays like that; and what is left of a run
+ * same clocks (coarse.h says what else). What is outside of the scope (urd_index_options.parts) stays like that; and what is left of a run
  * that takes long (coarse_after_ms) is first made so, that all of it can be asked about soon. Then the leader goes once more to neighbouring
  * segments of that kind, a *gap*, and cuts it into new segments, *pieces*. Every few seconds those that are there up to some moment, from the
  * gap's start on, take the place of what was counted (publish): in one transaction, so who asks sees a whole line of segments at all times.
@@ -17,6 +17,8 @@
 #include "base/log.h"
 #include "indexer/budget.h"
 #include "indexer/builder.h"
+#include "indexer/coarse.h"
+#include "indexer/flow.h"
 #include "indexer/schema.h"
 #include <errno.h>
 #include <malloc.h>
@@ -52,6 +54,8 @@ struct job {
     struct urd_moment start;
     uint64_t end_event; /* the segment ends when this event is applied ... */
     bool has_cut;       /* ... or at this state after it */
+    bool has_pages;     /* pages is what it may have written */
+    struct urd_coarse pages;
     struct urd_cut cut;
     struct job *next;
 };
@@ -150,7 +154,22 @@ static void share_core(struct urd_session *s)
             sched_setaffinity(s->tasks[i].process->pid, sizeof here, &here);
 }
 
-/** As run_segment, but only the clocks of events. */
+static void on_covered(void *data, uint32_t space, uint64_t pc, uint64_t bytes)
+{
+    urd_coarse_add(data, space, pc, pc + bytes);
+}
+
+static struct urd_store_blob keep_coarse(struct urd_store_segment *g, struct urd_coarse *c)
+{
+    struct urd_buf packed = {0};
+    urd_coarse_tidy(c);
+    urd_coarse_pack(c, &packed);
+    struct urd_store_blob kept = urd_store_keep(g, packed.data, packed.size);
+    urd_buf_deinit(&packed);
+    return kept;
+}
+
+/** As run_segment, but only the clocks of events, and the coarse level. */
 static urd_err *count_segment(struct build *b, struct job *j, struct urd_kept_code *code,
                               struct urd_store_segment *g)
 {
@@ -158,8 +177,10 @@ static urd_err *count_segment(struct build *b, struct job *j, struct urd_kept_co
     struct urd_session *s = j->session;
     struct urd_runner *r;
     struct urd_buf clocks = {0}, packed = {0};
+    struct urd_coarse ran = {0};
+    struct urd_sink sink = {.data = &ran, .covered = on_covered};
     uint64_t total = 0, last_event = 0;
-    URD_TRY(urd_runner_create(s, URD_PROBE_COUNT, NULL, &r));
+    URD_TRY(urd_runner_create(s, URD_PROBE_COUNT | URD_PROBE_COVER, &sink, &r));
     urd_runner_keep_code(r, code);
     urd_err *err = NULL;
     bool at_cut = false;
@@ -196,6 +217,10 @@ static urd_err *count_segment(struct build *b, struct job *j, struct urd_kept_co
     urd_runner_destroy(r);
     urd_blob_pack(clocks.data, clocks.size, &packed);
     g->event_steps = urd_store_keep(g, packed.data, packed.size);
+    g->ran = keep_coarse(g, &ran);
+    if (j->has_pages)
+        g->pages = keep_coarse(g, &j->pages);
+    urd_coarse_deinit(&ran);
     urd_buf_deinit(&clocks);
     urd_buf_deinit(&packed);
     return err;
@@ -418,6 +443,7 @@ static struct job *take_job(struct build *b)
 static void free_job(struct job *j)
 {
     urd_session_close(j->session);
+    urd_coarse_deinit(&j->pages);
     free(j);
 }
 
@@ -515,9 +541,24 @@ struct leader {
 static bool is_in_scope(const struct urd_index_options *o, const struct urd_session *s,
                         struct urd_moment start, bool in_middle)
 {
-    bool begun = s->event > o->from.event || (in_middle && s->event == o->from.event) || !s->next;
-    bool ended = start.event > o->to.event || (start.event == o->to.event && !o->to.steps);
-    return begun && !ended;
+    bool in = !o->n_parts;
+    for (uint32_t i = 0; i < o->n_parts && !in; i++) {
+        struct urd_moment from = o->parts[i].from, to = o->parts[i].to;
+        bool begun = s->event > from.event || (in_middle && s->event == from.event) || !s->next;
+        bool ended = start.event > to.event || (start.event == to.event && !to.steps);
+        in = begun && !ended;
+    }
+    return in;
+}
+
+static bool touches_scope(const struct urd_index_options *o, struct urd_moment start,
+                          struct urd_moment end)
+{
+    bool touches = !o->n_parts;
+    for (uint32_t i = 0; i < o->n_parts && !touches; i++)
+        touches = urd_moment_compare(start, o->parts[i].to) < 0 &&
+                  urd_moment_compare(end, o->parts[i].from) > 0;
+    return touches;
 }
 
 /** Has so much time passed that all of the run had better be seen coarsely first? */
@@ -525,6 +566,14 @@ static bool takes_long(const struct leader *l)
 {
     unsigned after = l->b->options->coarse_after_ms;
     return urd_now_ns() - l->started >= (after ? after : 10000) * 1000000ull;
+}
+
+/** Will it, or may it, be a segment that is only counted? */
+static bool may_be_counted(const struct leader *l)
+{
+    const struct urd_index_options *o = l->b->options;
+    bool all = !o->coarse && !o->n_parts;
+    return !l->gap && (!all || takes_long(l));
 }
 
 /** What the open segment is, as its end is known now. */
@@ -536,10 +585,40 @@ static void close_job(struct leader *l, struct job *j, const struct urd_cut *cut
     if (cut)
         j->cut = *cut;
     j->gap = l->gap;
-    j->outside = !l->gap && (o->coarse || o->wants || !is_in_scope(o, l->s, j->start, j->has_cut));
+    j->outside = !l->gap && (o->coarse || !is_in_scope(o, l->s, j->start, j->has_cut));
     j->counted = j->outside || (!l->gap && takes_long(l));
     j->id = l->next_id + (j->counted ? URD_INDEX_GAP_IDS - 1 : 0);
     l->next_id = j->id + 1;
+}
+
+/** Before a process, or the checkpoint that it shares its pages with, is not there any more: which of them it has written since. */
+static void note_pages(struct leader *l, const struct urd_task *t)
+{
+    urd_err *err = urd_coarse_own_pages(t->process->pid, t->space, &l->open->pages);
+    l->open->has_pages = !err; /* else it may have written anything */
+    urd_err_free(err);
+}
+
+static void note_all_pages(struct leader *l)
+{
+    for (uint32_t i = 0; l->open && l->open->has_pages && i < l->s->n_tasks; i++) {
+        const struct urd_task *t = &l->s->tasks[i];
+        bool seen = !t->exists;
+        for (uint32_t k = 0; k < i && !seen; k++)
+            seen = l->s->tasks[k].exists && l->s->tasks[k].process == t->process;
+        if (!seen)
+            note_pages(l, t);
+    }
+}
+
+/** A fork shares what its parent has written; an exec and the end of a process take it away. */
+static void note_pages_before(struct leader *l, const struct urd_event *e)
+{
+    bool forks = e->kind == URD_EVENT_START && !(e->flags & URD_EVENT_SHARES);
+    bool ends = e->kind == URD_EVENT_EXEC || e->kind == URD_EVENT_EXIT;
+    struct urd_task *t = urd_session_task(l->s, forks ? e->other_tid : e->tid);
+    if (l->open && l->open->has_pages && (forks || ends) && t && t->exists)
+        note_pages(l, t);
 }
 
 /** The session stands at a good place: end the open segment there and, unless it is the last one, begin the next. */
@@ -548,6 +627,7 @@ static urd_err *split(struct leader *l, const struct urd_cut *cut, bool last, bo
     *ret_done = false;
     struct urd_session *copy = NULL;
     bool possible = true;
+    note_all_pages(l); /* also where no checkpoint is possible: what was begun has shared them */
     if (l->s->next && !last)
         URD_TRY(urd_session_checkpoint(l->s, &possible, &copy));
     if (!possible)
@@ -557,6 +637,7 @@ static urd_err *split(struct leader *l, const struct urd_cut *cut, bool last, bo
         next = urd_xcalloc(1, sizeof *next);
         next->session = copy;
         next->start = (struct urd_moment){l->s->event, 0};
+        next->has_pages = may_be_counted(l);
     }
     struct job *j = l->open;
     if (j && l->gap && l->next_id == l->gap->rows[0].id)
@@ -630,6 +711,7 @@ static urd_err *lead(struct leader *l, uint64_t last_event)
             URD_TRY(lead_interval(l, last_event));
         if (l->b->err)
             break;
+        note_pages_before(l, s->next);
         URD_TRY(urd_session_apply(s));
         if (leader_tick && s->next && s->event < last_event) {
             URD_TRY(split(l, NULL, false, &done));
@@ -715,8 +797,7 @@ static urd_err *find_gaps(struct urd_store *store, const struct urd_index_option
         next_id = id + 1;
         at = segment_end(at, (uint64_t)sqlite3_column_int64(q, 1),
                          (uint64_t)sqlite3_column_int64(q, 2));
-        bool wanted = sqlite3_column_int(q, 3) && urd_moment_compare(start, o->to) < 0 &&
-                      urd_moment_compare(at, o->from) > 0;
+        bool wanted = sqlite3_column_int(q, 3) && touches_scope(o, start, at);
         if (wanted && !open)
             URD_PUSH(*ret, *ret_n, capacity) =
                 (struct gap){.start = start, .clock = clock, .next_piece = first_piece};

@@ -22,13 +22,10 @@ struct urd_index_options {
         follow_after; /* executions after which a path is chosen (paths.h); 0: as many as pay; for tests */
     unsigned segment_ms;   /* native time of a segment; 0: chosen */
     uint64_t memory_bytes; /* see budget.h; 0: URD_INDEX_MEMORY */
-    struct urd_moment from,
-        to; /* the scope: segments with any of it are indexed, of the others only the instructions are counted; to.event
-                                   UINT64_MAX: to the end. What an earlier build has stays */
-    /** NULL, or: of what is in the scope only the segments that ran code for which it says yes. The space is one of the trace's, the
-     * code one block in it. */
-    bool (*wants)(void *data, uint32_t space, uint64_t pc, uint64_t bytes);
-    void *wants_data;
+    const struct urd_index_part {
+        struct urd_moment from, to; /* to.event UINT64_MAX: to the end */
+    } * parts; /* the scope: segments with any of it are indexed, of the others only the coarse level. What an earlier build has stays */
+    uint32_t n_parts; /* 0: all of the run */
     /** done and total are events; may be NULL. */
     void (*progress)(void *data, uint64_t done, uint64_t total, uint64_t steps);
     void *progress_data;

@@ -94,7 +94,9 @@ static urd_err *load_segments(struct urd_index *x)
     x->n_segments = x->n_gaps = 0;
     bool damaged = false;
     while (sqlite3_step(q) == SQLITE_ROW) {
-        struct urd_index_segment s = {.id = (uint32_t)sqlite3_column_int64(q, 0),
+        struct urd_index_segment s = {.start_event = (uint64_t)sqlite3_column_int64(q, 4),
+                                      .end_event = (uint64_t)sqlite3_column_int64(q, 5),
+                                      .id = (uint32_t)sqlite3_column_int64(q, 0),
                                       .start = sqlite3_column_int64(q, 1),
                                       .steps = sqlite3_column_int64(q, 2),
                                       .counted = sqlite3_column_int(q, 3)};
@@ -174,6 +176,7 @@ static void forget_segments(struct urd_index *x)
         free(x->segments[i].below);
         free(x->segments[i].memory);
         free(x->segments[i].firsts);
+        urd_index_coarse_free(x->segments[i].coarse);
     }
     free(x->segments);
     free(x->gaps);
@@ -301,14 +304,6 @@ void urd_index_close(struct urd_index *x)
 }
 
 /* ---- moments and clocks ---- */
-
-const struct urd_index_gap *urd_index_gap_in(const struct urd_index *x, int64_t from, int64_t to)
-{
-    for (uint32_t i = x->n_gaps; i-- > 0;)
-        if (x->gaps[i].first < to && x->gaps[i].end > from)
-            return &x->gaps[i];
-    return NULL;
-}
 
 struct urd_moment urd_index_moment(const struct urd_index *x, int64_t clock)
 {

@@ -518,8 +518,17 @@ urd_err *urd_index_memory(struct urd_index *x, struct urd_trace *trace, uint32_t
 {
     memset(ret_known, 0, size);
     memset(ret, 0, size);
-    const struct urd_index_gap *gap = urd_index_gap_in(x, INT64_MIN, clock);
-    int64_t from = gap ? gap->end : INT64_MIN;
+    bool gap;
+    int64_t from = INT64_MIN; /* before that something may have been written that is not indexed */
+    URD_TRY(urd_index_lacks(x,
+                            &(struct urd_index_need){.from = INT64_MIN,
+                                                     .to = clock,
+                                                     .kind = URD_NEEDS_WRITES,
+                                                     .space = space,
+                                                     .address = address,
+                                                     .size = size,
+                                                     .at = clock},
+                            &gap, &from));
     /* Piece by piece: a row of flow is decoded for the pieces only that it stores to. */
     uint64_t piece = size <= 1024 ? 8 : 64, left = 0;
     for (uint64_t at = 0, next; at < size; at = next) {

@@ -86,8 +86,9 @@ static urd_err *history(struct urd_engine *e, struct urd_task *t, struct urd_mom
 /** Are all calls before the moment in the index? */
 static bool has_history(const struct urd_engine *e, struct urd_moment m)
 {
-    return e->index && !urd_index_gap_in(e->index, INT64_MIN,
-                                         e->index->events[m.event].clock + (int64_t)m.steps);
+    return e->index && !(e->index->n_gaps &&
+                         e->index->gaps[0].first <
+                             e->index->events[m.event].clock + (int64_t)m.steps);
 }
 
 /** The registers of the frame at pc, by unwinding; NULL when unwinding does not pass there. */

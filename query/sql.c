@@ -479,8 +479,18 @@ static urd_err *write_old(struct cursor *c, sqlite3_context *ctx)
     URD_AUTO_FREE bool *known = urd_xcalloc(size, sizeof *known);
     URD_TRY(urd_index_memory(c->engine->index, c->engine->trace, c->row.w.space, c->row.w.address,
                              size, c->row.w.clock, bytes, known));
+    bool gap;
+    URD_TRY(urd_index_lacks(c->engine->index,
+                            &(struct urd_index_need){.from = INT64_MIN,
+                                                     .to = c->row.w.clock,
+                                                     .kind = URD_NEEDS_WRITES,
+                                                     .space = c->row.w.space,
+                                                     .address = c->row.w.address,
+                                                     .size = size,
+                                                     .at = c->row.w.clock},
+                            &gap, NULL));
     for (uint64_t i = 0; i < size; i++)
-        if (!known[i] && urd_index_gap_in(c->engine->index, INT64_MIN, c->row.w.clock))
+        if (!known[i] && gap)
             return NULL; /* NULL: what a gap of the index leaves open */
     sqlite3_result_blob64(ctx, bytes, size, SQLITE_TRANSIENT);
     return NULL;
@@ -746,7 +756,8 @@ static urd_err *call_column(struct cursor *c, sqlite3_context *ctx, int column)
         sqlite3_result_int64(ctx, k->call.end - k->call.entry);
         break;
     case C_DEPTH:
-        sqlite3_result_int64(ctx, k->call.depth);
+        if (urd_index_knows_depth(c->engine->index, k->call.entry))
+            sqlite3_result_int64(ctx, k->call.depth);
         break;
     case C_RETURNED:
         sqlite3_result_int(ctx, !k->call.abandoned);
