@@ -1101,22 +1101,14 @@ static const char views[] =
     " start + size AS end, prot, shared, file_offset, name, from_event, to_event FROM ix.mappings;";
 
 static const char allocations_view[] =
-    "CREATE TEMP VIEW allocations AS SELECT clock, moment_of(clock) AS moment, (SELECT pid FROM "
+    "CREATE TEMP VIEW allocations AS SELECT kind, clock, moment_of(clock) AS moment, (SELECT pid FROM "
     "ix.spaces s WHERE s.id = space) AS pid, tid, function, address, size, caller, file, line, "
     "returned AS returned_clock, freed AS freed_clock, moment_of(freed_call) AS freed_moment, "
     "freed_tid, freed_by, freed_caller, freed_file, freed_line, heir > 0 AS inherited, space "
     "FROM al.allocations;";
 
-/** Finding them takes a replay: only for statements that name them. */
-static urd_err *open_allocations(struct urd_engine *e, const char *sql)
+static urd_err *attach_allocations(struct urd_engine *e, const char *path)
 {
-    const char *path, *word = "allocations";
-    bool named = false;
-    for (const char *p = sql; *p && !named; p++)
-        named = sqlite3_strnicmp(p, word, (int)strlen(word)) == 0;
-    if (!named || e->have_allocations)
-        return NULL;
-    URD_TRY(engine_allocations(e, &path));
     char *attach = sqlite3_mprintf("ATTACH %Q AS al", path);
     sqlite3_exec(e->tables, "PRAGMA query_only = 0", NULL, NULL, NULL);
     e->have_allocations = sqlite3_exec(e->tables, attach, NULL, NULL, NULL) == SQLITE_OK &&
@@ -1126,6 +1118,25 @@ static urd_err *open_allocations(struct urd_engine *e, const char *sql)
     return e->have_allocations ? NULL : urd_store_failed(e->tables, "cannot read the allocations");
 }
 
+/** Finding them takes a replay: only for statements that name them. */
+static urd_err *open_allocations(struct answer *a, const char *sql)
+{
+    struct urd_engine *e = a->engine;
+    const char *path, *none, *word = "allocations";
+    bool named = false;
+    for (const char *p = sql; *p && !named; p++)
+        named = sqlite3_strnicmp(p, word, (int)strlen(word)) == 0;
+    if (!named)
+        return NULL;
+    if (!e->have_allocations) {
+        URD_TRY(engine_allocations(e, &path));
+        URD_TRY(attach_allocations(e, path));
+    }
+    URD_TRY(engine_allocations_none(e->tables, "al", &none));
+    if (none)
+        json_object_set_new(a->summary, "blocks", json_string(none));
+    return NULL;
+}
 static urd_err *open_tables(struct urd_engine *e)
 {
     if (e->tables)
@@ -1257,7 +1268,7 @@ urd_err *q_sql(struct answer *a)
     URD_TRY(need_index(e));
     URD_TRY(question_need(a, "sql", &sql));
     URD_TRY(open_tables(e));
-    URD_TRY(open_allocations(e, sql));
+    URD_TRY(open_allocations(a, sql));
     sqlite3_stmt *q;
     struct sql_use use = {.other = may_need_each_row(sql)};
     sqlite3_set_authorizer(e->tables, allow_reading, &use);
