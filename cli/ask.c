@@ -303,21 +303,25 @@ static void note_truncated(json_t *summary, bool json)
         fprintf(stderr, "urd: there are more: raise --limit\n");
 }
 
-/** Index what the answer lacks, until it lacks nothing. A single write is looked for backwards: the last few segments come first, one by one. */
+/** Index what the answer lacks, until it lacks nothing. A single write is looked for backwards: the last few segments come first, one by one.
+ * Nobody has the index open while it is written, so it is left as one file. */
 static urd_err *extend_for(struct asking *g, const json_t *question)
 {
-    bool one_write =
-        strcmp(text((json_t *)question, "q"), "blame") == 0 && !json_object_get(question, "all");
+    enum { ONE_BY_ONE = 4 };
+    bool one_write = strcmp(text((json_t *)question, "q"), "blame") == 0 &&
+                     !json_object_get(question, "all");
     URD_AUTO_FREE char *directory = NULL;
     URD_TRY(urd_trace_find(g->trace, &directory));
-    enum { ONE_BY_ONE = 4 };
     unsigned tries = 0;
     for (bool partial = true; partial; tries++) {
         json_t *summary = NULL;
-        URD_TRY(urd_query_ask(g->engine, question, NULL, NULL, &summary));
+        URD_TRY(open_engine(g));
+        urd_err *err = urd_query_ask(g->engine, question, NULL, NULL, &summary);
+        close_engine(g);
+        URD_TRY(err);
         partial = json_is_true(json_object_get(json_object_get(summary, "complete"), "partial"));
-        urd_err *err =
-            partial ? cli_index_missing(directory, summary, one_write && tries < ONE_BY_ONE) : NULL;
+        if (partial)
+            err = cli_index_missing(directory, summary, one_write && tries < ONE_BY_ONE);
         json_decref(summary);
         URD_TRY(err);
     }
@@ -379,20 +383,19 @@ static urd_err *ask_shape(const struct shape *s, int argc, char **argv, int *ret
         json_object_set_new(question, "all", json_true());
     if (fast)
         json_object_set_new(question, "fast", json_true());
-    urd_err *err = open_engine(&g);
+    const char *shown = left > (int)s->shown ? argv[1 + s->shown] : NULL;
+    urd_err *err = extend ? extend_for(&g, question) : NULL;
+    if (err)
+        show_caret(err, shown);
+    else
+        err = open_engine(&g);
     if (err) {
         json_decref(question);
         return err;
     }
     uint64_t rows = 0;
     json_t *summary = NULL;
-    const char *shown = left > (int)s->shown ? argv[1 + s->shown] : NULL;
-    if (extend && (err = extend_for(&g, question)))
-        show_caret(err, shown);
-    if (err)
-        json_decref(question);
-    else
-        err = ask(&g, question, s->row, shown, &rows, &summary);
+    err = ask(&g, question, s->row, shown, &rows, &summary);
     if (!err && s->summary_is_answer) {
         if (g.json)
             err = print_json_row(summary);

@@ -103,45 +103,44 @@ urd_err *cli_index_missing(const char *directory, json_t *summary, bool last_seg
     return err;
 }
 
+static urd_err *ask_where(const char *directory, const char *function, const char *module,
+                          json_t **ret_summary)
+{
+    URD_CLEANUP(close_engine) struct urd_engine *engine = NULL;
+    URD_TRY(urd_query_open(directory, &engine));
+    json_t *question =
+        json_pack("{s:s, s:s*, s:s*}", "q", "where", "function", function, "module", module);
+    urd_err *err = urd_query_ask(engine, question, NULL, NULL, ret_summary);
+    json_decref(question);
+    return err;
+}
+
 /** Of a function or module: the coarse level tells where it ran, and that is indexed. Then it is seen which calls go on where that ends: so once more. */
 static urd_err *build_where(struct urd_trace *trace, const char *directory,
                             struct urd_index_options *o, const char *function, const char *module,
                             struct urd_index_summary *ret)
 {
     struct urd_index_options now = *o;
-    uint32_t n_parts = 1;
-    bool was_there = true;
+    struct urd_index_summary sum = {.was_there = true};
+    URD_AUTO_FREE struct urd_index_part *parts = NULL;
     now.coarse = true;
-    URD_CLEANUP(close_engine) struct urd_engine *engine = NULL;
-    struct urd_index_summary sum = {0};
-    while (n_parts) {
-        struct urd_index_summary s;
-        urd_err *err = urd_index_build(trace, &now, &s);
-        if (!now.coarse)
-            free((void *)now.parts);
-        URD_TRY(err);
-        was_there &= s.was_there;
-        sum.wall_s += s.wall_s;
-        sum.cpu_s += s.cpu_s;
-        *ret = s;
-        if (!engine)
-            URD_TRY(urd_query_open(directory, &engine));
-        json_t *summary = NULL, *question = json_pack("{s:s, s:s*, s:s*}", "q", "where", "function",
-                                                      function, "module", module);
-        err = urd_query_ask(engine, question, NULL, NULL, &summary);
-        json_decref(question);
-        URD_TRY(err);
-        struct urd_index_part *parts;
-        err = missing_parts(summary, o->n_parts ? o->parts : NULL, false, &parts, &n_parts);
+    do {
+        URD_TRY(urd_index_build(trace, &now, ret));
+        sum.was_there &= ret->was_there;
+        sum.wall_s += ret->wall_s;
+        sum.cpu_s += ret->cpu_s;
+        json_t *summary;
+        URD_TRY(ask_where(directory, function, module, &summary));
+        free(parts);
+        parts = NULL;
+        urd_err *err =
+            missing_parts(summary, o->n_parts ? o->parts : NULL, false, &parts, &now.n_parts);
         json_decref(summary);
-        if (err || !n_parts)
-            free(parts);
         URD_TRY(err);
         now.coarse = false;
         now.parts = parts;
-        now.n_parts = n_parts;
-    }
-    ret->was_there = was_there;
+    } while (now.n_parts);
+    ret->was_there = sum.was_there;
     ret->wall_s = sum.wall_s;
     ret->cpu_s = sum.cpu_s;
     return NULL;
