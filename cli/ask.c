@@ -1,5 +1,6 @@
 /* The verbs that ask: each makes a question in JSON, gives it to the engine, and prints the rows. */
 #include "cli/cli.h"
+#include "cli/index.h"
 #include "cli/options.h"
 #include "query/ask.h"
 #include "trace/trace.h"
@@ -291,7 +292,10 @@ static void note_partial(json_t *summary)
     fprintf(stderr, "urd: this answer is partial: the index does not cover");
     json_array_foreach(json_object_get(complete, "missing"), i, gap)
         fprintf(stderr, "%s %s to %s", i ? "," : "", text(gap, "from"), text(gap, "to"));
-    fprintf(stderr, "; to add it: %s\n", text(complete, "extend"));
+    if (json_is_true(json_object_get(complete, "indexing")))
+        fprintf(stderr, " yet: urd index is running\n");
+    else
+        fprintf(stderr, "; to add it: %s\n", text(complete, "extend"));
 }
 
 static void note_truncated(json_t *summary, bool json)
@@ -299,6 +303,31 @@ static void note_truncated(json_t *summary, bool json)
     note_partial(summary);
     if (json_is_true(json_object_get(json_object_get(summary, "complete"), "truncated")) && !json)
         fprintf(stderr, "urd: there are more: raise --limit\n");
+}
+
+/** Index what the answer lacks, until it lacks nothing. A single write is looked for backwards: the last few segments come first, one by one.
+ * Nobody has the index open while it is written, so it is left as one file. */
+static urd_err *extend_for(struct asking *g, const json_t *question)
+{
+    enum { ONE_BY_ONE = 4 };
+    bool one_write = strcmp(text((json_t *)question, "q"), "blame") == 0 &&
+                     !json_object_get(question, "all");
+    URD_AUTO_FREE char *directory = NULL;
+    URD_TRY(urd_trace_find(g->trace, &directory));
+    unsigned tries = 0;
+    for (bool partial = true; partial; tries++) {
+        json_t *summary = NULL;
+        URD_TRY(open_engine(g));
+        urd_err *err = urd_query_ask(g->engine, question, NULL, NULL, &summary);
+        close_engine(g);
+        URD_TRY(err);
+        partial = json_is_true(json_object_get(json_object_get(summary, "complete"), "partial"));
+        if (partial)
+            err = cli_index_missing(directory, summary, one_write && tries < ONE_BY_ONE);
+        json_decref(summary);
+        URD_TRY(err);
+    }
+    return NULL;
 }
 
 /** What the simple verbs share: one question with fields from options and arguments. */
@@ -318,7 +347,7 @@ static urd_err *ask_shape(const struct shape *s, int argc, char **argv, int *ret
     const char *at = NULL, *limit = NULL, *condition = NULL, *frame = NULL, *from = NULL,
                *kind = NULL, *name = NULL, *size = NULL;
     const char *order = NULL;
-    bool all = false, fast = false;
+    bool all = false, fast = false, extend = false;
     int left;
     URD_TRY(cli_options(argc, argv,
                         (struct cli_option[]){{"-t", "--trace", &g.trace, NULL},
@@ -334,6 +363,7 @@ static urd_err *ask_shape(const struct shape *s, int argc, char **argv, int *ret
                                               {"--size", NULL, &size, NULL},
                                               {"--fast", NULL, NULL, &fast},
                                               {"--order", NULL, &order, NULL},
+                                              {"--extend", NULL, NULL, &extend},
                                               {0}},
                         s->usage, &left));
     if ((unsigned)left < s->needed || left > 3 || (left > 0 && !s->fields[left - 1]))
@@ -355,14 +385,18 @@ static urd_err *ask_shape(const struct shape *s, int argc, char **argv, int *ret
         json_object_set_new(question, "all", json_true());
     if (fast)
         json_object_set_new(question, "fast", json_true());
-    urd_err *err = open_engine(&g);
+    const char *shown = left > (int)s->shown ? argv[1 + s->shown] : NULL;
+    urd_err *err = extend ? extend_for(&g, question) : NULL;
+    if (err)
+        show_caret(err, shown);
+    else
+        err = open_engine(&g);
     if (err) {
         json_decref(question);
         return err;
     }
     uint64_t rows = 0;
     json_t *summary = NULL;
-    const char *shown = left > (int)s->shown ? argv[1 + s->shown] : NULL;
     err = ask(&g, question, s->row, shown, &rows, &summary);
     if (!err && s->summary_is_answer) {
         if (g.json)
@@ -392,16 +426,18 @@ static urd_err *ask_shape(const struct shape *s, int argc, char **argv, int *ret
         return ask_shape(&(struct shape){__VA_ARGS__}, argc, argv, ret_status);                    \
     }
 
-SHAPE_VERB(blame, "blame",
-           "urd blame [-t TRACE] EXPR [--at MOMENT] [--all] [--frame N] [--limit N] [--json]",
-           {"expr"}, 1, 0, row_blame, true)
+SHAPE_VERB(
+    blame, "blame",
+    "urd blame [-t TRACE] EXPR [--at MOMENT] [--all] [--frame N] [--limit N] [--extend] [--json]",
+    {"expr"}, 1, 0, row_blame, true)
 SHAPE_VERB(print, "print",
-           "urd print [-t TRACE] LOCATION 'text {expr} {expr:x}' [--if EXPR] [--limit N] [--json]",
+           "urd print [-t TRACE] LOCATION 'text {expr} {expr:x}' [--if EXPR] [--limit N] "
+           "[--extend] [--json]",
            {"location", "text"}, 2, 1, row_print, true)
-SHAPE_VERB(calls, "calls", "urd calls [-t TRACE] FUNCTION [--limit N] [--fast] [--json]",
+SHAPE_VERB(calls, "calls", "urd calls [-t TRACE] FUNCTION [--limit N] [--fast] [--extend] [--json]",
            {"function"}, 1, 0, row_call, true)
-SHAPE_VERB(lines, "lines", "urd lines [-t TRACE] FILE:LINE [--limit N] [--json]", {"location"}, 1,
-           0, row_line, true)
+SHAPE_VERB(lines, "lines", "urd lines [-t TRACE] FILE:LINE [--limit N] [--extend] [--json]",
+           {"location"}, 1, 0, row_line, true)
 SHAPE_VERB(stack, "stack", "urd stack [-t TRACE] [--at MOMENT] [--json]", {"at"}, 0, 0, row_stack,
            true)
 SHAPE_VERB(mem, "mem", "urd mem [-t TRACE] ADDRESS|EXPR [SIZE] [--at MOMENT] [--json]",

@@ -1,6 +1,8 @@
 #include "cli/cli.h"
+#include "cli/index.h"
 #include "cli/options.h"
 #include "indexer/index.h"
+#include "query/ask.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,39 +34,143 @@ static bool read_size(const char *text, uint64_t *ret)
 
 /** `start` and `end` are moments here too. */
 static urd_err *read_scope(const struct urd_trace *trace, const char *from, const char *to,
-                           struct urd_index_options *o)
+                           struct urd_index_part *ret)
 {
     uint64_t last = urd_trace_event_count(trace);
-    o->to = (struct urd_moment){UINT64_MAX, 0};
+    ret->to = (struct urd_moment){UINT64_MAX, 0};
     if (from && strcmp(from, "start") != 0)
-        URD_TRY(urd_moment_parse(from, &o->from));
+        URD_TRY(urd_moment_parse(from, &ret->from));
     if (to && strcmp(to, "end") != 0)
-        URD_TRY(urd_moment_parse(to, &o->to));
-    if (o->from.event > last || (to && o->to.event != UINT64_MAX && o->to.event > last))
+        URD_TRY(urd_moment_parse(to, &ret->to));
+    if (ret->from.event > last || (to && ret->to.event != UINT64_MAX && ret->to.event > last))
         URD_WRONG("the trace ends with event %llu", (unsigned long long)last);
-    if (urd_moment_compare(o->from, o->to) >= 0)
+    if (urd_moment_compare(ret->from, ret->to) >= 0)
         URD_WRONG("--from has to be before --to");
+    return NULL;
+}
+
+static void close_engine(struct urd_engine **e)
+{
+    urd_query_close(*e);
+}
+
+static void show_done(bool terminal)
+{
+    if (terminal)
+        fprintf(stderr, "\r\033[K");
+}
+
+/** What complete.missing names, within `in`. Free *ret. */
+static urd_err *missing_parts(json_t *summary, const struct urd_index_part *in, bool last_segment,
+                              struct urd_index_part **ret, uint32_t *ret_n)
+{
+    json_t *missing = json_object_get(json_object_get(summary, "complete"), "missing");
+    size_t n = json_array_size(missing);
+    *ret = urd_xcalloc(n + 1, sizeof **ret);
+    *ret_n = 0;
+    for (size_t i = last_segment && n ? n - 1 : 0; i < n; i++) {
+        struct urd_index_part p;
+        const json_t *m = json_array_get(missing, i);
+        URD_TRY(urd_moment_parse(json_string_value(json_object_get(m, "from")), &p.from));
+        URD_TRY(urd_moment_parse(json_string_value(json_object_get(m, "to")), &p.to));
+        if (last_segment) /* whatever ends there */
+            p.from = p.to.steps ? (struct urd_moment){p.to.event, p.to.steps - 1}
+                                : (struct urd_moment){p.to.event - 1, UINT64_MAX};
+        if (in && urd_moment_compare(p.from, in->from) < 0)
+            p.from = in->from;
+        if (in && urd_moment_compare(p.to, in->to) > 0)
+            p.to = in->to;
+        if (urd_moment_compare(p.from, p.to) < 0)
+            (*ret)[(*ret_n)++] = p;
+    }
+    return NULL;
+}
+
+urd_err *cli_index_missing(const char *directory, json_t *summary, bool last_segment)
+{
+    URD_CLEANUP(close_trace) struct urd_trace *trace = NULL;
+    URD_TRY(urd_trace_open(directory, &trace));
+    struct urd_index_part *parts;
+    bool terminal = isatty(2);
+    struct urd_index_options o = {.progress = terminal ? show_progress : NULL};
+    struct urd_index_summary s;
+    urd_err *err = missing_parts(summary, NULL, last_segment, &parts, &o.n_parts);
+    o.parts = parts;
+    if (!err)
+        err = urd_index_build(trace, &o, &s);
+    show_done(terminal);
+    free(parts);
+    return err;
+}
+
+static urd_err *ask_where(const char *directory, const char *function, const char *module,
+                          json_t **ret_summary)
+{
+    URD_CLEANUP(close_engine) struct urd_engine *engine = NULL;
+    URD_TRY(urd_query_open(directory, &engine));
+    json_t *question =
+        json_pack("{s:s, s:s*, s:s*}", "q", "where", "function", function, "module", module);
+    urd_err *err = urd_query_ask(engine, question, NULL, NULL, ret_summary);
+    json_decref(question);
+    return err;
+}
+
+/** Of a function or module: the coarse level tells where it ran, and that is indexed. Then it is seen which calls go on where that ends: so once more. */
+static urd_err *build_where(struct urd_trace *trace, const char *directory,
+                            struct urd_index_options *o, const char *function, const char *module,
+                            struct urd_index_summary *ret)
+{
+    struct urd_index_options now = *o;
+    struct urd_index_summary sum = {.was_there = true};
+    URD_AUTO_FREE struct urd_index_part *parts = NULL;
+    now.coarse = true;
+    do {
+        URD_TRY(urd_index_build(trace, &now, ret));
+        sum.was_there &= ret->was_there;
+        sum.wall_s += ret->wall_s;
+        sum.cpu_s += ret->cpu_s;
+        json_t *summary;
+        URD_TRY(ask_where(directory, function, module, &summary));
+        free(parts);
+        parts = NULL;
+        urd_err *err =
+            missing_parts(summary, o->n_parts ? o->parts : NULL, false, &parts, &now.n_parts);
+        json_decref(summary);
+        URD_TRY(err);
+        now.coarse = false;
+        now.parts = parts;
+    } while (now.n_parts);
+    ret->was_there = sum.was_there;
+    ret->wall_s = sum.wall_s;
+    ret->cpu_s = sum.cpu_s;
     return NULL;
 }
 
 urd_err *cli_index(int argc, char **argv, int *ret_status)
 {
     const char *usage =
-        "urd index [-t TRACE] [-j N] [--from MOMENT] [--to MOMENT] [--memory SIZE] [--json]";
+        "urd index [-t TRACE] [-j N] [--from MOMENT] [--to MOMENT] [--function NAME] "
+        "[--module NAME] [--coarse] [--memory SIZE] [--json]";
     const char *name = NULL, *jobs = NULL, *segment_ms = NULL, *processor = NULL,
-               *follow_after = NULL, *from = NULL, *to = NULL, *memory = NULL;
-    bool json = false, no_cuts = false;
+               *follow_after = NULL, *from = NULL, *to = NULL, *memory = NULL, *coarse_after = NULL,
+               *publish = NULL, *function = NULL, *module = NULL;
+    bool json = false, no_cuts = false, coarse = false;
     int left;
     URD_TRY(cli_options(argc, argv,
                         (struct cli_option[]){{"-t", "--trace", &name, NULL},
                                               {"-j", "--jobs", &jobs, NULL},
                                               {"--from", NULL, &from, NULL},
+                                              {"--function", NULL, &function, NULL},
+                                              {"--module", NULL, &module, NULL},
                                               {"--memory", NULL, &memory, NULL},
                                               {"--to", NULL, &to, NULL},
                                               {"--segment-ms", NULL, &segment_ms, NULL},
                                               {"--processor", NULL, &processor, NULL},
                                               {"--follow-after", NULL, &follow_after, NULL},
                                               {"--no-cuts", NULL, NULL, &no_cuts},
+                                              {"--coarse", NULL, NULL, &coarse},
+                                              {"--coarse-after", NULL, &coarse_after, NULL},
+                                              {"--publish-ms", NULL, &publish, NULL},
                                               {"--json", NULL, NULL, &json},
                                               {0}},
                         usage, &left));
@@ -83,18 +189,25 @@ urd_err *cli_index(int argc, char **argv, int *ret_status)
     bool terminal = isatty(2);
     struct urd_index_options o = {.workers = jobs ? (unsigned)atoi(jobs) : 0,
                                   .no_cuts = no_cuts,
+                                  .coarse = coarse,
+                                  .coarse_after_ms =
+                                      coarse_after ? (unsigned)atoi(coarse_after) : 0,
+                                  .publish_ms = publish ? (unsigned)atoi(publish) : 0,
                                   .processor = processor,
                                   .follow_after = follow_after ? (unsigned)atoi(follow_after) : 0,
                                   .segment_ms = segment_ms ? (unsigned)atoi(segment_ms) : 0,
                                   .progress = terminal ? show_progress : NULL};
-    URD_TRY(read_scope(trace, from, to, &o));
+    struct urd_index_part part = {0};
+    URD_TRY(read_scope(trace, from, to, &part));
+    o.parts = &part;
+    o.n_parts = from || to;
     if (memory && !read_size(memory, &o.memory_bytes))
         return urd_err_hint(URD_ERROR(URD_ERR_QUESTION, "--memory wants a size like 800M or 4G"),
                             "%s", usage);
     struct urd_index_summary s;
-    urd_err *err = urd_index_build(trace, &o, &s);
-    if (terminal)
-        fprintf(stderr, "\r\033[K");
+    urd_err *err = function || module ? build_where(trace, directory, &o, function, module, &s)
+                                      : urd_index_build(trace, &o, &s);
+    show_done(terminal);
     URD_TRY(err);
     if (json)
         printf("{\"indexed\": true, \"was_there\": %s, \"instructions\": %llu, \"writes\": %llu, "

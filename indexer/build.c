@@ -6,14 +6,19 @@
  * leader saw. A worker adopts the checkpoint, replays it translated into a builder, and writes the segment's
  * rows in one transaction. Segments have relative clocks; join.c makes one line of them.
  *
- * A scope (urd_index_options.from, to) changes what a worker does: a segment with nothing of it is replayed with steps counted, not
- * logged, which is fast and gives the same clocks. A later build with a wider scope goes to each such *gap*, cuts it into segments once more, and
- * removes the gap's row when all of them are there. The pieces of a gap that was left in the middle are made anew.
+ * The coarse level: a segment that is not indexed, or not yet, is replayed with steps counted, not logged, which is faster and gives the
+ * same clocks (coarse.h says what else). What is outside of the scope (urd_index_options.parts) stays like that; and what is left of a run
+ * that takes long (coarse_after_ms) is first made so, that all of it can be asked about soon. Then the leader goes once more to neighbouring
+ * segments of that kind, a *gap*, and cuts it into new segments, *pieces*. Every few seconds those that are there up to some moment, from the
+ * gap's start on, take the place of what was counted (publish): in one transaction, so who asks sees a whole line of segments at all times.
+ * Pieces that a killed build has not published are made anew.
  */
 #include "indexer/index.h"
 #include "base/log.h"
 #include "indexer/budget.h"
 #include "indexer/builder.h"
+#include "indexer/coarse.h"
+#include "indexer/flow.h"
 #include "indexer/schema.h"
 #include <errno.h>
 #include <malloc.h>
@@ -27,21 +32,30 @@
 #include <time.h>
 #include <unistd.h>
 
-/** A segment that an earlier build has only counted. Its end is that of its last piece. */
+/** Neighbouring segments that are only counted, to be replaced from the first on. Steps of moments are since the event. */
 struct gap {
-    uint32_t id, n_pieces, n_stored;
-    struct urd_moment start, end; /* steps since the event */
-    bool closed;                  /* all pieces are made */
+    struct counted_row {
+        uint32_t id;
+        struct urd_moment end;
+        int64_t end_clock;
+    } * rows; /* without those that are replaced: from first_row on */
+    uint32_t n_rows, cap_rows, first_row;
+    uint32_t next_piece;          /* the id of the next one to be published */
+    struct urd_moment start, end; /* start: of what is not replaced */
+    int64_t clock;                /* of start */
 };
 
 struct job {
     struct urd_session *session; /* asleep, at `start` */
     uint32_t id;
-    bool counted;    /* of no interest but for its clocks */
+    bool counted;    /* of no interest but for its clocks, now */
+    bool outside;    /* of the scope */
     struct gap *gap; /* that it is a piece of, or NULL */
     struct urd_moment start;
     uint64_t end_event; /* the segment ends when this event is applied ... */
     bool has_cut;       /* ... or at this state after it */
+    bool has_pages;     /* pages is what it may have written */
+    struct urd_coarse pages;
     struct urd_cut cut;
     struct job *next;
 };
@@ -61,6 +75,10 @@ struct build {
     bool cut_missed;
     struct urd_index_summary *summary;
     uint64_t done_events;
+    struct gap *gaps; /* that are being filled, in order */
+    uint32_t n_gaps;
+    bool publishing;
+    uint64_t published_ns, publishing_ns; /* when last; and how long that took */
 };
 
 static void fail(struct build *b, urd_err *err)
@@ -136,7 +154,22 @@ static void share_core(struct urd_session *s)
             sched_setaffinity(s->tasks[i].process->pid, sizeof here, &here);
 }
 
-/** As run_segment, but only the clocks of events. */
+static void on_covered(void *data, uint32_t space, uint64_t pc, uint64_t bytes)
+{
+    urd_coarse_add(data, space, pc, pc + bytes);
+}
+
+static struct urd_store_blob keep_coarse(struct urd_store_segment *g, struct urd_coarse *c)
+{
+    struct urd_buf packed = {0};
+    urd_coarse_tidy(c);
+    urd_coarse_pack(c, &packed);
+    struct urd_store_blob kept = urd_store_keep(g, packed.data, packed.size);
+    urd_buf_deinit(&packed);
+    return kept;
+}
+
+/** As run_segment, but only the clocks of events, and the coarse level. */
 static urd_err *count_segment(struct build *b, struct job *j, struct urd_kept_code *code,
                               struct urd_store_segment *g)
 {
@@ -144,8 +177,10 @@ static urd_err *count_segment(struct build *b, struct job *j, struct urd_kept_co
     struct urd_session *s = j->session;
     struct urd_runner *r;
     struct urd_buf clocks = {0}, packed = {0};
+    struct urd_coarse ran = {0};
+    struct urd_sink sink = {.data = &ran, .covered = on_covered};
     uint64_t total = 0, last_event = 0;
-    URD_TRY(urd_runner_create(s, URD_PROBE_COUNT, NULL, &r));
+    URD_TRY(urd_runner_create(s, URD_PROBE_COUNT | URD_PROBE_COVER, &sink, &r));
     urd_runner_keep_code(r, code);
     urd_err *err = NULL;
     bool at_cut = false;
@@ -182,23 +217,166 @@ static urd_err *count_segment(struct build *b, struct job *j, struct urd_kept_co
     urd_runner_destroy(r);
     urd_blob_pack(clocks.data, clocks.size, &packed);
     g->event_steps = urd_store_keep(g, packed.data, packed.size);
+    g->ran = keep_coarse(g, &ran);
+    if (j->has_pages)
+        g->pages = keep_coarse(g, &j->pages);
+    urd_coarse_deinit(&ran);
     urd_buf_deinit(&clocks);
     urd_buf_deinit(&packed);
     return err;
 }
 
-/** A piece of a gap is stored. The gap's row goes with the last one. */
-static urd_err *note_piece(struct build *b, struct gap *gap)
+/* ---- publishing ---- */
+
+/** What a counted segment has behind a moment in it is all that is left of it. end: its own. */
+static urd_err *trim(struct urd_store *store, const struct counted_row *row, struct urd_moment at,
+                     int64_t clock)
 {
-    pthread_mutex_lock(&b->lock);
-    gap->n_stored++;
-    bool done = gap->closed && gap->n_stored == gap->n_pieces;
-    pthread_mutex_unlock(&b->lock);
-    if (!done)
-        return NULL;
-    URD_AUTO_FREE char *sql = urd_xprintf("DELETE FROM segments WHERE id = %u", gap->id);
-    return urd_store_exec(b->store, sql);
+    sqlite3 *db = urd_store_db(store);
+    sqlite3_stmt *q;
+    struct urd_buf left = {0}, packed = {0};
+    uint8_t *raw = NULL;
+    size_t size = 0;
+    if (sqlite3_prepare_v2(
+            db, "SELECT start_event, start_clock, event_steps FROM segments WHERE id = ?", -1, &q,
+            NULL) != SQLITE_OK)
+        return urd_store_failed(db, "cannot read the index");
+    sqlite3_bind_int64(q, 1, row->id);
+    urd_err *err = sqlite3_step(q) == SQLITE_ROW
+                       ? urd_blob_unpack(sqlite3_column_blob(q, 2),
+                                         (size_t)sqlite3_column_bytes(q, 2), &raw, &size)
+                       : urd_store_failed(db, "cannot read the index");
+    uint64_t event = err ? 0 : (uint64_t)sqlite3_column_int64(q, 0);
+    int64_t now = err ? 0 : sqlite3_column_int64(q, 1), before = clock;
+    sqlite3_finalize(q);
+    URD_TRY(err);
+    struct urd_cursor in = urd_cursor(raw, size);
+    while (urd_cursor_left(&in) && in.ok) {
+        now += (int64_t)urd_cursor_varint(&in);
+        if (++event <= at.event)
+            continue;
+        urd_buf_varint(&left, (uint64_t)(now - before));
+        before = now;
+    }
+    free(raw);
+    urd_blob_pack(left.data, left.size, &packed);
+    if (sqlite3_prepare_v2(db,
+                           "UPDATE segments SET start_event = ?, start_clock = ?, steps = ?, "
+                           "end_steps = ?, event_steps = ? WHERE id = ?",
+                           -1, &q, NULL) != SQLITE_OK)
+        err = urd_store_failed(db, "cannot write the index");
+    sqlite3_bind_int64(q, 1, (int64_t)at.event);
+    sqlite3_bind_int64(q, 2, clock);
+    sqlite3_bind_int64(q, 3, row->end_clock - clock);
+    sqlite3_bind_int64(q, 4,
+                       (int64_t)(row->end.steps - (row->end.event == at.event ? at.steps : 0)));
+    sqlite3_bind_blob(q, 5, packed.data, (int)packed.size, SQLITE_STATIC);
+    sqlite3_bind_int64(q, 6, row->id);
+    if (!err && sqlite3_step(q) != SQLITE_DONE)
+        err = urd_store_failed(db, "cannot write the index");
+    sqlite3_finalize(q);
+    urd_buf_deinit(&left);
+    urd_buf_deinit(&packed);
+    return err;
 }
+
+/** A segment that begins and ends in one interval counts its steps from its own start. */
+static struct urd_moment segment_end(struct urd_moment start, uint64_t end_event,
+                                     uint64_t end_steps)
+{
+    return (struct urd_moment){end_event, end_steps + (start.event == end_event ? start.steps : 0)};
+}
+
+/** Pieces of the gap that are stored, without any missing in between, take the place of what was counted. */
+static urd_err *replace(struct urd_store *store, struct gap *gap, bool *any)
+{
+    sqlite3 *db = urd_store_db(store);
+    sqlite3_stmt *q;
+    if (gap->first_row == gap->n_rows)
+        return NULL;
+    if (sqlite3_prepare_v2(
+            db,
+            "SELECT id, end_event, end_steps, steps FROM segments WHERE id >= ? AND id < ? "
+            "AND start_clock IS NULL ORDER BY id",
+            -1, &q, NULL) != SQLITE_OK)
+        return urd_store_failed(db, "cannot read the index");
+    sqlite3_bind_int64(q, 1, gap->next_piece);
+    sqlite3_bind_int64(q, 2, gap->rows[gap->first_row].id);
+    uint32_t from = gap->next_piece;
+    struct urd_moment began = gap->start;
+    while (sqlite3_step(q) == SQLITE_ROW && sqlite3_column_int64(q, 0) == gap->next_piece) {
+        gap->next_piece++;
+        gap->start = segment_end(gap->start, (uint64_t)sqlite3_column_int64(q, 1),
+                                 (uint64_t)sqlite3_column_int64(q, 2));
+        gap->clock += sqlite3_column_int64(q, 3);
+    }
+    sqlite3_finalize(q);
+    if (gap->next_piece == from)
+        return NULL;
+    *any = true;
+    URD_AUTO_FREE char *sql =
+        urd_xprintf("UPDATE segments SET start_clock = 0 WHERE id BETWEEN %u AND %u", from,
+                    gap->next_piece - 1);
+    URD_TRY(urd_store_exec(store, sql));
+    for (; gap->first_row < gap->n_rows; gap->first_row++) {
+        const struct counted_row *row = &gap->rows[gap->first_row];
+        if (urd_moment_compare(row->end, gap->start) > 0)
+            return urd_moment_compare(gap->start, began) > 0
+                       ? trim(store, row, gap->start, gap->clock)
+                       : NULL;
+        URD_AUTO_FREE char *forget = urd_xprintf("DELETE FROM segments WHERE id = %u", row->id);
+        URD_TRY(urd_store_exec(store, forget));
+        began = row->end;
+    }
+    return NULL;
+}
+
+static urd_err *publish_in_transaction(struct build *b)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < b->n_gaps; i++)
+        URD_TRY(replace(b->store, &b->gaps[i], &any));
+    return any ? urd_index_join_more(b->trace, b->store) : NULL;
+}
+
+/** What is stored becomes visible to those who ask. */
+static urd_err *publish(struct build *b)
+{
+    urd_store_hold(b->store);
+    urd_err *err = urd_store_exec(b->store, "BEGIN");
+    if (!err)
+        err = publish_in_transaction(b);
+    if (!err)
+        err = urd_store_exec(b->store, "COMMIT");
+    if (err)
+        sqlite3_exec(urd_store_db(b->store), "ROLLBACK", NULL, NULL, NULL);
+    urd_store_release(b->store);
+    return err;
+}
+
+/** It costs more the more segments there are: now and then, and no more than a twentieth of the time. */
+static urd_err *publish_if_due(struct build *b)
+{
+    uint64_t now = urd_now_ns();
+    uint64_t pause = (b->options->publish_ms ? b->options->publish_ms : 2000) * 1000000ull;
+    pthread_mutex_lock(&b->lock);
+    if (pause < 20 * b->publishing_ns)
+        pause = 20 * b->publishing_ns;
+    bool due = !b->publishing && now - b->published_ns >= pause;
+    b->publishing |= due;
+    pthread_mutex_unlock(&b->lock);
+    if (!due)
+        return NULL;
+    urd_err *err = publish(b);
+    pthread_mutex_lock(&b->lock);
+    b->publishing = false;
+    b->published_ns = urd_now_ns();
+    b->publishing_ns = b->published_ns - now;
+    pthread_mutex_unlock(&b->lock);
+    return err;
+}
+
+/* ---- workers, their jobs ---- */
 
 /** Translations that a worker keeps from segment to segment: with the log, and with steps counted. */
 struct kept {
@@ -222,12 +400,12 @@ static urd_err *do_job(struct build *b, struct job *j, const struct kept *kept)
     if (!err && !b->err)
         err = urd_store_put_segment(b->store, &g);
     if (!err && !b->err && j->gap)
-        err = note_piece(b, j->gap);
+        err = publish_if_due(b);
     pthread_mutex_lock(&b->lock);
     b->summary->steps += g.steps;
     b->summary->writes += g.n_writes;
     b->summary->segments++;
-    b->summary->counted += j->counted;
+    b->summary->counted += j->outside;
     b->done_events += g.end.event - g.start.event;
     if (!err && b->options->progress)
         b->options->progress(b->options->progress_data, b->done_events,
@@ -265,6 +443,7 @@ static struct job *take_job(struct build *b)
 static void free_job(struct job *j)
 {
     urd_session_close(j->session);
+    urd_coarse_deinit(&j->pages);
     free(j);
 }
 
@@ -362,28 +541,84 @@ struct leader {
 static bool is_in_scope(const struct urd_index_options *o, const struct urd_session *s,
                         struct urd_moment start, bool in_middle)
 {
-    bool begun = s->event > o->from.event || (in_middle && s->event == o->from.event) || !s->next;
-    bool ended = start.event > o->to.event || (start.event == o->to.event && !o->to.steps);
-    return begun && !ended;
+    bool in = !o->n_parts;
+    for (uint32_t i = 0; i < o->n_parts && !in; i++) {
+        struct urd_moment from = o->parts[i].from, to = o->parts[i].to;
+        bool begun = s->event > from.event || (in_middle && s->event == from.event) || !s->next;
+        bool ended = start.event > to.event || (start.event == to.event && !to.steps);
+        in = begun && !ended;
+    }
+    return in;
+}
+
+static bool touches_scope(const struct urd_index_options *o, struct urd_moment start,
+                          struct urd_moment end)
+{
+    bool touches = !o->n_parts;
+    for (uint32_t i = 0; i < o->n_parts && !touches; i++)
+        touches = urd_moment_compare(start, o->parts[i].to) < 0 &&
+                  urd_moment_compare(end, o->parts[i].from) > 0;
+    return touches;
+}
+
+/** Has so much time passed that all of the run had better be seen coarsely first? */
+static bool takes_long(const struct leader *l)
+{
+    unsigned after = l->b->options->coarse_after_ms;
+    return urd_now_ns() - l->started >= (after ? after : 15000) * 1000000ull;
+}
+
+/** Will it, or may it, be a segment that is only counted? */
+static bool may_be_counted(const struct leader *l)
+{
+    const struct urd_index_options *o = l->b->options;
+    bool all = !o->coarse && !o->n_parts;
+    return !l->gap && (!all || takes_long(l));
 }
 
 /** What the open segment is, as its end is known now. */
-static void close_job(struct leader *l, struct job *j, const struct urd_cut *cut, bool last)
+static void close_job(struct leader *l, struct job *j, const struct urd_cut *cut)
 {
+    const struct urd_index_options *o = l->b->options;
     j->end_event = l->s->event;
     j->has_cut = cut != NULL;
     if (cut)
         j->cut = *cut;
     j->gap = l->gap;
-    j->counted = !l->gap && !is_in_scope(l->b->options, l->s, j->start, j->has_cut);
-    j->id = l->next_id;
-    l->next_id += j->counted ? URD_INDEX_GAP_IDS : 1;
-    if (l->gap) {
-        pthread_mutex_lock(&l->b->lock);
-        l->gap->n_pieces++;
-        l->gap->closed = last;
-        pthread_mutex_unlock(&l->b->lock);
+    j->outside = !l->gap && (o->coarse || !is_in_scope(o, l->s, j->start, j->has_cut));
+    j->counted = j->outside || (!l->gap && takes_long(l));
+    j->id = l->next_id + (j->counted ? URD_INDEX_GAP_IDS - 1 : 0);
+    l->next_id = j->id + 1;
+}
+
+/** Before a process, or the checkpoint that it shares its pages with, is not there any more: which of them it has written since. */
+static void note_pages(struct leader *l, const struct urd_task *t)
+{
+    urd_err *err = urd_coarse_own_pages(t->process->pid, t->space, &l->open->pages);
+    l->open->has_pages = !err; /* else it may have written anything */
+    urd_err_free(err);
+}
+
+static void note_all_pages(struct leader *l)
+{
+    for (uint32_t i = 0; l->open && l->open->has_pages && i < l->s->n_tasks; i++) {
+        const struct urd_task *t = &l->s->tasks[i];
+        bool seen = !t->exists;
+        for (uint32_t k = 0; k < i && !seen; k++)
+            seen = l->s->tasks[k].exists && l->s->tasks[k].process == t->process;
+        if (!seen)
+            note_pages(l, t);
     }
+}
+
+/** A fork shares what its parent has written; an exec and the end of a process take it away. */
+static void note_pages_before(struct leader *l, const struct urd_event *e)
+{
+    bool forks = e->kind == URD_EVENT_START && !(e->flags & URD_EVENT_SHARES);
+    bool ends = e->kind == URD_EVENT_EXEC || e->kind == URD_EVENT_EXIT;
+    struct urd_task *t = urd_session_task(l->s, forks ? e->other_tid : e->tid);
+    if (l->open && l->open->has_pages && (forks || ends) && t && t->exists)
+        note_pages(l, t);
 }
 
 /** The session stands at a good place: end the open segment there and, unless it is the last one, begin the next. */
@@ -392,6 +627,7 @@ static urd_err *split(struct leader *l, const struct urd_cut *cut, bool last, bo
     *ret_done = false;
     struct urd_session *copy = NULL;
     bool possible = true;
+    note_all_pages(l); /* also where no checkpoint is possible: what was begun has shared them */
     if (l->s->next && !last)
         URD_TRY(urd_session_checkpoint(l->s, &possible, &copy));
     if (!possible)
@@ -401,10 +637,14 @@ static urd_err *split(struct leader *l, const struct urd_cut *cut, bool last, bo
         next = urd_xcalloc(1, sizeof *next);
         next->session = copy;
         next->start = (struct urd_moment){l->s->event, 0};
+        next->has_pages = may_be_counted(l);
     }
     struct job *j = l->open;
+    if (j && l->gap && l->next_id == l->gap->rows[0].id)
+        return urd_err_hint(URD_ERROR(URD_ERR_FAILED, "there are no numbers left for segments"),
+                            "run urd index again: it goes on");
     if (j) {
-        close_job(l, j, cut, last);
+        close_job(l, j, cut);
         if (!put_job(l->b, j))
             free_job(j);
     }
@@ -471,6 +711,7 @@ static urd_err *lead(struct leader *l, uint64_t last_event)
             URD_TRY(lead_interval(l, last_event));
         if (l->b->err)
             break;
+        note_pages_before(l, s->next);
         URD_TRY(urd_session_apply(s));
         if (leader_tick && s->next && s->event < last_event) {
             URD_TRY(split(l, NULL, false, &done));
@@ -506,18 +747,18 @@ static urd_err *resume_point(struct urd_store *store, uint32_t *ret_next, struct
     sqlite3 *db = urd_store_db(store);
     struct urd_moment at = {0, 0};
     *ret_next = 0;
-    if (sqlite3_prepare_v2(
-            db,
-            "SELECT id, start_event, end_event, end_steps, blocks IS NULL FROM segments "
-            "ORDER BY id",
-            -1, &q, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(db,
+                           "SELECT id, end_event, end_steps, blocks IS NULL FROM segments "
+                           "ORDER BY id",
+                           -1, &q, NULL) != SQLITE_OK)
         return urd_store_failed(db, "cannot read the index");
-    while (sqlite3_step(q) == SQLITE_ROW && sqlite3_column_int64(q, 0) == *ret_next) {
-        /* a segment that begins and ends in one interval counts its steps from its own start */
-        bool same = sqlite3_column_int64(q, 1) == sqlite3_column_int64(q, 2);
-        at.event = (uint64_t)sqlite3_column_int64(q, 2);
-        at.steps = (same ? at.steps : 0) + (uint64_t)sqlite3_column_int64(q, 3);
-        *ret_next += sqlite3_column_int(q, 4) ? URD_INDEX_GAP_IDS : 1;
+    while (sqlite3_step(q) == SQLITE_ROW) {
+        uint32_t wanted = *ret_next + (sqlite3_column_int(q, 3) ? URD_INDEX_GAP_IDS - 1 : 0);
+        if (sqlite3_column_int64(q, 0) != wanted)
+            break;
+        at = segment_end(at, (uint64_t)sqlite3_column_int64(q, 1),
+                         (uint64_t)sqlite3_column_int64(q, 2));
+        *ret_next = wanted + 1;
     }
     *ret = at;
     sqlite3_finalize(q);
@@ -525,36 +766,48 @@ static urd_err *resume_point(struct urd_store *store, uint32_t *ret_next, struct
     return forget_segments(store, which);
 }
 
-/** The gaps that the scope touches, in order. Free *ret. */
+static void free_gaps(struct gap *gaps, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        free(gaps[i].rows);
+    free(gaps);
+}
+
+/** The gaps that the scope touches, in order. Free *ret with free_gaps. */
 static urd_err *find_gaps(struct urd_store *store, const struct urd_index_options *o,
                           struct gap **ret, uint32_t *ret_n)
 {
     sqlite3_stmt *q;
     sqlite3 *db = urd_store_db(store);
     struct urd_moment at = {0, 0};
-    uint32_t capacity = 0;
+    uint32_t capacity = 0, next_id = 0;
+    bool open = false; /* the last gap reaches to here */
     *ret = NULL;
     *ret_n = 0;
     if (sqlite3_prepare_v2(
             db,
-            "SELECT id, start_event, end_event, end_steps, blocks IS NULL FROM segments "
-            "ORDER BY id",
+            "SELECT id, end_event, end_steps, blocks IS NULL, start_clock, steps FROM segments "
+            "WHERE start_clock IS NOT NULL ORDER BY id",
             -1, &q, NULL) != SQLITE_OK)
         return urd_store_failed(db, "cannot read the index");
-    uint32_t behind = 0; /* ids below are pieces of a gap that is still there */
     while (sqlite3_step(q) == SQLITE_ROW) {
-        struct gap g = {.id = (uint32_t)sqlite3_column_int64(q, 0), .start = at};
-        if (g.id < behind)
+        struct urd_moment start = at;
+        uint32_t id = (uint32_t)sqlite3_column_int64(q, 0), first_piece = next_id;
+        int64_t clock = sqlite3_column_int64(q, 4);
+        next_id = id + 1;
+        at = segment_end(at, (uint64_t)sqlite3_column_int64(q, 1),
+                         (uint64_t)sqlite3_column_int64(q, 2));
+        bool wanted = sqlite3_column_int(q, 3) && touches_scope(o, start, at);
+        if (wanted && !open)
+            URD_PUSH(*ret, *ret_n, capacity) =
+                (struct gap){.start = start, .clock = clock, .next_piece = first_piece};
+        open = wanted;
+        if (!wanted)
             continue;
-        bool same = sqlite3_column_int64(q, 1) == sqlite3_column_int64(q, 2);
-        at.event = (uint64_t)sqlite3_column_int64(q, 2);
-        at.steps = (same ? at.steps : 0) + (uint64_t)sqlite3_column_int64(q, 3);
-        if (!sqlite3_column_int(q, 4))
-            continue;
-        behind = g.id + URD_INDEX_GAP_IDS;
-        g.end = at;
-        if (urd_moment_compare(g.start, o->to) < 0 && urd_moment_compare(g.end, o->from) > 0)
-            URD_PUSH(*ret, *ret_n, capacity) = g;
+        struct gap *g = &(*ret)[*ret_n - 1];
+        URD_PUSH(g->rows, g->n_rows, g->cap_rows) =
+            (struct counted_row){id, at, clock + sqlite3_column_int64(q, 5)};
+        g->end = at;
     }
     sqlite3_finalize(q);
     return NULL;
@@ -594,7 +847,7 @@ static urd_err *lead_gap(struct leader *l, struct gap *gap, struct urd_moment *a
     bool done;
     URD_TRY(go_to(l->s, at, gap->start));
     l->gap = gap;
-    l->next_id = gap->id + 1;
+    l->next_id = gap->next_piece;
     URD_TRY(lead(l, gap->end.event));
     if (l->b->err)
         return NULL;
@@ -667,6 +920,8 @@ static urd_err *build_segments(struct build *b, struct gap *gaps, uint32_t n_gap
     pthread_mutex_unlock(&b->lock);
     for (unsigned i = 0; i < b->n_workers; i++)
         pthread_join(threads[i], NULL);
+    if (gaps && !b->err && (err = publish(b)))
+        fail(b, err);
     urd_check(!l.open || b->err, "a segment was never closed");
     if (l.open)
         free_job(l.open);
@@ -698,6 +953,9 @@ static urd_err *build_once(struct urd_trace *trace, struct urd_store *store,
 {
     struct build b = {.trace = trace, .store = store, .options = o, .summary = summary};
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    b.gaps = gaps;
+    b.n_gaps = n_gaps;
+    b.published_ns = urd_now_ns();
     b.n_workers = o->workers ? o->workers : cores > 0 ? (unsigned)cores : 1;
     if (b.n_workers > 64)
         b.n_workers = 64;
@@ -731,18 +989,42 @@ static urd_err *build_all(struct urd_trace *trace, struct urd_store *store,
     return urd_store_exec(store, "INSERT OR REPLACE INTO meta VALUES('ended', 1)");
 }
 
-static urd_err *fill_gaps(struct urd_trace *trace, struct urd_store *store,
-                          const struct urd_index_options *o, struct gap *gaps, uint32_t n,
-                          struct urd_index_summary *summary)
+/** Pieces of gaps that a build was stopped before it published. */
+static urd_err *forget_pieces(struct urd_store *store)
 {
-    bool cut_missed;
-    URD_TRY(urd_store_exec(store, "INSERT OR REPLACE INTO meta VALUES('complete', 0)"));
-    for (uint32_t i = 0; i < n; i++) { /* what a killed build has made of it */
-        URD_AUTO_FREE char *which =
-            urd_xprintf("BETWEEN %u AND %u", gaps[i].id + 1, gaps[i].id + URD_INDEX_GAP_IDS - 1);
-        URD_TRY(forget_segments(store, which));
-    }
-    return build_once(trace, store, o, gaps, n, summary, &cut_missed);
+    sqlite3_stmt *q;
+    sqlite3 *db = urd_store_db(store);
+    if (sqlite3_prepare_v2(db, "SELECT 1 FROM segments WHERE start_clock IS NULL LIMIT 1", -1, &q,
+                           NULL) != SQLITE_OK)
+        return urd_store_failed(db, "cannot read the index");
+    bool any = sqlite3_step(q) == SQLITE_ROW;
+    sqlite3_finalize(q);
+    return any ? forget_segments(store, "IN (SELECT id FROM segments WHERE start_clock IS NULL)")
+               : NULL;
+}
+
+/** *ret_n: how many there were. */
+static urd_err *fill_gaps(struct urd_trace *trace, struct urd_store *store,
+                          const struct urd_index_options *o, struct urd_index_summary *summary,
+                          uint32_t *ret_n)
+{
+    struct gap *gaps;
+    uint32_t n;
+    bool cut_missed = false;
+    URD_TRY(forget_pieces(store));
+    URD_TRY(find_gaps(store, o, &gaps, &n));
+    urd_err *err = n ? urd_store_share(store) : NULL;
+    if (n && !err)
+        err = build_once(trace, store, o, gaps, n, summary, &cut_missed);
+    free_gaps(gaps, n);
+    *ret_n = n;
+    if (!err || !cut_missed || o->no_cuts)
+        return err;
+    urd_log(1, "a cut was missed: going on with segments that begin at events");
+    urd_err_free(err);
+    struct urd_index_options without = *o;
+    without.no_cuts = true;
+    return fill_gaps(trace, store, &without, summary, &n);
 }
 
 static void close_store(struct urd_store **s)
@@ -760,17 +1042,17 @@ urd_err *urd_index_build(struct urd_trace *trace, const struct urd_index_options
     struct urd_index_summary summary = {0};
     URD_CLEANUP(close_store) struct urd_store *store = NULL;
     URD_TRY(urd_store_open(urd_trace_directory(trace), &store));
-    bool ended = is_set(store, "ended");
+    bool ended = is_set(store, "ended"), complete = is_set(store, "complete");
     if (!ended)
         URD_TRY(build_all(trace, store, o, &summary));
-    URD_AUTO_FREE struct gap *gaps = NULL;
-    uint32_t n_gaps;
-    URD_TRY(find_gaps(store, o, &gaps, &n_gaps));
-    if (n_gaps)
-        URD_TRY(fill_gaps(trace, store, o, gaps, n_gaps, &summary));
-    summary.was_there = ended && !n_gaps && is_set(store, "complete");
-    if (!summary.was_there)
+    if (!complete)
         URD_TRY(urd_index_join(trace, store));
+    uint32_t n_gaps = 0;
+    if (!o->coarse)
+        URD_TRY(fill_gaps(trace, store, o, &summary, &n_gaps));
+    summary.was_there = complete && !n_gaps;
+    close_store(&store);
+    store = NULL;
     URD_AUTO_FREE char *path = urd_xprintf("%s/index.urd", urd_trace_directory(trace));
     struct stat st;
     summary.bytes = stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;

@@ -10,17 +10,22 @@
 #include "trace/trace.h"
 
 struct urd_index_options {
-    unsigned workers; /* 0: one for each core */
-    bool no_cuts;     /* segments begin at events only */
+    bool coarse; /* nothing but the coarse level: all segments counted */
+    unsigned
+        coarse_after_ms; /* when so long has passed, what is left is counted first, and then indexed; 0: chosen */
+    unsigned publish_ms; /* how often, at most, those who ask see what is new; 0: chosen */
+    unsigned workers;    /* 0: one for each core */
+    bool no_cuts;        /* segments begin at events only */
     const char *
         processor; /* use no more than it has: "plain", "v3" (AVX2) or NULL for all that is here; for tests */
     unsigned
         follow_after; /* executions after which a path is chosen (paths.h); 0: as many as pay; for tests */
-    unsigned segment_ms; /* native time of a segment; 0: chosen */
+    unsigned segment_ms;   /* native time of a segment; 0: chosen */
     uint64_t memory_bytes; /* see budget.h; 0: URD_INDEX_MEMORY */
-    struct urd_moment from,
-        to; /* the scope: segments with any of it are indexed, of the others only the instructions are counted; to.event
-                                   UINT64_MAX: to the end. What an earlier build has stays */
+    const struct urd_index_part {
+        struct urd_moment from, to; /* to.event UINT64_MAX: to the end */
+    } * parts; /* the scope: segments with any of it are indexed, of the others only the coarse level. What an earlier build has stays */
+    uint32_t n_parts; /* 0: all of the run */
     /** done and total are events; may be NULL. */
     void (*progress)(void *data, uint64_t done, uint64_t total, uint64_t steps);
     void *progress_data;
@@ -41,6 +46,8 @@ urd_err *urd_index_build(struct urd_trace *trace, const struct urd_index_options
                          struct urd_index_summary *ret) URD_MUST_USE;
 
 struct urd_store;
-/** join.c: with all segments there: clocks, stacks, the trace's events as rows. */
+/** join.c: with segments from the start to the end: clocks, stacks, the trace's events as rows. */
 urd_err *urd_index_join(struct urd_trace *trace, struct urd_store *store) URD_MUST_USE;
+/** The same once more, of those whose start_clock is not NULL, when some have taken the place of others. In a transaction of the caller's. */
+urd_err *urd_index_join_more(struct urd_trace *trace, struct urd_store *store) URD_MUST_USE;
 #endif

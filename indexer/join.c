@@ -178,10 +178,32 @@ static urd_err *event_clocks(struct join *j, const void *data, size_t size)
     return NULL;
 }
 
+/** counted: there is no stack. Only what is not there already is written: a row is written as a whole, its dictionary of blocks included. */
+static urd_err *put_joined(struct join *j, sqlite3_stmt *put, sqlite3_stmt *q, bool counted,
+                           const struct urd_buf *stacks)
+{
+    bool there = sqlite3_column_type(q, 4) != SQLITE_NULL && sqlite3_column_int64(q, 4) == j->base;
+    size_t size = (size_t)sqlite3_column_bytes(q, 5);
+    if (there && (counted || (size && size == stacks->size &&
+                              memcmp(sqlite3_column_blob(q, 5), stacks->data, size) == 0)))
+        return NULL;
+    sqlite3_bind_int64(put, 1, j->base);
+    if (counted)
+        sqlite3_bind_null(put, 2);
+    else
+        sqlite3_bind_blob(put, 2, stacks->data, (int)stacks->size, SQLITE_STATIC);
+    sqlite3_bind_int64(put, 3, sqlite3_column_int64(q, 0));
+    bool ok = sqlite3_step(put) == SQLITE_DONE;
+    sqlite3_reset(put);
+    return ok ? NULL : urd_store_failed(j->db, "cannot write the index");
+}
+
 static urd_err *join_segments(struct join *j)
 {
     sqlite3_stmt *q, *put;
-    if (sqlite3_prepare_v2(j->db, "SELECT id, steps, event_steps, joins FROM segments ORDER BY id",
+    if (sqlite3_prepare_v2(j->db,
+                           "SELECT id, steps, event_steps, joins, start_clock, stacks FROM "
+                           "segments WHERE start_clock IS NOT NULL ORDER BY id",
                            -1, &q, NULL) != SQLITE_OK ||
         sqlite3_prepare_v2(j->db, "UPDATE segments SET start_clock = ?, stacks = ? WHERE id = ?",
                            -1, &put, NULL) != SQLITE_OK)
@@ -197,17 +219,8 @@ static urd_err *join_segments(struct join *j)
         else if (!err)
             err = join_stacks(j, sqlite3_column_blob(q, 3), (size_t)sqlite3_column_bytes(q, 3),
                               &stacks);
-        if (err)
-            break;
-        sqlite3_bind_int64(put, 1, j->base);
-        if (counted)
-            sqlite3_bind_null(put, 2);
-        else
-            sqlite3_bind_blob(put, 2, stacks.data, (int)stacks.size, SQLITE_STATIC);
-        sqlite3_bind_int64(put, 3, sqlite3_column_int64(q, 0));
-        if (sqlite3_step(put) != SQLITE_DONE)
-            err = urd_store_failed(j->db, "cannot write the index");
-        sqlite3_reset(put);
+        if (!err)
+            err = put_joined(j, put, q, counted, &stacks);
         j->base += sqlite3_column_int64(q, 1);
     }
     urd_buf_deinit(&stacks);
@@ -549,14 +562,16 @@ static urd_err *make_rows(struct join *j)
     return err;
 }
 
+/* Those that cross segments are found by their rowids: nothing else leads to them. */
+#define FORGET_CROSS_CALLS "DELETE FROM calls WHERE rowid < 0;"
+
 static urd_err *put_cross_calls(struct join *j)
 {
     sqlite3_stmt *put;
-    if (sqlite3_prepare_v2(j->db, "INSERT INTO calls VALUES(?,?,-1,1,?)", -1, &put, NULL) !=
-        SQLITE_OK)
+    if (sqlite3_prepare_v2(
+            j->db, "INSERT INTO calls(space, entry, data, rowid, segment, n) VALUES(?,?,?,?,-1,1)",
+            -1, &put, NULL) != SQLITE_OK)
         return urd_store_failed(j->db, "cannot write the index");
-    for (uint32_t i = 0; i < j->n_tasks; i++) /* what is still open when the trace ends */
-        urd_calls_abandon(&j->tasks[i].stack, j->base, j->tasks[i].tid, cross_done, j);
     struct urd_buf raw = {0}, packed = {0};
     urd_err *err = NULL;
     for (uint32_t i = 0; i < j->n_cross && !err; i++) {
@@ -567,6 +582,7 @@ static urd_err *put_cross_calls(struct join *j)
         sqlite3_bind_int64(put, 1, j->cross[i].space);
         sqlite3_bind_int64(put, 2, (int64_t)c->callee);
         sqlite3_bind_blob(put, 3, packed.data, (int)packed.size, SQLITE_STATIC);
+        sqlite3_bind_int64(put, 4, -1 - (int64_t)i);
         if (sqlite3_step(put) != SQLITE_DONE)
             err = urd_store_failed(j->db, "cannot write the index");
         sqlite3_reset(put);
@@ -612,26 +628,47 @@ static urd_err *space_cross_calls(struct join *j)
     return NULL;
 }
 
+/** In a transaction of the caller's. */
+static urd_err *join_calls(struct join *j)
+{
+    for (uint32_t i = 0; i < j->n_tasks; i++) /* what is still open when the trace ends */
+        urd_calls_abandon(&j->tasks[i].stack, j->base, j->tasks[i].tid, cross_done, j);
+    URD_TRY(space_cross_calls(j));
+    return put_cross_calls(j);
+}
+
+static urd_err *join_again(struct join *j)
+{
+    URD_TRY(urd_store_exec(j->store, FORGET_CROSS_CALLS));
+    URD_TRY(join_segments(j));
+    return join_calls(j);
+}
+
 static urd_err *join_all(struct join *j)
 {
     URD_TRY(urd_store_exec(j->store, "BEGIN"));
-    URD_TRY(urd_store_exec(j->store,
-                           "DELETE FROM events; DELETE FROM outputs; DELETE FROM mappings;"
-                           "DELETE FROM spaces; DELETE FROM tasks; DELETE FROM remaps; DELETE FROM "
-                           "calls WHERE segment = -1;"));
+    URD_TRY(urd_store_exec(
+        j->store, "DELETE FROM events; DELETE FROM outputs; DELETE FROM mappings;"
+                  "DELETE FROM spaces; DELETE FROM tasks; DELETE FROM remaps; " FORGET_CROSS_CALLS
+                  "UPDATE segments SET start_clock = 0 WHERE start_clock IS NULL;"));
     URD_TRY(join_segments(j));
     URD_TRY(make_rows(j));
     URD_TRY(urd_store_exec(j->store, URD_INDEX_INDEXES));
-    for (uint32_t i = 0; i < j->n_tasks; i++)
-        urd_calls_abandon(&j->tasks[i].stack, j->base, j->tasks[i].tid, cross_done, j);
-    URD_TRY(space_cross_calls(j));
-    URD_TRY(put_cross_calls(j));
+    URD_TRY(join_calls(j));
     URD_AUTO_FREE char *sql =
         urd_xprintf("INSERT OR REPLACE INTO meta VALUES('complete', 1), ('steps', %lld), "
-                    "('trace_events', %llu); COMMIT;"
-                    "PRAGMA wal_checkpoint(TRUNCATE);",
+                    "('trace_events', %llu); COMMIT;",
                     (long long)j->base, (unsigned long long)urd_trace_event_count(j->trace));
     return urd_store_exec(j->store, sql);
+}
+
+static void join_deinit(struct join *j)
+{
+    for (uint32_t i = 0; i < j->n_tasks; i++)
+        free(j->tasks[i].stack.frames);
+    free(j->tasks);
+    free(j->clocks);
+    free(j->cross);
 }
 
 urd_err *urd_index_join(struct urd_trace *trace, struct urd_store *store)
@@ -640,10 +677,14 @@ urd_err *urd_index_join(struct urd_trace *trace, struct urd_store *store)
     urd_err *err = join_all(&j);
     if (err)
         sqlite3_exec(j.db, "ROLLBACK", NULL, NULL, NULL);
-    for (uint32_t i = 0; i < j.n_tasks; i++)
-        free(j.tasks[i].stack.frames);
-    free(j.tasks);
-    free(j.clocks);
-    free(j.cross);
+    join_deinit(&j);
+    return err;
+}
+
+urd_err *urd_index_join_more(struct urd_trace *trace, struct urd_store *store)
+{
+    struct join j = {.trace = trace, .store = store, .db = urd_store_db(store)};
+    urd_err *err = join_again(&j);
+    join_deinit(&j);
     return err;
 }

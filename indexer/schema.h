@@ -10,9 +10,9 @@
  *   segments                 what lies between two checkpoints. start and end are moments (event, steps; steps
  *                            count from the segment's own start while no event was passed). event_steps:
  *                            varints, for each event in (start_event, end_event] its relative clock less the one
- *                            before. blocks: the dictionary of blocks, see flow.h. stacks: the stack of each task
+ *                            before. start_clock NULL: it is not joined yet, and nothing of it is to be read. blocks: the dictionary of blocks, see flow.h. stacks: the stack of each task
  *                            at the segment's start, see calls.h (filled in when the segments are joined). blocks NULL: what ran here was counted
- *                            and no more; it has no rows in the tables below
+ *                            and no more: the coarse level. It has no rows in the tables below; pages and ran say what may be there, see coarse.h
  *   writes                   the kernel's writes, and the subject's that are not among the stores: REP, conditional
  *                            ones, odd sizes. One row for at most URD_WRITES_CHUNK writes to one page of one address space, in
  *                            order; words: a bitmap, bit i says that the i-th 8 bytes were touched; see writes.h
@@ -32,8 +32,8 @@
 
 #define URD_INDEX_VERSION "10"
 
-/* What lies outside of the scope of `urd index --from --to` is only counted: such a row of segments has blocks NULL and tells clocks. The
- * segments that may take its place later have the ids behind its own. */
+/* What is not indexed, or not yet, is only counted: such a row of segments has blocks NULL and tells clocks. Its id is the last of so many:
+ * the segments that take its place have those before it, so that ids are in the order of the run. */
 #define URD_INDEX_GAP_IDS 65536u
 
 #define URD_INDEX_SCHEMA                                                                           \
@@ -41,7 +41,7 @@
     "CREATE TABLE IF NOT EXISTS segments(id INTEGER PRIMARY KEY, start_event INTEGER,"             \
     " start_steps INTEGER, end_event INTEGER, end_steps INTEGER, steps INTEGER,"                   \
     " start_clock INTEGER, n_writes INTEGER, event_steps BLOB, blocks BLOB, stacks BLOB, joins "   \
-    "BLOB);"                                                                                       \
+    "BLOB, pages BLOB, ran BLOB);"                                                                 \
     "CREATE TABLE IF NOT EXISTS writes(space INTEGER, page INTEGER, segment INTEGER,"              \
     " first INTEGER, n INTEGER, words BLOB, data BLOB);"                                           \
     "CREATE TABLE IF NOT EXISTS flow(segment INTEGER, chunk INTEGER, tid INTEGER, space INTEGER,"  \

@@ -1,11 +1,17 @@
 #include "indexer/store.h"
 #include "indexer/schema.h"
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct urd_store {
     sqlite3 *db;
+    char *lock_path;
+    int lock_fd; /* locked; -1: not */
+    bool shared; /* with those who ask */
     pthread_mutex_t lock;
     sqlite3_stmt *segment, *write, *flow, *touched, *calls;
 };
@@ -57,24 +63,100 @@ static urd_err *check_version(struct urd_store *s)
     return err;
 }
 
+static bool is_complete(struct urd_store *s)
+{
+    sqlite3_stmt *q;
+    bool complete = false;
+    if (sqlite3_prepare_v2(s->db, "SELECT value FROM meta WHERE key = 'complete'", -1, &q, NULL) ==
+        SQLITE_OK)
+        complete = sqlite3_step(q) == SQLITE_ROW && sqlite3_column_int(q, 0) == 1;
+    sqlite3_finalize(q);
+    return complete;
+}
+
+urd_err *urd_store_share(struct urd_store *s)
+{
+    /* the lock is given up when something is read; in WAL who asks does not wait for who writes, nor the other way round */
+    if (!s->shared)
+        URD_TRY(urd_store_exec(
+            s, "PRAGMA locking_mode=NORMAL; SELECT count(*) FROM meta; PRAGMA journal_mode=WAL;"));
+    s->shared = true;
+    return NULL;
+}
+
+static struct flock whole_file(int type)
+{
+    return (struct flock){.l_type = (short)type, .l_whence = SEEK_SET};
+}
+
+/** The file goes with the one who made it: whoever has locked a file that is gone tries again. */
+static urd_err *lock_index(struct urd_store *s)
+{
+    for (;;) {
+        s->lock_fd = open(s->lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+        if (s->lock_fd < 0)
+            URD_FAIL_ERRNO("cannot make %s", s->lock_path);
+        struct flock l = whole_file(F_WRLCK);
+        if (fcntl(s->lock_fd, F_OFD_SETLK, &l) != 0) {
+            close(s->lock_fd);
+            s->lock_fd = -1;
+            return urd_err_hint(
+                URD_ERROR(URD_ERR_FAILED, "another urd is indexing this trace"),
+                "questions are answered meanwhile, from what is there; or wait for it");
+        }
+        struct stat mine, there;
+        if (fstat(s->lock_fd, &mine) == 0 && stat(s->lock_path, &there) == 0 &&
+            mine.st_ino == there.st_ino)
+            return NULL;
+        close(s->lock_fd);
+    }
+}
+
+bool urd_store_is_written(const char *directory)
+{
+    URD_AUTO_FREE char *path = urd_xprintf("%s/index.lock", directory);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    struct flock l = whole_file(F_WRLCK);
+    bool held = fcntl(fd, F_OFD_GETLK, &l) == 0 && l.l_type != F_UNLCK;
+    close(fd);
+    return held;
+}
+
+void urd_store_hold(struct urd_store *s)
+{
+    pthread_mutex_lock(&s->lock);
+}
+
+void urd_store_release(struct urd_store *s)
+{
+    pthread_mutex_unlock(&s->lock);
+}
+
 urd_err *urd_store_open(const char *directory, struct urd_store **ret)
 {
     URD_CLEANUP(store_cleanup) struct urd_store *s = urd_xcalloc(1, sizeof *s);
     pthread_mutex_init(&s->lock, NULL);
+    s->lock_fd = -1;
+    s->lock_path = urd_xprintf("%s/index.lock", directory);
+    URD_TRY(lock_index(s));
     URD_AUTO_FREE char *path = urd_xprintf("%s/index.urd", directory);
     if (sqlite3_open(path, &s->db) != SQLITE_OK)
         return urd_store_failed(s->db, "cannot open the index");
     sqlite3_busy_timeout(s->db, 2000);
-    URD_TRY(urd_store_exec(
-        s, "PRAGMA page_size=16384; PRAGMA journal_mode=TRUNCATE; PRAGMA synchronous=OFF;"
-           "PRAGMA locking_mode=EXCLUSIVE; PRAGMA cache_size=-65536;"));
+    URD_TRY(urd_store_exec(s, "PRAGMA page_size=16384; PRAGMA synchronous=OFF; "
+                              "PRAGMA cache_size=-65536;"));
+    if (!is_complete(s))
+        URD_TRY(urd_store_exec(s, "PRAGMA journal_mode=TRUNCATE; PRAGMA locking_mode=EXCLUSIVE;"));
     URD_TRY(urd_store_exec(s, URD_INDEX_SCHEMA));
     URD_TRY(check_version(s));
     URD_TRY(
         urd_store_exec(s, "INSERT OR IGNORE INTO meta VALUES('version', '" URD_INDEX_VERSION "')"));
     URD_TRY(prepare(s,
                     "INSERT INTO segments(id,start_event,start_steps,end_event,end_steps,steps,"
-                    "n_writes,event_steps,blocks,joins) VALUES(?,?,?,?,?,?,?,?,?,?)",
+                    "n_writes,event_steps,blocks,joins,pages,ran) "
+                    "VALUES(?,?,?,?,?,?,?,?,?,?,?,?)",
                     &s->segment));
     URD_TRY(prepare(s, "INSERT INTO writes VALUES(?,?,?,?,?,?,?)", &s->write));
     URD_TRY(prepare(s, "INSERT INTO flow VALUES(?,?,?,?,?,?,?,?,?,?,?)", &s->flow));
@@ -83,6 +165,16 @@ urd_err *urd_store_open(const char *directory, struct urd_store **ret)
     *ret = s;
     s = NULL;
     return NULL;
+}
+
+/** So that it can be read where nothing can be written. As long as others have it open that cannot be; they soon have not, or it stays. */
+static void leave_wal(struct urd_store *s)
+{
+    for (unsigned tries = 0; tries < 20; tries++) {
+        if (sqlite3_exec(s->db, "PRAGMA journal_mode=DELETE", NULL, NULL, NULL) == SQLITE_OK)
+            return;
+        usleep(20000);
+    }
 }
 
 void urd_store_close(struct urd_store *s)
@@ -94,7 +186,14 @@ void urd_store_close(struct urd_store *s)
     sqlite3_finalize(s->flow);
     sqlite3_finalize(s->touched);
     sqlite3_finalize(s->calls);
+    if (s->lock_fd >= 0)
+        leave_wal(s);
     sqlite3_close(s->db);
+    if (s->lock_fd >= 0) {
+        unlink(s->lock_path);
+        close(s->lock_fd);
+    }
+    free(s->lock_path);
     pthread_mutex_destroy(&s->lock);
     free(s);
 }
@@ -187,9 +286,13 @@ static bool put_rows(struct urd_store *s, const struct urd_store_segment *g)
     for (int k = 0; k < 7; k++)
         sqlite3_bind_int64(s->segment, k + 1, numbers[k]);
     bind_blob(s->segment, 8, g, g->event_steps);
+    for (int k = 9; k <= 12; k++)
+        sqlite3_bind_null(s->segment, k);
     if (g->counted) {
-        sqlite3_bind_null(s->segment, 9);
-        sqlite3_bind_null(s->segment, 10);
+        if (g->pages.size)
+            bind_blob(s->segment, 11, g, g->pages);
+        if (g->ran.size)
+            bind_blob(s->segment, 12, g, g->ran);
     } else {
         bind_blob(s->segment, 9, g, g->blocks);
         bind_blob(s->segment, 10, g, g->joins);

@@ -12,12 +12,25 @@
 #include <sqlite3.h>
 
 struct urd_store;
-/** Open or make index.urd in the trace's directory. */
+/**
+ * Open or make index.urd in the trace's directory. Who has it open for writing holds index.lock: a second one is refused, and those who ask know that
+ * it is still being written.
+ */
 urd_err *urd_store_open(const char *directory, struct urd_store **ret) URD_MUST_USE;
 void urd_store_close(struct urd_store *s);
 sqlite3 *urd_store_db(struct urd_store *s);
 urd_err *urd_store_exec(struct urd_store *s, const char *sql) URD_MUST_USE;
 urd_err *urd_store_failed(sqlite3 *db, const char *what);
+/**
+ * From now on others can read while this one writes, which costs a copy of all that is written. Before that they cannot, unless the index was
+ * complete when it was opened.
+ */
+urd_err *urd_store_share(struct urd_store *s) URD_MUST_USE;
+/** Other threads wait with their segments in between. */
+void urd_store_hold(struct urd_store *s);
+void urd_store_release(struct urd_store *s);
+/** Is somebody writing the index of this trace? */
+bool urd_store_is_written(const char *directory);
 
 /** A blob in the segment's own memory. */
 struct urd_store_blob {
@@ -57,6 +70,7 @@ struct urd_store_segment {
     } * calls;
     uint32_t n_calls, cap_calls;
     struct urd_store_blob event_steps, blocks, joins;
+    struct urd_store_blob pages, ran; /* of a counted one, see coarse.h; size 0: not known */
 };
 
 struct urd_store_blob urd_store_keep(struct urd_store_segment *g, const void *data, size_t size);

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define ALLOCATIONS_VERSION 1
+#define ALLOCATIONS_VERSION 2
 
 enum kind { GIVES, STORES, MOVES, TAKES };
 
@@ -357,7 +357,7 @@ static const char schema[] =
     "clock INTEGER, returned INTEGER, tid INTEGER, function TEXT, pc INTEGER, caller TEXT, file "
     "TEXT, "
     "line INTEGER, freed INTEGER, freed_call INTEGER, freed_tid INTEGER, freed_by TEXT, freed_pc "
-    "INTEGER, freed_caller TEXT, freed_file TEXT, freed_line INTEGER, heir INTEGER);";
+    "INTEGER, freed_caller TEXT, freed_file TEXT, freed_line INTEGER, heir INTEGER, kind TEXT);";
 
 static void bind_text(sqlite3_stmt *q, int column, const char *text)
 {
@@ -410,16 +410,22 @@ static bool put_block(struct pass *p, sqlite3_stmt *q, uint32_t i)
 
 static urd_err *save(struct pass *p, sqlite3 *db)
 {
-    sqlite3_stmt *q;
-    if (sqlite3_exec(db, schema, NULL, NULL, NULL) != SQLITE_OK ||
-        sqlite3_prepare_v2(
-            db, "INSERT INTO allocations VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", -1, &q,
-            NULL) != SQLITE_OK)
-        return urd_store_failed(db, "cannot write the allocations");
-    bool ok = true;
+    static const char *const kinds[] = {"block", "mapping"};
+    sqlite3_stmt *q[2] = {NULL, NULL};
+    bool ok = sqlite3_exec(db, schema, NULL, NULL, NULL) == SQLITE_OK;
+    for (unsigned i = 0; i < 2 && ok; i++) {
+        URD_AUTO_FREE char *sql =
+            urd_xprintf("INSERT INTO allocations "
+                        "VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,'%s')",
+                        kinds[i]);
+        ok = sqlite3_prepare_v2(db, sql, -1, &q[i], NULL) == SQLITE_OK;
+    }
     for (uint32_t i = 0; i < p->n_blocks && ok; i++)
-        ok = put_block(p, q, i);
-    sqlite3_finalize(q);
+        ok = put_block(p, q[0], i);
+    urd_err *err = ok ? engine_regions_save(p->e, q[1], p->n_blocks) : NULL;
+    for (unsigned i = 0; i < 2; i++)
+        sqlite3_finalize(q[i]);
+    URD_TRY(err);
     URD_AUTO_FREE char *end = urd_xprintf(
         "CREATE INDEX by_space ON allocations(space, address);"
         "INSERT INTO meta VALUES('version', %d), ('steps', %lld), ('found', %u); COMMIT",
@@ -452,13 +458,7 @@ static urd_err *make(struct urd_engine *e, const char *path)
     sqlite3 *db = NULL;
     p.live = urd_xcalloc(e->index->n_spaces + 1, sizeof *p.live);
     urd_err *err = find_entries(&p);
-    if (!err && !p.n_pcs)
-        err = urd_err_hint(
-            URD_ERROR(URD_ERR_QUESTION, "this program has no allocator that is known by name"),
-            "malloc, free, operator new and the like are found as global symbols of the program "
-            "and "
-            "its libraries; a stripped static program has none");
-    if (!err)
+    if (!err && p.n_pcs)
         err = run_pass(&p);
     if (!err && sqlite3_open(path, &db) != SQLITE_OK)
         err = urd_store_failed(db, "cannot make the file of allocations");
@@ -515,6 +515,22 @@ urd_err *engine_allocations(struct urd_engine *e, const char **ret)
         }
     }
     *ret = e->allocations;
+    return NULL;
+}
+
+urd_err *engine_allocations_none(sqlite3 *db, const char *schema_name, const char **ret)
+{
+    sqlite3_stmt *q;
+    URD_AUTO_FREE char *sql =
+        urd_xprintf("SELECT value FROM %s.meta WHERE key = 'found'", schema_name);
+    if (sqlite3_prepare_v2(db, sql, -1, &q, NULL) != SQLITE_OK)
+        return urd_store_failed(db, "cannot read the allocations");
+    bool none = sqlite3_step(q) == SQLITE_ROW && sqlite3_column_int(q, 0) == 0;
+    sqlite3_finalize(q);
+    *ret = none ? "this program has no allocator that is known by name: malloc, free, operator new "
+                  "and the like are found as global symbols of the program and its libraries; a "
+                  "stripped static program has none"
+                : NULL;
     return NULL;
 }
 

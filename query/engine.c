@@ -1,6 +1,7 @@
 /* The engine runs on a thread of its own: ptrace belongs to a thread, and whoever asks may be any. */
 #include "query/allocations.h"
 #include "base/log.h"
+#include "indexer/store.h"
 #include <pthread.h>
 #include <stdio.h>
 
@@ -91,8 +92,10 @@ urd_err *question_moment(struct answer *a, struct urd_moment *ret)
 
 urd_err *need_index(struct urd_engine *e)
 {
-    if (!e->index)
-        URD_TRY(urd_index_open(e->directory, &e->index));
+    if (!e->index && urd_store_is_written(e->directory))
+        return urd_err_hint(
+            URD_ERROR(URD_ERR_QUESTION, "this trace is being indexed, and not far enough yet"),
+            "ask again when the coarse level is there: a fraction of the way");
     if (!e->index)
         return urd_err_hint(URD_ERROR(URD_ERR_QUESTION, "this trace is not indexed yet"),
                             "run: urd index -t %s", e->directory);
@@ -117,33 +120,61 @@ urd_err *need_whole_index(struct urd_engine *e, const char *what)
     return NULL;
 }
 
-/** How complete an answer is: torn traces, rows that were left out, gaps of the index. */
-static json_t *completeness(const struct urd_engine *e, const struct answer *a)
+/** How complete an answer is: torn traces, rows that were left out, what is not indexed. */
+static urd_err *completeness(const struct urd_engine *e, const struct answer *a, json_t **ret)
 {
     const char *torn = urd_trace_torn(e->trace);
-    json_t *c = json_pack("{s:s, s:b}", "covers", torn ? torn : "all of the run", "truncated",
-                          a->truncated);
-    const struct urd_index_gap *last =
-        e->index && a->indexed ? urd_index_gap_in(e->index, a->relies_from, a->relies_to) : NULL;
-    json_object_set_new(c, "partial", json_boolean(last));
-    if (!last)
-        return c;
-    json_t *missing = json_array();
+    URD_AUTO_FREE struct urd_index_gap *gaps = NULL;
     uint32_t n = 0;
-    for (uint32_t i = 0; i < e->index->n_gaps; i++) {
-        const struct urd_index_gap *g = &e->index->gaps[i];
-        if (g->first >= a->relies_to || g->end <= a->relies_from)
-            continue;
-        n++;
-        json_array_append_new(missing, json_pack("{s:o, s:o}", "from", json_moment(g->from), "to",
-                                                 json_moment(g->to)));
-    }
+    if (e->index && a->indexed)
+        URD_TRY(urd_index_missing(e->index, &a->needs, &gaps, &n));
+    json_t *c = json_pack("{s:s, s:b, s:b}", "covers", torn ? torn : "all of the run", "truncated",
+                          a->truncated, "partial", n > 0);
+    *ret = c;
+    if (!n)
+        return NULL;
+    json_t *missing = json_array();
+    for (uint32_t i = 0; i < n; i++)
+        json_array_append_new(missing, json_pack("{s:o, s:o}", "from", json_moment(gaps[i].from),
+                                                 "to", json_moment(gaps[i].to)));
     json_object_set_new(c, "missing", missing);
     URD_AUTO_FREE char *all = urd_xprintf("urd index -t %s", e->directory);
-    URD_AUTO_FREE char *one = extending(e, last);
+    URD_AUTO_FREE char *one = extending(e, &gaps[n - 1]);
     json_object_set_new(c, "extend", json_string(n == 1 ? one : all));
+    json_object_set_new(c, "indexing", json_boolean(urd_store_is_written(e->directory)));
     json_object_set_new(c, "covers", json_string("a part of the run: the rest is not indexed"));
-    return c;
+    return NULL;
+}
+
+/** How a call went on that was left where nothing is indexed is not known, whatever ran there. */
+static bool ends_at_gap(void *data, uint32_t space, const struct urd_call *call)
+{
+    struct answer *a = data;
+    const struct urd_index *x = a->engine->index;
+    for (uint32_t i = 0; call->abandoned && i < x->n_gaps; i++)
+        if (x->gaps[i].first + 1 == call->end)
+            URD_PUSH(a->needed_gaps, a->needs.n_also, a->cap_needed_gaps) = x->gaps[i];
+    a->needs.also = a->needed_gaps;
+    return true;
+}
+
+urd_err *question_needs_ends(struct answer *a, const struct location *l)
+{
+    for (uint32_t i = 0; a->engine->index->n_gaps && i < l->n; i++)
+        URD_TRY(urd_index_calls(a->engine->index, l->pcs[i].space, l->pcs[i].pc, ends_at_gap, a));
+    return NULL;
+}
+
+urd_err *question_needs_code(struct answer *a, const struct location *l, bool calls)
+{
+    a->needed_code = urd_xcalloc(l->n + 1, sizeof *a->needed_code);
+    for (uint32_t i = 0; i < l->n; i++)
+        a->needed_code[i] =
+            (struct urd_coarse_range){l->pcs[i].space, l->pcs[i].pc, l->pcs[i].pc + 1};
+    a->needs.kind = URD_NEEDS_CODE;
+    a->needs.code = a->needed_code;
+    a->needs.n_code = l->n;
+    return calls ? question_needs_ends(a, l) : NULL;
 }
 
 json_t *json_moment(struct urd_moment m)
@@ -213,17 +244,24 @@ static urd_err *answer(struct urd_engine *e, struct request *r)
                            .data = r->data,
                            .summary = json_object(),
                            .indexed = questions[i].relies_on == INDEXED,
-                           .relies_from = INT64_MIN,
-                           .relies_to = INT64_MAX};
+                           .needs = {.from = INT64_MIN, .to = INT64_MAX}};
         a.limit = (uint64_t)question_number(&a, "limit", 0);
-        if (!e->index)
-            URD_TRY(urd_index_open(e->directory, &e->index));
-        urd_err *err = questions[i].fn(&a);
+        urd_err *err = e->index ? NULL : urd_index_open(e->directory, &e->index);
+        if (!err && e->index)
+            err = urd_index_hold(e->index);
+        if (!err)
+            err = questions[i].fn(&a);
+        json_t *complete = NULL;
+        if (!err && !(err = completeness(e, &a, &complete)))
+            json_object_set_new(a.summary, "complete", complete);
+        free(a.needed_code);
+        free(a.needed_gaps);
+        if (e->index)
+            urd_index_release(e->index);
         if (err) {
             json_decref(a.summary);
             return err;
         }
-        json_object_set_new(a.summary, "complete", completeness(e, &a));
         json_object_set_new(a.summary, "rows", json_integer((json_int_t)a.rows));
         r->summary = a.summary;
         return NULL;

@@ -73,8 +73,11 @@ struct answer {
     uint64_t rows, limit; /* limit 0: none */
     bool truncated;
     bool
-        indexed; /* it relies on the index, in these clocks: where that has gaps, the answer is partial */
-    int64_t relies_from, relies_to;
+        indexed; /* it relies on the index: where that lacks what is needed, the answer is partial */
+    struct urd_index_need needs;          /* everything, unless the question says what */
+    struct urd_coarse_range *needed_code; /* owned: needs.code */
+    struct urd_index_gap *needed_gaps;    /* owned: needs.also */
+    uint32_t cap_needed_gaps;
 };
 
 /** Give a row (taken over). *ret_full (may be NULL) becomes true when the limit is reached. */
@@ -135,6 +138,13 @@ struct location {
 urd_err *engine_location(struct urd_engine *e, const char *text, bool for_arguments,
                          struct location *ret) URD_MUST_USE;
 void location_deinit(struct location *l);
+/** [*ret_start, *ret_end): from an instruction to the end of its function, or that instruction alone. */
+void engine_extent(struct urd_engine *e, const struct urd_index_pc *pc, uint64_t *ret_start,
+                   uint64_t *ret_end);
+/** It relies on how calls of this code ended, where that is in a gap. */
+urd_err *question_needs_ends(struct answer *a, const struct location *l) URD_MUST_USE;
+/** All that the answer relies on is where this code ran; with calls: and how calls of it ended. */
+urd_err *question_needs_code(struct answer *a, const struct location *l, bool calls) URD_MUST_USE;
 
 /* live.c */
 /** The state at a moment. Valid until the next call. */
@@ -222,4 +232,5 @@ urd_err *q_timeline(struct answer *a);
 urd_err *q_owner(struct answer *a);
 urd_err *q_sql(struct answer *a);
 urd_err *q_search(struct answer *a);
+urd_err *q_where(struct answer *a);
 #endif

@@ -193,8 +193,9 @@ static bool give_history(struct walk *w, const struct urd_call_stack *stack)
 
 bool frames_have_history(const struct urd_engine *e, struct urd_moment m)
 {
-    return e->index && !urd_index_gap_in(e->index, INT64_MIN,
-                                         e->index->events[m.event].clock + (int64_t)m.steps);
+    return e->index &&
+           !(e->index->n_gaps && e->index->gaps[0].first <
+                                     e->index->events[m.event].clock + (int64_t)m.steps);
 }
 
 urd_err *frames_walk(struct urd_engine *e, struct frame_state *f, struct urd_moment m, frame_fn fn,

@@ -86,12 +86,17 @@ static urd_err *load_segments(struct urd_index *x)
     sqlite3_stmt *q;
     URD_TRY(prepare(x,
                     "SELECT id, start_clock, steps, blocks IS NULL, start_event, end_event FROM "
-                    "segments ORDER BY id",
+                    "segments WHERE start_clock IS NOT NULL ORDER BY id",
                     &q));
     uint32_t capacity = 0, cap_gaps = 0;
+    x->segments = NULL;
+    x->gaps = NULL;
+    x->n_segments = x->n_gaps = 0;
     bool damaged = false;
     while (sqlite3_step(q) == SQLITE_ROW) {
-        struct urd_index_segment s = {.id = (uint32_t)sqlite3_column_int64(q, 0),
+        struct urd_index_segment s = {.start_event = (uint64_t)sqlite3_column_int64(q, 4),
+                                      .end_event = (uint64_t)sqlite3_column_int64(q, 5),
+                                      .id = (uint32_t)sqlite3_column_int64(q, 0),
                                       .start = sqlite3_column_int64(q, 1),
                                       .steps = sqlite3_column_int64(q, 2),
                                       .counted = sqlite3_column_int(q, 3)};
@@ -153,6 +158,101 @@ static bool is_complete(struct urd_index *x)
     return complete;
 }
 
+static urd_err *data_version(struct urd_index *x, int64_t *ret)
+{
+    sqlite3_stmt *q;
+    URD_TRY(prepare(x, "PRAGMA data_version", &q));
+    bool ok = sqlite3_step(q) == SQLITE_ROW;
+    *ret = sqlite3_column_int64(q, 0);
+    sqlite3_finalize(q);
+    return ok ? NULL : failed(x);
+}
+
+/** All that depends on which segments there are. */
+static void forget_segments(struct urd_index *x)
+{
+    for (uint32_t i = 0; i < x->n_segments; i++) {
+        urd_flow_dictionary_deinit(&x->segments[i].dictionary);
+        free(x->segments[i].below);
+        free(x->segments[i].memory);
+        free(x->segments[i].firsts);
+        urd_index_coarse_free(x->segments[i].coarse);
+    }
+    free(x->segments);
+    free(x->gaps);
+    x->segments = NULL;
+    x->gaps = NULL;
+    x->n_segments = x->n_gaps = 0;
+    for (unsigned i = 0; x->stores_cache && i < STORES_CACHE; i++)
+        if (x->stores_cache->rows[i]) {
+            urd_stores_decoded_deinit(&x->stores_cache->rows[i]->d);
+            free(x->stores_cache->rows[i]);
+        }
+    for (unsigned i = 0; x->flow_cache && i < FLOW_CACHE; i++)
+        free((void *)x->flow_cache->rows[i].row.steps);
+    for (unsigned i = 0; x->writes_cache && i < URD_WRITES_CACHE; i++)
+        urd_writes_decoded_deinit(&x->writes_cache->rows[i].d);
+    free(x->stores_cache);
+    free(x->flow_cache);
+    free(x->writes_cache);
+    x->stores_cache = NULL;
+    x->flow_cache = NULL;
+    x->writes_cache = NULL;
+}
+
+static void make_caches(struct urd_index *x)
+{
+    x->flow_cache = urd_xcalloc(1, sizeof *x->flow_cache);
+    x->stores_cache = urd_xcalloc(1, sizeof *x->stores_cache);
+    x->writes_cache = urd_xcalloc(1, sizeof *x->writes_cache);
+}
+
+urd_err *urd_index_hold(struct urd_index *x)
+{
+    int64_t version;
+    if (sqlite3_exec(x->db, "BEGIN; SELECT 1 FROM meta", NULL, NULL, NULL) != SQLITE_OK)
+        return failed(x);
+    URD_TRY(data_version(x, &version));
+    if (version == x->version)
+        return NULL;
+    if (!is_complete(x))
+        return urd_err_hint(URD_ERROR(URD_ERR_FAILED, "the index was replaced by another one"),
+                            "start again what asked this");
+    forget_segments(x);
+    make_caches(x);
+    URD_TRY(load_segments(x)); /* once there are segments to the end, nothing else changes */
+    x->version = version;
+    return NULL;
+}
+
+void urd_index_release(struct urd_index *x)
+{
+    sqlite3_exec(x->db, "COMMIT", NULL, NULL, NULL);
+}
+
+struct urd_index_segment *urd_index_segment(const struct urd_index *x, int64_t id)
+{
+    uint32_t low = 0, high = x->n_segments;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (x->segments[middle].id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < x->n_segments && x->segments[low].id == id ? &x->segments[low] : NULL;
+}
+
+static urd_err *load(struct urd_index *x)
+{
+    URD_TRY(data_version(x, &x->version));
+    URD_TRY(load_events(x));
+    URD_TRY(load_segments(x));
+    URD_TRY(load_spaces(x));
+    URD_TRY(urd_index_load_shown(x));
+    return urd_index_load_remaps(x);
+}
+
 urd_err *urd_index_open(const char *directory, struct urd_index **ret)
 {
     *ret = NULL;
@@ -163,15 +263,11 @@ urd_err *urd_index_open(const char *directory, struct urd_index **ret)
     if (sqlite3_open_v2(path, &x->db, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK)
         return failed(x);
     sqlite3_busy_timeout(x->db, 200);
+    sqlite3_exec(x->db, "PRAGMA mmap_size=1099511627776; PRAGMA cache_size=-65536; BEGIN;", NULL,
+                 NULL, NULL);
     if (!is_complete(x))
         return NULL;
-    sqlite3_exec(x->db, "PRAGMA mmap_size=1099511627776; PRAGMA cache_size=-65536;", NULL, NULL,
-                 NULL);
-    URD_TRY(load_events(x));
-    URD_TRY(load_segments(x));
-    URD_TRY(load_spaces(x));
-    URD_TRY(urd_index_load_shown(x));
-    URD_TRY(urd_index_load_remaps(x));
+    URD_TRY(load(x));
     URD_TRY(prepare(x,
                     "SELECT rowid, segment, first, n, words FROM writes INDEXED BY writes_by_page "
                     "WHERE space = ? AND page = ? ORDER BY segment, first",
@@ -180,9 +276,8 @@ urd_err *urd_index_open(const char *directory, struct urd_index **ret)
     URD_TRY(prepare(
         x, "SELECT segment, data FROM touched WHERE space = ? AND page = ? ORDER BY segment",
         &x->touched));
-    x->flow_cache = urd_xcalloc(1, sizeof *x->flow_cache);
-    x->stores_cache = urd_xcalloc(1, sizeof *x->stores_cache);
-    x->writes_cache = urd_xcalloc(1, sizeof *x->writes_cache);
+    urd_index_release(x);
+    make_caches(x);
     *ret = x;
     x = NULL;
     return NULL;
@@ -192,33 +287,14 @@ void urd_index_close(struct urd_index *x)
 {
     if (!x)
         return;
-    for (uint32_t i = 0; i < x->n_segments; i++) {
-        urd_flow_dictionary_deinit(&x->segments[i].dictionary);
-        free(x->segments[i].below);
-        free(x->segments[i].memory);
-        free(x->segments[i].firsts);
-    }
-    for (unsigned i = 0; x->stores_cache && i < STORES_CACHE; i++)
-        if (x->stores_cache->rows[i]) {
-            urd_stores_decoded_deinit(&x->stores_cache->rows[i]->d);
-            free(x->stores_cache->rows[i]);
-        }
-    free(x->stores_cache);
+    forget_segments(x);
     for (uint32_t i = 0; x->spaces && i <= x->n_spaces; i++)
         free(x->spaces[i].path);
-    for (unsigned i = 0; x->flow_cache && i < FLOW_CACHE; i++)
-        free((void *)x->flow_cache->rows[i].row.steps);
-    for (unsigned i = 0; x->writes_cache && i < URD_WRITES_CACHE; i++)
-        urd_writes_decoded_deinit(&x->writes_cache->rows[i].d);
-    free(x->flow_cache);
-    free(x->writes_cache);
     free(x->shown);
     free(x->remaps);
     free(x->first_remap);
     free(x->life.spans);
     free(x->spaces);
-    free(x->segments);
-    free(x->gaps);
     free(x->events);
     sqlite3_finalize(x->by_page);
     sqlite3_finalize(x->page_data);
@@ -228,14 +304,6 @@ void urd_index_close(struct urd_index *x)
 }
 
 /* ---- moments and clocks ---- */
-
-const struct urd_index_gap *urd_index_gap_in(const struct urd_index *x, int64_t from, int64_t to)
-{
-    for (uint32_t i = x->n_gaps; i-- > 0;)
-        if (x->gaps[i].first < to && x->gaps[i].end > from)
-            return &x->gaps[i];
-    return NULL;
-}
 
 struct urd_moment urd_index_moment(const struct urd_index *x, int64_t clock)
 {
@@ -999,10 +1067,9 @@ urd_err *urd_index_call_row(struct urd_index *x, sqlite3_stmt *q, urd_index_call
 {
     int64_t segment =
         sqlite3_column_int64(q, 2); /* -1: clocks and depths are those of the whole run */
-    struct urd_index_segment *s = NULL;
-    for (uint32_t i = 0; segment >= 0 && i < x->n_segments; i++)
-        if (x->segments[i].id == segment)
-            s = &x->segments[i];
+    struct urd_index_segment *s = urd_index_segment(x, segment);
+    if (segment >= 0 && !s) /* it is not joined yet */
+        return NULL;
     if (s && !s->n_below)
         URD_TRY(outer_frames(x, s, 0, 0, NULL));
     uint8_t *raw;

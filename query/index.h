@@ -9,7 +9,9 @@
 #ifndef URD_QUERY_INDEX_H
 #define URD_QUERY_INDEX_H
 #include "indexer/calls.h"
+#include "indexer/coarse.h"
 #include "indexer/flow.h"
+#include "indexer/store.h"
 #include "indexer/writes.h"
 #include "trace/trace.h"
 #include <sqlite3.h>
@@ -21,10 +23,18 @@ struct urd_index_event {
     uint8_t kind, flags;
 };
 
+/** The coarse level of a segment that is only counted. */
+struct urd_index_coarse {
+    bool has_pages, has_ran; /* else anything may have been written, or run */
+    struct urd_coarse pages, ran;
+};
+
 struct urd_index_segment {
     uint32_t id;
     bool counted;         /* it is outside of the index's scope: nothing but its clocks is known */
     int64_t start, steps; /* clocks */
+    uint64_t start_event, end_event;
+    struct urd_index_coarse *coarse;       /* loaded when needed */
     struct urd_flow_dictionary dictionary; /* loaded when needed, with memory */
     uint32_t *memory; /* for each trace, where urd_stores_decoder has its stores' memory */
     int64_t *firsts;  /* clock at which each row of flow begins; loaded when needed */
@@ -103,7 +113,8 @@ struct urd_index {
         char *path;
     } * spaces; /* by id; [0] is unused */
     uint32_t n_spaces;
-    int64_t end;                   /* clock at the end */
+    int64_t end;     /* clock at the end */
+    int64_t version; /* SQLite's, of what was loaded: changes when somebody has written */
     struct urd_index_shown *shown; /* mappings of shared memory; shared.c */
     uint32_t n_shown;
     struct urd_index_remap *remaps; /* by space and event */
@@ -115,12 +126,52 @@ struct urd_index {
     struct urd_writes_cache *writes_cache;
 };
 
-/** NULL in *ret when there is no complete index. */
+/** NULL in *ret when there is no index yet of which all clocks are known. */
 urd_err *urd_index_open(const char *directory, struct urd_index **ret) URD_MUST_USE;
 void urd_index_close(struct urd_index *x);
 
-/** The last gap that has any clock in [from, to), or NULL. */
-const struct urd_index_gap *urd_index_gap_in(const struct urd_index *x, int64_t from, int64_t to);
+/**
+ * A question begins: until urd_index_release all is read as it is now, whatever `urd index` writes meanwhile; nobody waits for anybody. What
+ * was read in an earlier question is forgotten when it is not so any more.
+ */
+urd_err *urd_index_hold(struct urd_index *x) URD_MUST_USE;
+void urd_index_release(struct urd_index *x);
+
+/** The segment of a row of writes, touched or calls; NULL: of none that is there yet. */
+struct urd_index_segment *urd_index_segment(const struct urd_index *x, int64_t id);
+
+/** An address of code in one address space. */
+struct urd_index_pc {
+    uint32_t space;
+    uint64_t pc;
+};
+
+/** What somebody relies on: of the clocks in [from, to) everything, or only ... */
+struct urd_index_need {
+    int64_t from, to;
+    enum {
+        URD_NEEDS_ALL,
+        URD_NEEDS_WRITES, /* writes to what [address, address + size) of a space names at the clock `at`, */
+        URD_NEEDS_CODE, /* executions of code */
+    } kind;
+    uint32_t space;
+    uint64_t address, size;
+    int64_t at;
+    const struct urd_coarse_range *code;
+    uint32_t n_code;
+    const struct urd_index_gap *also; /* and everything in these */
+    uint32_t n_also;
+};
+
+/** needs.c: what is not indexed of what is needed, in order, neighbours joined. What the coarse level rules out is not among it. Free *ret. */
+urd_err *urd_index_missing(struct urd_index *x, const struct urd_index_need *n,
+                           struct urd_index_gap **ret, uint32_t *ret_n) URD_MUST_USE;
+/** Is there any? *ret_end (may be NULL): the clock at which the last of it ends. */
+urd_err *urd_index_lacks(struct urd_index *x, const struct urd_index_need *n, bool *ret,
+                         int64_t *ret_end) URD_MUST_USE;
+/** Which frames lie below one that began at a clock is known only while everything before it is indexed. */
+bool urd_index_knows_depth(const struct urd_index *x, int64_t clock);
+void urd_index_coarse_free(struct urd_index_coarse *c);
 
 struct urd_moment urd_index_moment(const struct urd_index *x, int64_t clock);
 /** The clock of a moment; moments beyond the end of their interval are URD_ERR_QUESTION. */
@@ -148,11 +199,6 @@ urd_err *urd_index_stores(struct urd_index *x, uint32_t i, uint32_t row,
                           const struct urd_stores_decoded **ret) URD_MUST_USE;
 void urd_index_release_stores(struct urd_index *x, const struct urd_stores_decoded *d);
 
-/** An address of code in one address space. */
-struct urd_index_pc {
-    uint32_t space;
-    uint64_t pc;
-};
 /** Gets executions in order of clock (or descending); false stops. which: index into pcs. */
 typedef bool (*urd_execution_fn)(void *data, int64_t clock, int32_t tid, uint32_t which);
 urd_err *urd_index_executions(struct urd_index *x, const struct urd_index_pc *pcs, uint32_t n,

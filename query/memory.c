@@ -61,6 +61,7 @@ static urd_err *page_rows(struct urd_index *x, uint32_t space, uint64_t page, ui
     int code;
     while ((code = sqlite3_step(x->by_page)) == SQLITE_ROW)
         if (sqlite3_column_bytes(x->by_page, 4) == 64 &&
+            urd_index_segment(x, sqlite3_column_int64(x->by_page, 1)) &&
             touches(sqlite3_column_blob(x->by_page, 4), low, high))
             URD_PUSH(*ret, *ret_n, capacity) = (struct page_row){
                 sqlite3_column_int64(x->by_page, 0), sqlite3_column_int64(x->by_page, 2),
@@ -70,22 +71,6 @@ static urd_err *page_rows(struct urd_index *x, uint32_t space, uint64_t page, ui
     if (code != SQLITE_DONE)
         return urd_store_failed(x->db, "cannot read the index");
     return NULL;
-}
-
-static int64_t segment_start(const struct urd_index *x, uint32_t id)
-{
-    for (uint32_t i = 0; i < x->n_segments; i++)
-        if (x->segments[i].id == id)
-            return x->segments[i].start;
-    return 0;
-}
-
-static int64_t segment_end(const struct urd_index *x, uint32_t id)
-{
-    for (uint32_t i = 0; i < x->n_segments; i++)
-        if (x->segments[i].id == id)
-            return x->segments[i].start + x->segments[i].steps;
-    return x->end;
 }
 
 struct page_query {
@@ -121,8 +106,9 @@ static urd_err *next_rare(struct urd_index *x, struct page_query *q, struct rare
     *ret_found = false;
     for (; w->row < w->n_rows; w->row++, w->k = 0, w->d = NULL) {
         const struct page_row *p = &w->rows[q->descending ? w->n_rows - 1 - w->row : w->row];
-        int64_t base = segment_start(x, p->segment);
-        if (base + p->first - 1 >= q->to || segment_end(x, p->segment) < q->from)
+        const struct urd_index_segment *s = urd_index_segment(x, p->segment);
+        int64_t base = s->start;
+        if (base + p->first - 1 >= q->to || base + s->steps < q->from)
             continue;
         URD_TRY(decoded(x, p, &w->d));
         while (w->k < w->d->n) {
@@ -168,13 +154,10 @@ static urd_err *touched_rows(struct urd_index *x, const struct page_query *q, un
     urd_err *err = NULL;
     int code;
     while (!err && (code = sqlite3_step(x->touched)) == SQLITE_ROW) {
-        uint32_t id = (uint32_t)sqlite3_column_int(x->touched, 0);
-        while (w->segment < x->n_segments && x->segments[w->segment].id < id)
-            w->segment++;
-        if (w->segment == x->n_segments)
-            break;
-        const struct urd_index_segment *s = &x->segments[w->segment];
-        if (s->start < q->to && s->start + s->steps > q->from)
+        const struct urd_index_segment *s =
+            urd_index_segment(x, sqlite3_column_int64(x->touched, 0));
+        w->segment = s ? (uint32_t)(s - x->segments) : 0;
+        if (s && s->start < q->to && s->start + s->steps > q->from)
             err = urd_stores_touched(sqlite3_column_blob(x->touched, 1),
                                      (size_t)sqlite3_column_bytes(x->touched, 1), low / 8, high / 8,
                                      add_touched, w);
@@ -535,8 +518,17 @@ urd_err *urd_index_memory(struct urd_index *x, struct urd_trace *trace, uint32_t
 {
     memset(ret_known, 0, size);
     memset(ret, 0, size);
-    const struct urd_index_gap *gap = urd_index_gap_in(x, INT64_MIN, clock);
-    int64_t from = gap ? gap->end : INT64_MIN;
+    bool gap;
+    int64_t from = INT64_MIN; /* before that something may have been written that is not indexed */
+    URD_TRY(urd_index_lacks(x,
+                            &(struct urd_index_need){.from = INT64_MIN,
+                                                     .to = clock,
+                                                     .kind = URD_NEEDS_WRITES,
+                                                     .space = space,
+                                                     .address = address,
+                                                     .size = size,
+                                                     .at = clock},
+                            &gap, &from));
     /* Piece by piece: a row of flow is decoded for the pieces only that it stores to. */
     uint64_t piece = size <= 1024 ? 8 : 64, left = 0;
     for (uint64_t at = 0, next; at < size; at = next) {

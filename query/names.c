@@ -522,3 +522,17 @@ const char *engine_process_name(struct urd_engine *e, int32_t tid)
     sqlite3_finalize(q);
     return name;
 }
+
+void engine_extent(struct urd_engine *e, const struct urd_index_pc *pc, uint64_t *ret_start,
+                   uint64_t *ret_end)
+{
+    struct urd_place place;
+    *ret_start = pc->pc;
+    *ret_end = pc->pc + 1;
+    if (!engine_place(e, pc->space, pc->pc, &place))
+        return;
+    const struct urd_function *f = urd_debuginfo_function_at(place.module, place.address);
+    const struct urd_symbol *y = urd_debuginfo_symbol_at(place.module, place.address);
+    uint64_t end = f ? f->end + place.bias : y ? y->address + y->size + place.bias : 0;
+    *ret_end = end > *ret_end ? end : *ret_end;
+}

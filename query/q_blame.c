@@ -17,6 +17,7 @@ struct blaming {
     struct target *t;
     uint8_t *now; /* ascending order only: the target's bytes after the last write */
     bool all, have_now, done, now_known;
+    int64_t at;                     /* the clock at which the target names its memory */
     int64_t last;                   /* clock of the write that was given last */
     struct urd_index_write *writes; /* descending order only: collected, their values are theirs */
     uint32_t n, capacity, batch;
@@ -159,6 +160,29 @@ static void overlay(const struct target *t, uint8_t *bytes, const struct urd_ind
             bytes[w->address + i - t->address] = w->value[i];
 }
 
+/** What writes to the target with from <= clock < to need. */
+static struct urd_index_need target_need(const struct target *t, int64_t at, int64_t from,
+                                         int64_t to)
+{
+    return (struct urd_index_need){.from = from,
+                                   .to = to,
+                                   .kind = URD_NEEDS_WRITES,
+                                   .space = t->space,
+                                   .address = t->address,
+                                   .size = t->size,
+                                   .at = at};
+}
+
+/** May there be writes that are not indexed? */
+static bool lacks(struct blaming *b, int64_t from, int64_t to)
+{
+    struct urd_index_need need = target_need(b->t, b->at, from, to);
+    bool missing = true;
+    if (!b->err)
+        b->err = urd_index_lacks(b->a->engine->index, &need, &missing, NULL);
+    return missing;
+}
+
 /** known: the bytes are those of the run, and not what a gap of the index leaves open. */
 static urd_err *memory_before(struct blaming *b, int64_t clock, uint8_t *bytes, bool *ret_known)
 {
@@ -167,7 +191,8 @@ static urd_err *memory_before(struct blaming *b, int64_t clock, uint8_t *bytes, 
     URD_TRY(urd_index_memory(e->index, e->trace, b->t->space, b->t->address, b->t->size, clock,
                              bytes, known));
     *ret_known = true;
-    for (uint64_t i = 0; i < b->t->size && urd_index_gap_in(e->index, INT64_MIN, clock); i++)
+    bool gap = lacks(b, INT64_MIN, clock);
+    for (uint64_t i = 0; i < b->t->size && gap; i++)
         *ret_known &= known[i];
     return NULL;
 }
@@ -228,8 +253,7 @@ static urd_err *give_collected(struct blaming *b)
         const struct urd_index_write *w = &b->writes[i];
         memcpy(before + (i - 1) * size, before + i * size, size);
         overlay(b->t, before + (i - 1) * size, w);
-        known[i - 1] = (known[i] || covers(b->t, w)) &&
-                       !urd_index_gap_in(b->a->engine->index, w->clock, b->writes[i - 1].clock);
+        known[i - 1] = (known[i] || covers(b->t, w)) && !lacks(b, w->clock, b->writes[i - 1].clock);
     }
     urd_err *err = NULL;
     for (uint32_t i = 0; i < b->n && !b->done && !err; i++)
@@ -247,7 +271,7 @@ static bool on_write(void *data, const struct urd_index_write *w)
     if (w->event == URD_WRITE_INITIAL)
         return true;
     if (b->now) { /* in ascending order the bytes before are those after the last write */
-        if (!b->have_now || urd_index_gap_in(b->a->engine->index, b->last, w->clock))
+        if (!b->have_now || lacks(b, b->last, w->clock))
             b->err = memory_before(b, w->clock, b->now, &b->now_known);
         b->have_now = true;
         if (!b->err)
@@ -360,11 +384,13 @@ urd_err *q_blame(struct answer *a)
     struct target t = {0};
     URD_TRY(resolve(a, text, at, &t));
     struct urd_index *x = a->engine->index;
-    struct blaming b = {.a = a, .t = &t, .all = question_flag(a, "all"), .batch = 16};
+    struct blaming b = {
+        .a = a, .t = &t, .at = INT64_MAX, .all = question_flag(a, "all"), .batch = 16};
     const char *order = question_text(a, "order");
     bool ascending = b.all && order && strcmp(order, "asc") == 0;
     int64_t until = x->end + 1, clock = x->end;
     urd_err *err = urd_index_clock(x, at, &clock);
+    b.at = clock;
     bool whole =
         b.all &&
         question_flag(a, "after"); /* the name is that of `at`, the history that of the run */
@@ -384,9 +410,12 @@ urd_err *q_blame(struct answer *a)
     json_object_set_new(a->summary, "address", json_hex(t.address));
     json_object_set_new(a->summary, "size", json_integer((json_int_t)t.size));
     /* what may be missing: writes after the one that was found, or any since the memory was mapped */
-    a->relies_from = !b.all && a->rows ? b.last + 1 : mapped_since(x, &t, clock);
-    a->relies_to = until;
-    if (!err && !a->rows && !urd_index_gap_in(x, a->relies_from, a->relies_to))
+    a->needs =
+        target_need(&t, clock, !b.all && a->rows ? b.last + 1 : mapped_since(x, &t, clock), until);
+    bool missing = false;
+    if (!err)
+        err = urd_index_lacks(x, &a->needs, &missing, NULL);
+    if (!err && !a->rows && !missing)
         say_nothing_wrote(a, &t, clock);
     else if (!err && !a->rows)
         json_object_set_new(a->summary, "nothing",

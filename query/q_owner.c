@@ -99,16 +99,10 @@ static struct owned read_owned(sqlite3_stmt *q)
                           .freed_seen = sqlite3_column_type(q, 7) != SQLITE_NULL};
 }
 
-/** state: what it is at the moment of the question. */
-static json_t *block_row(struct owning *o, sqlite3_stmt *q, const struct owned *b,
-                         const char *state)
+/** Who gave it; and who ended it, when somebody did. */
+static void set_life(struct urd_engine *e, json_t *row, sqlite3_stmt *q, const struct owned *b)
 {
-    struct urd_engine *e = o->a->engine;
-    json_t *row = json_pack(
-        "{s:s, s:s, s:o, s:I, s:I, s:o, s:I, s:o, s:I}", "kind", "block", "state", state, "address",
-        json_hex((uint64_t)b->address), "size", (json_int_t)b->size, "offset",
-        (json_int_t)(o->address - (uint64_t)b->address), "moment", moment_of(e, b->clock), "clock",
-        (json_int_t)b->clock, "returned", moment_of(e, b->returned), "tid", (json_int_t)b->tid);
+    json_object_set_new(row, "returned", moment_of(e, b->returned));
     set_text(row, "function", q, 9);
     set_text(row, "caller", q, 10);
     set_text(row, "file", q, 11);
@@ -119,11 +113,24 @@ static json_t *block_row(struct owning *o, sqlite3_stmt *q, const struct owned *
     json_object_set_new(row, "freed_clock", b->is_freed ? json_integer(b->freed) : json_null());
     json_object_set_new(row, "freed_tid", b->freed_seen ? json_integer(b->freed_tid) : json_null());
     if (!b->freed_seen)
-        return row;
+        return;
     set_text(row, "freed_by", q, 13);
     set_text(row, "freed_caller", q, 14);
     set_text(row, "freed_file", q, 15);
     set_number(row, "freed_line", q, 16);
+}
+
+/** state: what it is at the moment of the question. */
+static json_t *block_row(struct owning *o, sqlite3_stmt *q, const struct owned *b,
+                         const char *state)
+{
+    struct urd_engine *e = o->a->engine;
+    json_t *row =
+        json_pack("{s:s, s:s, s:o, s:I, s:I, s:o, s:I, s:I}", "kind", "block", "state", state,
+                  "address", json_hex((uint64_t)b->address), "size", (json_int_t)b->size, "offset",
+                  (json_int_t)(o->address - (uint64_t)b->address), "moment", moment_of(e, b->clock),
+                  "clock", (json_int_t)b->clock, "tid", (json_int_t)b->tid);
+    set_life(e, row, q, b);
     return row;
 }
 
@@ -161,7 +168,8 @@ static urd_err *look_in(struct owning *o, uint32_t space, int64_t until)
     sqlite3_stmt *q;
     if (sqlite3_prepare_v2(
             o->db,
-            "SELECT " OWNED_COLUMNS " FROM allocations WHERE space = ?1 AND returned <= ?2 AND "
+            "SELECT " OWNED_COLUMNS
+            " FROM allocations WHERE kind = 'block' AND space = ?1 AND returned <= ?2 AND "
             "address <= ?3 AND address + max(size, 1) > ?3 ORDER BY returned DESC, id DESC",
             -1, &q, NULL) != SQLITE_OK)
         return urd_store_failed(o->db, "cannot read the allocations");
@@ -193,7 +201,58 @@ static urd_err *add_stacks(struct owning *o, json_t *row)
     return NULL;
 }
 
-/** The mapping that the address lies in, and the call that made it. */
+/** The region of a space that the address lies in at a clock, or lay in last; what its life is goes to the row, or to a new one when that is NULL and
+ * it is over. *ret_found: there is one. until: when the question's space left this one, what happened later is not its life. */
+static urd_err *region_of(struct owning *o, uint32_t space, int64_t until, json_t **row,
+                          bool *ret_found)
+{
+    sqlite3_stmt *q;
+    if (sqlite3_prepare_v2(
+            o->db,
+            "SELECT " OWNED_COLUMNS
+            " FROM allocations WHERE kind = 'mapping' AND space = ?1 AND returned <= ?2 AND "
+            "address <= ?3 AND address + size > ?3 ORDER BY freed IS NULL DESC, freed DESC LIMIT 1",
+            -1, &q, NULL) != SQLITE_OK)
+        return urd_store_failed(o->db, "cannot read the allocations");
+    sqlite3_bind_int64(q, 1, space);
+    sqlite3_bind_int64(q, 2, until);
+    sqlite3_bind_int64(q, 3, (int64_t)o->address);
+    *ret_found = sqlite3_step(q) == SQLITE_ROW;
+    if (*ret_found) {
+        struct owned b = read_owned(q);
+        bool over = b.is_freed && b.freed <= until;
+        if (!over && space != o->space)
+            b.is_freed = b.freed_seen = false;
+        if (!*row && over)
+            *row = json_pack("{s:s, s:s, s:o, s:I, s:I, s:o, s:I, s:I}", "kind", "mapping", "state",
+                             "unmapped", "address", json_hex((uint64_t)b.address), "size",
+                             (json_int_t)b.size, "offset",
+                             (json_int_t)(o->address - (uint64_t)b.address), "moment",
+                             moment_of(o->a->engine, b.clock), "clock", (json_int_t)b.clock, "tid",
+                             (json_int_t)b.tid);
+        if (*row &&
+            over == (strcmp(json_string_value(json_object_get(*row, "state")), "unmapped") == 0))
+            set_life(o->a->engine, *row, q, &b);
+    }
+    sqlite3_finalize(q);
+    return NULL;
+}
+
+/** As region_of, of the question's space or of the one from which it has the region. */
+static urd_err *add_region(struct owning *o, json_t **row)
+{
+    int64_t until = o->at;
+    bool found = !o->db;
+    for (uint32_t space = o->space; space && !found;) {
+        const struct urd_index_space *s = &o->a->engine->index->spaces[space];
+        URD_TRY(region_of(o, space, until, row, &found));
+        until = s->clock < until ? s->clock : until;
+        space = s->parent;
+    }
+    return NULL;
+}
+
+/** The mapping that the address lies in, and the call that made it; or the one that it lay in last. */
 static urd_err *give_mapping(struct owning *o, struct urd_moment m, bool *ret_any)
 {
     struct urd_engine *e = o->a->engine;
@@ -217,8 +276,13 @@ static urd_err *give_mapping(struct owning *o, struct urd_moment m, bool *ret_an
     }
     sqlite3_finalize(q);
     *ret_any = row != NULL;
+    URD_TRY(add_region(o, &row));
     if (!row)
         return NULL;
+    if (!*ret_any) {
+        URD_TRY(add_stacks(o, row));
+        return answer_row(o->a, row, NULL);
+    }
     uint64_t event = urd_index_life(e->index, o->space, o->address, o->at)->origin.event;
     const struct urd_index_event *ev =
         event && event <= e->index->n_events ? &e->index->events[event] : NULL;
@@ -315,8 +379,13 @@ urd_err *q_owner(struct answer *a)
     }
     URD_TRY(err);
     o.live = json_array();
+    const char *none = NULL;
     if (known && sqlite3_open_v2(path, &o.db, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK)
         err = urd_store_failed(o.db, "cannot read the allocations");
+    if (known && !err)
+        err = engine_allocations_none(o.db, "main", &none);
+    if (none)
+        json_object_set_new(a->summary, "blocks", json_string(none));
     int64_t until = o.at;
     for (uint32_t space = o.space; known && space && !err; space = e->index->spaces[space].parent) {
         err = look_in(&o, space, until);

@@ -79,19 +79,11 @@ struct extent {
 
 static uint32_t extents_of(struct urd_engine *e, const struct location *l, struct extent *ret)
 {
-    uint32_t n = 0;
     for (uint32_t i = 0; i < l->n; i++) {
-        struct urd_place place;
-        if (!engine_place(e, l->pcs[i].space, l->pcs[i].pc, &place))
-            continue;
-        const struct urd_function *f = urd_debuginfo_function_at(place.module, place.address);
-        const struct urd_symbol *y = urd_debuginfo_symbol_at(place.module, place.address);
-        uint64_t high = f   ? f->end + place.bias
-                        : y ? y->address + y->size + place.bias
-                            : l->pcs[i].pc;
-        ret[n++] = (struct extent){l->pcs[i].space, l->pcs[i].pc, high};
+        ret[i].space = l->pcs[i].space;
+        engine_extent(e, &l->pcs[i], &ret[i].low, &ret[i].high);
     }
-    return n;
+    return l->n;
 }
 
 /** Entries become the ret instructions of their functions, as far as they ran. */
@@ -153,7 +145,8 @@ urd_err *q_print(struct answer *a)
     err = engine_location(a->engine, location, true, &l);
     if (!err) {
         p.location = &l;
-        if (l.is_return)
+        err = question_needs_code(a, &l, l.is_return);
+        if (!err && l.is_return)
             err = returns_of(a->engine, &l);
         if (!err)
             err = stops_run(a->engine, l.pcs, l.n, INT64_MIN, INT64_MAX, on_print, &p);
@@ -202,7 +195,9 @@ urd_err *q_lines(struct answer *a)
     struct location l;
     URD_TRY(engine_location(a->engine, text, false, &l));
     struct lining lining = {.a = a};
-    urd_err *err = l.is_return ? returns_of(a->engine, &l) : NULL;
+    urd_err *err = question_needs_code(a, &l, l.is_return);
+    if (!err && l.is_return)
+        err = returns_of(a->engine, &l);
     if (!err)
         err = urd_index_executions(a->engine->index, l.pcs, l.n, INT64_MIN, INT64_MAX, false,
                                    on_line, &lining);
@@ -362,7 +357,9 @@ static urd_err *give_call(struct calling *c, struct call_row *r)
                         r->call.abandoned ? json_null()
                                           : json_moment(urd_index_moment(e->index, r->call.end)));
     json_object_set_new(row, "steps", json_integer(r->call.end - r->call.entry));
-    json_object_set_new(row, "depth", json_integer(r->call.depth));
+    json_object_set_new(row, "depth",
+                        urd_index_knows_depth(e->index, r->call.entry) ? json_integer(r->call.depth)
+                                                                       : json_null());
     json_object_set_new(row, "caller",
                         caller.function[0] ? json_string(caller.function) : json_null());
     json_object_set_new(row, "file", caller.file[0] ? json_string(caller.file) : json_null());
@@ -457,7 +454,7 @@ urd_err *q_calls(struct answer *a)
     struct location l;
     URD_TRY(engine_location(a->engine, name, false, &l));
     struct calling c = {.a = a, .function = l.function ? l.function : name};
-    urd_err *err = NULL;
+    urd_err *err = question_needs_code(a, &l, true);
     for (uint32_t i = 0; i < l.n && !err; i++)
         err = urd_index_calls(a->engine->index, l.pcs[i].space, l.pcs[i].pc, on_call, &c);
     if (c.n)

@@ -479,8 +479,18 @@ static urd_err *write_old(struct cursor *c, sqlite3_context *ctx)
     URD_AUTO_FREE bool *known = urd_xcalloc(size, sizeof *known);
     URD_TRY(urd_index_memory(c->engine->index, c->engine->trace, c->row.w.space, c->row.w.address,
                              size, c->row.w.clock, bytes, known));
+    bool gap;
+    URD_TRY(urd_index_lacks(c->engine->index,
+                            &(struct urd_index_need){.from = INT64_MIN,
+                                                     .to = c->row.w.clock,
+                                                     .kind = URD_NEEDS_WRITES,
+                                                     .space = c->row.w.space,
+                                                     .address = c->row.w.address,
+                                                     .size = size,
+                                                     .at = c->row.w.clock},
+                            &gap, NULL));
     for (uint64_t i = 0; i < size; i++)
-        if (!known[i] && urd_index_gap_in(c->engine->index, INT64_MIN, c->row.w.clock))
+        if (!known[i] && gap)
             return NULL; /* NULL: what a gap of the index leaves open */
     sqlite3_result_blob64(ctx, bytes, size, SQLITE_TRANSIENT);
     return NULL;
@@ -619,7 +629,8 @@ static void merge_counts(struct cursor *c)
 static const char count_sql[] =
     "SELECT " URD_INDEX_CALL_COLUMNS
     ", (SELECT count(*) FROM mappings m WHERE m.space = calls.space AND "
-    "m.start <= entry AND m.start + m.size > entry) FROM calls ORDER BY space, entry, segment";
+    "m.start <= entry AND m.start + m.size > entry) FROM calls WHERE segment < 0 OR segment IN "
+    "(SELECT id FROM segments WHERE start_clock IS NOT NULL) ORDER BY space, entry, segment";
 
 static urd_err *filter_counts(struct cursor *c, bool by_name)
 {
@@ -745,7 +756,8 @@ static urd_err *call_column(struct cursor *c, sqlite3_context *ctx, int column)
         sqlite3_result_int64(ctx, k->call.end - k->call.entry);
         break;
     case C_DEPTH:
-        sqlite3_result_int64(ctx, k->call.depth);
+        if (urd_index_knows_depth(c->engine->index, k->call.entry))
+            sqlite3_result_int64(ctx, k->call.depth);
         break;
     case C_RETURNED:
         sqlite3_result_int(ctx, !k->call.abandoned);
@@ -1089,22 +1101,14 @@ static const char views[] =
     " start + size AS end, prot, shared, file_offset, name, from_event, to_event FROM ix.mappings;";
 
 static const char allocations_view[] =
-    "CREATE TEMP VIEW allocations AS SELECT clock, moment_of(clock) AS moment, (SELECT pid FROM "
+    "CREATE TEMP VIEW allocations AS SELECT kind, clock, moment_of(clock) AS moment, (SELECT pid FROM "
     "ix.spaces s WHERE s.id = space) AS pid, tid, function, address, size, caller, file, line, "
     "returned AS returned_clock, freed AS freed_clock, moment_of(freed_call) AS freed_moment, "
     "freed_tid, freed_by, freed_caller, freed_file, freed_line, heir > 0 AS inherited, space "
     "FROM al.allocations;";
 
-/** Finding them takes a replay: only for statements that name them. */
-static urd_err *open_allocations(struct urd_engine *e, const char *sql)
+static urd_err *attach_allocations(struct urd_engine *e, const char *path)
 {
-    const char *path, *word = "allocations";
-    bool named = false;
-    for (const char *p = sql; *p && !named; p++)
-        named = sqlite3_strnicmp(p, word, (int)strlen(word)) == 0;
-    if (!named || e->have_allocations)
-        return NULL;
-    URD_TRY(engine_allocations(e, &path));
     char *attach = sqlite3_mprintf("ATTACH %Q AS al", path);
     sqlite3_exec(e->tables, "PRAGMA query_only = 0", NULL, NULL, NULL);
     e->have_allocations = sqlite3_exec(e->tables, attach, NULL, NULL, NULL) == SQLITE_OK &&
@@ -1114,6 +1118,25 @@ static urd_err *open_allocations(struct urd_engine *e, const char *sql)
     return e->have_allocations ? NULL : urd_store_failed(e->tables, "cannot read the allocations");
 }
 
+/** Finding them takes a replay: only for statements that name them. */
+static urd_err *open_allocations(struct answer *a, const char *sql)
+{
+    struct urd_engine *e = a->engine;
+    const char *path, *none, *word = "allocations";
+    bool named = false;
+    for (const char *p = sql; *p && !named; p++)
+        named = sqlite3_strnicmp(p, word, (int)strlen(word)) == 0;
+    if (!named)
+        return NULL;
+    if (!e->have_allocations) {
+        URD_TRY(engine_allocations(e, &path));
+        URD_TRY(attach_allocations(e, path));
+    }
+    URD_TRY(engine_allocations_none(e->tables, "al", &none));
+    if (none)
+        json_object_set_new(a->summary, "blocks", json_string(none));
+    return NULL;
+}
 static urd_err *open_tables(struct urd_engine *e)
 {
     if (e->tables)
@@ -1245,7 +1268,7 @@ urd_err *q_sql(struct answer *a)
     URD_TRY(need_index(e));
     URD_TRY(question_need(a, "sql", &sql));
     URD_TRY(open_tables(e));
-    URD_TRY(open_allocations(e, sql));
+    URD_TRY(open_allocations(a, sql));
     sqlite3_stmt *q;
     struct sql_use use = {.other = may_need_each_row(sql)};
     sqlite3_set_authorizer(e->tables, allow_reading, &use);

@@ -152,14 +152,45 @@ static urd_err *space_create(struct urd_runner *r, uint32_t address_space, struc
     return NULL;
 }
 
+static size_t context_bytes(const struct urd_runner *r)
+{
+    return CONTEXT_TOTAL + PLAYBACK_TOTAL + (r->probes & URD_PROBE_COVER ? URD_COVER_BYTES : 0);
+}
+
+/** Which blocks ran since the last time, to the sink. */
+static void give_cover(struct urd_runner *r, struct task_run *tr)
+{
+    const struct urd_translator *t = tr->space ? tr->space->id.translator : NULL;
+    uint32_t n = t && tr->cover ? urd_translate_block_count(t) : 0, last = URD_COVER_BYTES - 1;
+    for (uint32_t id = 0; id < n; id++) {
+        if (id % 64 == 0 && id + 64 <= last) { /* most have not run */
+            static const uint8_t none[64];
+            if (memcmp(tr->cover + id, none, 64) == 0) {
+                id += 63;
+                continue;
+            }
+        }
+        if (!tr->cover[id < last ? id : last])
+            continue;
+        const struct urd_block *b = urd_translate_block_by_id(t, id);
+        for (unsigned i = 0; i < b->n_pieces; i++)
+            r->sink.covered(r->sink.data, tr->address_space, b->pieces[i].pc, b->pieces[i].bytes);
+        if (id < last)
+            tr->cover[id] = 0;
+    }
+    if (n > last)
+        tr->cover[last] = 0;
+}
+
 static void free_task_run(struct urd_runner *r, struct urd_process *p)
 {
     struct task_run *tr = p->user;
     if (!tr)
         return;
+    give_cover(r, tr);
     space_release(r, tr->space);
     if (tr->context)
-        munmap(tr->context, CONTEXT_TOTAL + PLAYBACK_TOTAL);
+        munmap(tr->context, context_bytes(r));
     if (tr->context_fd >= 0)
         close(tr->context_fd);
     urd_map_deinit(&tr->pages);
@@ -189,13 +220,13 @@ static urd_err *map_cache(struct task_run *tr, struct urd_process *p)
                               URD_CACHE_BYTES, PROT_READ | PROT_EXEC, 0);
 }
 
-static urd_err *make_context(struct task_run *tr, struct urd_task *t)
+static urd_err *make_context(struct urd_runner *r, struct task_run *tr, struct urd_task *t)
 {
+    tr->address_space = t->space;
     tr->context_fd = memfd_create("urd-context", MFD_CLOEXEC);
-    if (tr->context_fd < 0 || ftruncate(tr->context_fd, CONTEXT_TOTAL + PLAYBACK_TOTAL) != 0)
+    if (tr->context_fd < 0 || ftruncate(tr->context_fd, (off_t)context_bytes(r)) != 0)
         URD_FAIL_ERRNO("cannot make a log buffer");
-    void *p = mmap(NULL, CONTEXT_TOTAL + PLAYBACK_TOTAL, PROT_READ | PROT_WRITE, MAP_SHARED,
-                   tr->context_fd, 0);
+    void *p = mmap(NULL, context_bytes(r), PROT_READ | PROT_WRITE, MAP_SHARED, tr->context_fd, 0);
     if (p == MAP_FAILED)
         URD_FAIL_ERRNO("cannot map a log buffer");
     tr->context = p;
@@ -203,6 +234,11 @@ static urd_err *make_context(struct task_run *tr, struct urd_task *t)
     tr->context->log_end = URD_LOG_BASE + URD_LOG_BYTES;
     tr->playback = (struct playback *)((uint8_t *)p + CONTEXT_TOTAL);
     urd_fast_init_playback(tr->playback, PLAYBACK_CALLS);
+    if (r->probes & URD_PROBE_COVER) {
+        tr->cover = (uint8_t *)p + CONTEXT_TOTAL + PLAYBACK_TOTAL;
+        URD_TRY(urd_process_map_fd(t->process, tr->context_fd, URD_COVER_BASE, URD_COVER_BYTES,
+                                   PROT_READ | PROT_WRITE, CONTEXT_TOTAL + PLAYBACK_TOTAL));
+    }
     URD_TRY(urd_process_map_fd(t->process, tr->context_fd, URD_CONTEXT_BASE, CONTEXT_TOTAL,
                                PROT_READ | PROT_WRITE, 0));
     return urd_process_map_fd(t->process, tr->context_fd, PLAYBACK_CALLS, PLAYBACK_TOTAL,
@@ -222,7 +258,7 @@ static urd_err *prepare(struct urd_runner *r, struct urd_task *t, struct task_ru
     tr->space = adopt_kept(r, t);
     if (!tr->space)
         URD_TRY(space_create(r, t->space, &tr->space));
-    URD_TRY(make_context(tr, t));
+    URD_TRY(make_context(r, tr, t));
     URD_TRY(map_cache(tr, t->process));
     URD_TRY(urd_written_guard_known(r, t->process));
     *ret = tr;
@@ -384,6 +420,8 @@ static urd_err *step(struct urd_runner *r, struct urd_task *t, struct task_run *
     const struct code_space *space = tr->space; /* the process may get another one */
     *ret_signal = false;
     r->stats.steps++;
+    if (tr->cover)
+        r->sink.covered(r->sink.data, tr->address_space, regs->rip, 1);
     URD_TRY(drain(r, t, tr));
     regs->gs_base = t->regs.gs_base;
     size_t n = urd_tracee_read(t->process->mem, regs->rip, code, sizeof code);
@@ -431,6 +469,7 @@ urd_err *urd_runner_own_space(struct urd_runner *r, struct urd_process *p)
     for (uint32_t i = 0; i < r->session->n_tasks; i++)
         if (urd_runner_process(r->session, i) == p)
             address_space = r->session->tasks[i].space;
+    give_cover(r, tr);
     space_release(r, tr->space);
     tr->space = NULL;
     URD_TRY(space_create(r, address_space, &tr->space));
@@ -560,6 +599,8 @@ static urd_err *step_into_call(struct urd_runner *r, struct urd_task *t, struct 
 {
     const struct urd_block *block = NULL;
     struct urd_code_reader reader = {urd_written_read, t->process};
+    if (tr->cover)
+        r->sink.covered(r->sink.data, tr->address_space, pc, 1);
     URD_TRY(drain(r, t, tr));
     if (r->probes & URD_PROBE_LOG)
         URD_TRY(urd_translate_single(tr->space->id.translator, pc, &reader, &block));
@@ -749,7 +790,7 @@ static urd_err *after_start(struct urd_runner *r, int32_t tid, int32_t parent_ti
     for (size_t i = 0; i < ptr->pages.capacity; i++) /* the guards were copied with the memory */
         if (ptr->pages.slots[i].used == 1)
             *urd_map_put(&tr->pages, ptr->pages.slots[i].key) = ptr->pages.slots[i].value;
-    return make_context(tr, t); /* the code cache is inherited */
+    return make_context(r, tr, t); /* the code cache is inherited */
 }
 
 /** The kernel wrote into pages with translated code (read() of code, for example), or mapped them once more. */

@@ -37,6 +37,8 @@ struct urd_sink {
                           const void *value);
     /** Event e of s, the next one, was played back in place; not applied to s yet. Its records were given before. */
     void (*event)(void *data, const struct urd_session *s, const struct urd_event *e);
+    /** With URD_PROBE_COVER: code that ran in an address space; in no order, some of it more than once. When the runner is destroyed, at the latest. */
+    void (*covered)(void *data, uint32_t space, uint64_t pc, uint64_t bytes);
 };
 
 enum urd_run_end {

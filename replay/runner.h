@@ -21,6 +21,8 @@ struct task_run {
     int context_fd;
     struct urd_context *context; /* mapped in the tool */
     struct playback *playback;   /* too: behind it in the same file */
+    uint8_t *cover;              /* too: behind that, with URD_PROBE_COVER; else NULL */
+    uint32_t address_space;      /* whose it is */
     struct code_space *space;
     struct urd_map
         pages; /* written_code.c: the subject's rights in pages that it asked about, and flags */

@@ -14,8 +14,9 @@
  *     body (hot):    mov qword [r11], id          LOG: r11 is the record
  *                    mov r10, [r11+size-8]        faults in the guard when the record does not fit
  *                    lea r15, [r15-n]             COUNT: r15 is the steps left
- *                    mov r10, r15; bswap r10; movsx r10, r10b     its sign, and
+ *                    mov r10, r15; bswap r10; movsx r10, r10b     its sign, and (not with COVER)
  *                    mov r10, gs:[r10*8]          a fault below the context when that is negative
+ *                    mov byte gs:[cover+id], 1    COVER
  *                    the instructions, each followed by the stores of its slot
  *                    jcc side                     a branch in the middle; LOG only
  *                    lea r11, [r11+size]
@@ -144,6 +145,8 @@ static void emit_count(struct gen *g)
         emit_u8(e, 0x24);
     emit_u32(e, (uint32_t) - (int)g->n_insns);
     g->b->counted = urd_gen_offset(g, e->at);
+    if (g->t->probes & URD_PROBE_COVER)
+        return;
     emit_mov(e, t, c);
     emit_u8(e, 0x48 | (t >= 8)); /* bswap t */
     emit_u8(e, 0x0f);
@@ -153,6 +156,15 @@ static void emit_count(struct gen *g)
     emit_u8(e, 0xbe);
     emit_u8(e, 0xc0 | (unsigned)(t & 7) << 3 | (unsigned)(t & 7));
     emit_op_mem(e, 0x65, 0x8b, 8, t, (struct emit_mem){-1, t, 8, 0});
+}
+
+static void emit_cover(struct gen *g)
+{
+    struct emit *e = &g->hot;
+    uint32_t id = g->b->pub.id < URD_COVER_BYTES ? g->b->pub.id : URD_COVER_BYTES - 1;
+    emit_bytes(e, "\x65\xc6\x04\x25", 4); /* mov byte gs:[disp32], 1 */
+    emit_u32(e, (uint32_t)(URD_COVER_BASE - URD_CONTEXT_BASE) + id);
+    emit_u8(e, 1);
 }
 
 /* ---- the end ---- */
@@ -592,6 +604,8 @@ static void emit_block(struct gen *g)
         emit_log_start(g, record_bytes(b));
     if (g->count)
         emit_count(g);
+    if (g->t->probes & URD_PROBE_COVER)
+        emit_cover(g);
     bool long_first =
         g->insns[0].kind == INSN_COPY && !g->insns[0].rip_relative && g->insns[0].length >= 5;
     if (!g->log && !g->count && !long_first)

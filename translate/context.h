@@ -8,6 +8,7 @@
  *   URD_CONTEXT_BASE  one struct urd_context page (rw, its own for each process), then the log buffer
  *                     (rw), then an unmapped guard of at least 64 KB; the page below is unmapped too.
  *                     Faults in both are exits, see urd_translate_log_full
+ *   URD_COVER_BASE    with URD_PROBE_COVER: a byte for each block id; the last one is that of all ids from there on
  *   URD_CACHE_BASE    the code cache of its code space: translated code and the indirect branch
  *                     lookup table (r-x in the process, written by the tool only)
  * They lie where no ordinary program, and no sanitizer, has anything.
@@ -21,6 +22,8 @@
 #define URD_LOG_BASE      (URD_CONTEXT_BASE + URD_CONTEXT_BYTES)
 #define URD_LOG_BYTES     (512u << 10) /* stays in the second level cache: written there, read there */
 #define URD_LOG_SLACK     0x8000u /* mapped behind log_end: one record always fits in here */
+#define URD_COVER_BASE    (URD_CONTEXT_BASE + 0x10000000u)
+#define URD_COVER_BYTES   (4u << 20) /* sparse, too */
 #define URD_CACHE_BASE    0x5e0040000000u                     /* in reach of a %gs-relative disp32 */
 #define URD_CACHE_BYTES   (256u << 20)                        /* sparse: only what is used is there */
 #define URD_CALLS_BYTES   0x2000u /* the cache's end: code that runs at system calls, urd_translate_set_calls */

@@ -39,6 +39,7 @@
 enum urd_probe {
     URD_PROBE_LOG = 1,   /* write the log */
     URD_PROBE_COUNT = 2, /* count steps_left down; URD_EXIT_BUDGET before it would go below 0 */
+    URD_PROBE_COVER = 8,    /* with COUNT: each block that runs sets the byte of its id in the cover; and there is no end to the steps */
     URD_PROBE_BRANCHES = 4, /* count conditional branches in ctx->branches; with any of the others, or alone */
 };
 

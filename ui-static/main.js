@@ -61,6 +61,8 @@ class App {
     this.selectedLine = null;
     this.message = "";
     this.copied = false;
+    this.grown = 0; // how often the index was seen to have grown
+    this.polled = performance.now();
     this.letters = localStorage.getItem("urd-letters") !== "off";
     this.ran = new Set(JSON.parse(sessionStorage.getItem("urd-ran") ?? "[]"));
     this.actions = makeActions(this);
@@ -130,7 +132,8 @@ class App {
   }
 
   want(name, key, request, cap = rowCap) {
-    this.slots[name].want(key, (onItems, signal) => api.ask(request, onItems, signal), cap).then((answer) => this.failed(answer?.error));
+    const recorded = name === "output" || name === "events"; // these do not grow
+    this.slots[name].want(this.grown && !recorded ? `${key}\n${this.grown}` : key, (onItems, signal) => api.ask(request, onItems, signal), cap).then((answer) => this.failed(answer?.error));
   }
 
   failed(error) {
@@ -144,7 +147,7 @@ class App {
 
   momentKey(state = this.state) {
     const at = this.alias?.to === state.at ? this.alias.from : state.at;
-    return JSON.stringify([at, state.frame, this.srcFile(state)]);
+    return JSON.stringify([at, state.frame, this.srcFile(state), this.grown]);
   }
 
   srcFile(state = this.state) {
@@ -309,7 +312,7 @@ class App {
     const range = this.state.range && this.slots.range.shown?.summary;
     const end = Number(all?.to ?? this.info?.clock_end ?? 0);
     const near = range ?? all;
-    return { end, buckets: all?.buckets ?? [], tasks: near?.tasks ?? [], events: near?.events ?? [], outputs: near?.outputs ?? [],
+    return { end, missing: this.info?.missing ?? [], buckets: all?.buckets ?? [], tasks: near?.tasks ?? [], events: near?.events ?? [], outputs: near?.outputs ?? [],
       range: this.state.range, now: Number.isFinite(Number(this.place?.clock ?? NaN)) ? Number(this.place.clock) : null, at: this.at, finding: this.finding(all, end),
       questions: [...this.questions.values()].filter((q) => q.kind !== "sql" && this.slots[q.kind].shown?.rows.length)
         .map((q) => ({ label: q.label, count: this.slots[q.kind].shown.rows.length, rows: this.slots[q.kind].shown.rows })),
@@ -391,7 +394,39 @@ class App {
     this.actions.do(found.action, found.back);
   }
 
+  // While not all of the run is indexed: is there more by now? Then all that may be partial is asked again, in place.
+  async poll() {
+    const lacks = this.info && (this.info.indexed === false || this.info.missing?.length);
+    if (!lacks || this.gone || this.polling || document.hidden || performance.now() - this.polled < 2000) return;
+    this.polling = true;
+    try {
+      let now = null;
+      await api.ask({ q: "info", brief: true }, (items) => {
+        for (const item of items) if (item.summary) now = item.summary;
+      });
+      const seen = (info) => JSON.stringify([info.indexed, info.missing, info.indexing]);
+      if (now && seen(now) !== seen(this.info)) {
+        const more = JSON.stringify([now.indexed, now.missing]) !== JSON.stringify([this.info.indexed, this.info.missing]);
+        Object.assign(this.info, now);
+        if (more) this.grow();
+        else this.changed();
+      }
+    } catch (e) {
+      this.failed(e);
+    }
+    this.polled = performance.now();
+    this.polling = false;
+  }
+
+  grow() {
+    this.grown++;
+    this.moments.clear();
+    this.files.clear();
+    this.update();
+  }
+
   tick() {
+    this.poll();
     if (this.busy) this.changed();
     if (this.gone && !this.retrying) this.actions.retry();
   }

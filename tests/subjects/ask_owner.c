@@ -17,6 +17,7 @@ struct node {
     struct node *next;
 } *volatile first, *volatile second;
 char *volatile text, *volatile grown, *volatile old_grown, *volatile aligned, *volatile page;
+char *volatile region, *volatile moved, *volatile top;
 char *volatile none, *volatile theirs, *volatile childs;
 
 static void check(int line)
@@ -78,12 +79,29 @@ int main(void)
     aligned = p;
     check(7); //! aligned_now
     //? owner aligned+999 --at aligned_now#1 => row 1 size 1000; row 1 line aligned_here; row 1 function posix_memalign
-    page = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    page = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); //! page_made
     check(8); //! mapped
-    //? owner page+7 --at mapped#1 => kind mapping; function mmap
-    munmap(page, 8192);
+    //? owner page+7 --at mapped#1 => kind mapping; state mapped; function mmap; caller main; line page_made; freed_line page_gone
+    munmap(page, 8192); //! page_gone
     check(9); //! unmapped
-    //? owner page+7 --at unmapped#1 => nothing
+    //? owner page+7 --at unmapped#1 => kind mapping; state unmapped; size 8192; function mmap; freed_by munmap; freed_caller main; freed_line page_gone
+    //? owner page+7 --at start => nothing
+    region = mmap(NULL, 0x31000, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); //! region_made
+    mprotect(region + 0x20000, 0x1000, PROT_READ);
+    munmap(region + 0x10000, 0x1000); //! hole
+    check(20); //! with_hole
+    //? owner region+0x10005 --at with_hole#1 => state unmapped; size 4096; line region_made; freed_line hole
+    //? owner region+5 --at with_hole#1 => state mapped; line region_made; freed_line moved_here; freed_by mremap
+    //? owner region+0x11000 --at with_hole#1 => state mapped; line region_made; freed null
+    moved = mremap(region, 0x10000, 0x45000, MREMAP_MAYMOVE); //! moved_here
+    check(21); //! moved_now
+    //? owner moved+0x44fff --at moved_now#1 => state mapped; function mremap; caller main; line moved_here; freed null
+    //? owner region+5 --at moved_now#1 => state unmapped; freed_by mremap; freed_line moved_here
+    top = sbrk(0x5000); //! top_made
+    check(22); //! top_now
+    //? owner top+0x4fff --at top_now#1 => function brk; freed null
+    //? sql "SELECT size, freed_by FROM allocations WHERE kind = 'mapping' AND caller = 'main' AND function = 'mmap' AND size <> 8192 ORDER BY size" => rows 3; size[] 4096 | 65536 | 131072; freed_by[] munmap | mremap | null
+    //? sql "SELECT size, function FROM allocations WHERE kind = 'mapping' AND function = 'mremap' AND caller = 'main' AND freed_clock IS NULL" => rows 1; size 282624; function mremap
     pthread_t t;
     if (pthread_create(&t, NULL, thread, NULL) != 0 || pthread_join(t, NULL) != 0)
         return 1;
@@ -93,16 +111,20 @@ int main(void)
 
     if (fork() == 0) {
         free(text); //! freed_in_child
+        munmap(moved, 0x1000); //! unmapped_in_child
         childs = malloc(5000); //! only_child
         check(11); //! child
         //? owner text --at child#1 => row 1 state freed; row 1 freed_line freed_in_child
         //? owner first --at child#1 => row 1 state live; row 1 line made
+        //? owner moved+5 --at child#1 => state unmapped; line moved_here; freed_line unmapped_in_child
+        //? owner moved+0x2000 --at child#1 => state mapped; line moved_here; freed null
         //? owner childs --at child#1 => row 1 state live; row 1 line only_child
         _exit(0);
     }
     wait(NULL);
     check(12); //! parent
     //? owner text --at parent#1 => row 1 state live; row 1 freed null
+    //? owner moved+5 --at parent#1 => state mapped; freed null
     free(first); //! freed_first
     //? owner first --at child#1 => row 1 state live; row 1 freed null
     //? sql "SELECT size, freed_line FROM allocations WHERE caller = 'make' AND inherited = 0" => rows 2; size[] 16 | 16

@@ -1,8 +1,12 @@
-/* For tests/scopes: phases of work with a system call between them; the third one is long enough for cuts in its middle. */
+/* For tests/scopes and tests/growing: phases of work with a system call between them; the third one is long enough for cuts in its middle. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#ifndef MIDDLE
+#define MIDDLE 40000000
+#endif
 
 volatile long early, middle, late, both;
 volatile uint32_t table[1024];
@@ -25,7 +29,7 @@ int main(void)
     work((long *)&early, 3000000);
     if (write(1, "1\n", 2) != 2)
         return 1;
-    work((long *)&middle, 40000000);
+    work((long *)&middle, MIDDLE);
     both = 2;
     if (write(1, "2\n", 2) != 2)
         return 1;

@@ -208,3 +208,10 @@ test("what was shown stays until the next answer begins", async () => {
   await next;
   assert.ok(!slot.stale);
 });
+
+test("what is not indexed lies in the timeline as far as it is in view", () => {
+  const missing = [{ from_clock: "0", to_clock: "100" }, { from_clock: 500, to_clock: 1000 }];
+  assert.deepEqual(timeline.hatches(missing, [0, 1000], 100), [{ x: 0, width: 10 }, { x: 50, width: 50 }]);
+  assert.deepEqual(timeline.hatches(missing, [600, 700], 100), [{ x: 0, width: 100 }]);
+  assert.deepEqual(timeline.hatches(missing, [200, 400], 100), []);
+});

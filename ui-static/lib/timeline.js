@@ -69,10 +69,21 @@ export function histogram(marks, range, width, step = 4) {
   return counts.map((n, i) => ({ x: i * step, height: n / most })).filter((bar) => bar.height > 0);
 }
 
+// What is not indexed, as it lies in a range: [{x, width}].
+export function hatches(missing, range, width) {
+  const out = [];
+  for (const m of missing) {
+    const a = Math.max(0, toX(Number(m.from_clock), range, width));
+    const b = Math.min(width, toX(Number(m.to_clock), range, width));
+    if (b > a) out.push({ x: a, width: b - a });
+  }
+  return out;
+}
+
 export const lane = { overview: 22, row: 16, label: 64, pad: 12 };
 
 /*
- * What to draw. data: {end, buckets, overviewEvents, tasks, events, outputs, finding, questions: [{label, count, rows, mark}]},
+ * What to draw. data: {end, missing [{from_clock, to_clock}], buckets, overviewEvents, tasks, events, outputs, finding, questions: [{label, count, rows, mark}]},
  * view: {width (of the plot), range, now (clock or null), selectedRange}. Returns {height, lanes: [{name, y, height, kind, items}], nowX}.
  */
 export function layout(data, view) {
@@ -86,7 +97,8 @@ export function layout(data, view) {
   const all = [0, data.end];
   add("all", "busy", lane.overview, (data.buckets ?? []).map((n, i, list) => ({
     x: (i / list.length) * view.width, width: view.width / list.length, height: Number(n) / most,
-  })), { window: view.range[0] > 0 || view.range[1] < data.end ? view.range.map((c) => toX(c, all, view.width)) : null });
+  })), { window: view.range[0] > 0 || view.range[1] < data.end ? view.range.map((c) => toX(c, all, view.width)) : null,
+    missing: hatches(data.missing ?? [], all, view.width) });
   const spans = [];
   const names = new Map();
   for (const task of data.tasks ?? []) {
@@ -97,7 +109,7 @@ export function layout(data, view) {
       if (b >= 0 && a <= view.width) spans.push({ x: a, width: Math.max(1, b - a), colour: names.get(task.tid), mark: task });
     }
   }
-  add("tasks", "spans", lane.row, spans);
+  add("tasks", "spans", lane.row, spans, { missing: hatches(data.missing ?? [], view.range, view.width) });
   add("events", "ticks", lane.row, merged(data.events ?? [], view.range, view.width, 3));
   add("out", "outputs", lane.row, merged(data.outputs ?? [], view.range, view.width, 3));
   if (data.finding) add("alert", "alert", lane.row, merged([data.finding], view.range, view.width));

@@ -1,7 +1,7 @@
 import { html, nothing } from "../vendor/lit-html.js";
 import { countBefore } from "../lib/moments.js";
 import { visible } from "../lib/text.js";
-import { coverage, emptyView, errorView, momentLink, place } from "./parts.js";
+import { coverage, emptyView, errorView, isPartial, momentLink, partialView, place } from "./parts.js";
 
 // The writes to a value, in time, with "now" across.
 export function historyView(app) {
@@ -15,10 +15,10 @@ export function historyView(app) {
   const last = answer.rows[now - 1];
   const here = answer.rows[now]?.moment === app.at ? answer.rows[now] : null;
   return html`<div class="strip"><b>${visible(question.fields.expr)}</b>
-      ${last ? html` = <span>${visible(last.new ?? "")}</span> <span class="dim">now, last written ${momentLink(app, last.moment)} by ${visible(last.syscall ? `${last.syscall}(2)` : last.function ?? "?")}</span>`
-        : html`<span class="dim"> ${answer.rows.length ? "not written yet at this moment" : answer.done ? "is never written in this run" : ""}${answer.summary?.value && !answer.rows.length ? html`; it is ${visible(answer.summary.value)}` : nothing}</span>`}
+      ${last ? html` = <span>${visible(last.new ?? "")}</span> <span class="dim">now, ${isPartial(slot) ? "last written, as far as is indexed," : "last written"} ${momentLink(app, last.moment)} by ${visible(last.syscall ? `${last.syscall}(2)` : last.function ?? "?")}</span>`
+        : html`<span class="dim"> ${answer.rows.length ? "not written yet at this moment" : !answer.done ? "" : isPartial(slot) ? "no write that is indexed" : "is never written in this run"}${answer.summary?.value && !answer.rows.length ? html`; it is ${visible(answer.summary.value)}` : nothing}</span>`}
       ${here ? html`<span class="hit">; written here: ${visible(here.old ?? "?")} → <b>${visible(here.new ?? "?")}</b></span>` : nothing}
-      <span class="end dim">${coverage(slot, "write", "writes")}</span></div>
+      <span class="end dim">${coverage(slot, "write", "writes")}</span></div>${partialView(app, slot)}
     <urd-list class="history" .data=${{
       rows: answer.rows, height: 25, now, nowText: app.at ?? "", focusKey: answer.key, label: "Writes", row: (w) => writeView(app, w),
       rowClass: (w) => (w === here ? "here" : app.at && w === last ? "last" : ""), onopen: (w) => app.actions.go(w.moment) }}></urd-list>`;

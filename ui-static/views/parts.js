@@ -31,6 +31,18 @@ export function emptyView(...text) {
   return html`<p class="empty">${text}</p>`;
 }
 
+export const isPartial = (slot) => Boolean(slot?.shown?.summary?.complete?.partial);
+
+// What an answer does not know, as not all of the run is indexed: from where to where, and how to have it.
+export function partialView(app, slot) {
+  if (!isPartial(slot)) return nothing;
+  const { missing = [], extend, indexing } = slot.shown.summary.complete;
+  const most = 4;
+  return html`<div class="band partial" role="status"><b>Partial:</b> not indexed, and so not known, is ${missing.slice(0, most).map((m, i) =>
+    html`${i ? ", " : ""}${momentLink(app, m.from)} to ${momentLink(app, m.to)}`)}${missing.length > most ? ` and ${missing.length - most} more` : ""}.
+    ${indexing ? "urd index is running: this grows." : html`To add it: <code>${visible(extend ?? "urd index")}</code>`}</div>`;
+}
+
 // "12 writes, complete" or what is missing.
 export function coverage(answer, one, many) {
   if (!answer?.shown) return "";
@@ -41,5 +53,6 @@ export function coverage(answer, one, many) {
   if (!done) return `${what} so far`;
   const complete = summary?.complete;
   if (!complete) return what;
+  if (complete.partial) return `${what}, partial, ${ms} ms`;
   return `${what}, ${complete.truncated ? `not all: covers ${complete.covers}` : "complete"}, ${ms} ms`;
 }

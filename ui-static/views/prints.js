@@ -1,7 +1,7 @@
 import { html, nothing } from "../vendor/lit-html.js";
 import { countUntil } from "../lib/moments.js";
 import { visible } from "../lib/text.js";
-import { coverage, emptyView, errorView, momentLink } from "./parts.js";
+import { coverage, emptyView, errorView, isPartial, momentLink, partialView } from "./parts.js";
 
 // The fields of a print statement; also shown inside the source, below its line.
 export function printForm(app, fields, more = nothing) {
@@ -24,8 +24,8 @@ export function printsView(app) {
   if (waits) return html`${form}${emptyView("This print came with the link. ", html`<button @click=${() => app.actions.run(question)}>Run it</button>`)}`;
   if (answer?.error && answer.key) return html`${form}${errorView(app, answer.error, question)}`;
   if (!answer) return html`${form}${emptyView("Printing…")}`;
-  if (answer.done && !answer.rows.length) return html`${form}${emptyView("It would never have printed.")}`;
-  return html`${form}<urd-list class="prints" .data=${{ rows: answer.rows, height: 22, now: app.at ? countUntil(answer.rows, app.at) : -1,
+  if (answer.done && !answer.rows.length) return html`${form}${partialView(app, slot)}${emptyView(isPartial(slot) ? "It would have printed nothing in what is indexed." : "It would never have printed.")}`;
+  return html`${form}${partialView(app, slot)}<urd-list class="prints" .data=${{ rows: answer.rows, height: 22, now: app.at ? countUntil(answer.rows, app.at) : -1,
     nowText: app.at ?? "", focusKey: answer.key, label: "Prints", onopen: (p) => app.actions.go(p.moment), row: (p) => printRow(app, p) }}></urd-list>`;
 }
 

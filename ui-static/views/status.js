@@ -14,8 +14,10 @@ export function stripsView(app) {
   const { info } = app;
   return html`${app.gone ? html`<div class="band error" role="alert">The server is gone. Start it again: <code>urd serve${info ? ` -t ${visible(info.name)}` : ""}</code>
       <button @click=${() => app.actions.retry()}>try again</button></div>` : nothing}
-    ${info && info.indexed === false ? html`<div class="band" role="status">This trace is not indexed yet: counts, histories, calls and prints need it. Run
-      <code>urd index -t ${visible(info.name)}</code> and reload.</div>` : nothing}
+    ${info && info.indexed === false ? html`<div class="band" role="status">This trace is not indexed yet: counts, histories, calls and prints need it.
+      ${info.indexing ? "urd index is running: they come." : html`Run <code>urd index -t ${visible(info.name)}</code>.`}</div>` : nothing}
+    ${info?.missing?.length ? html`<div class="band partial" role="status">Only a part of the run is indexed${info.indexing ? ": urd index is running, and answers grow"
+      : html`. All of it: <code>urd index -t ${visible(info.name)}</code>`}. What an answer does not know is said with it, and hatched in the timeline.</div>` : nothing}
     ${info?.torn ? html`<div class="band" role="status">The recording was cut off: what is here is all that was written down.</div>` : nothing}
     ${app.infoError && !app.gone ? html`<div class="band error" role="alert">${visible(app.infoError.message)} ${visible(app.infoError.what_to_do ?? "")}</div>` : nothing}`;
 }

@@ -2,7 +2,7 @@
 import { html, nothing } from "../vendor/lit-html.js";
 import { countUntil, isMoment } from "../lib/moments.js";
 import { grouped, visible } from "../lib/text.js";
-import { coverage, emptyView, errorView, momentLink, place } from "./parts.js";
+import { coverage, emptyView, errorView, isPartial, momentLink, partialView, place } from "./parts.js";
 
 function table(app, slot, more) {
   const answer = slot.shown;
@@ -17,8 +17,8 @@ function asked(app, kind, hint, one, many, tableView) {
   if (app.waits.has(question.line)) return emptyView(`${question.line} came with the link. `, html`<button @click=${() => app.actions.run(question)}>Run it</button>`);
   if (slot.shown?.error) return errorView(app, slot.shown.error, question);
   if (!slot.shown) return emptyView("Looking…");
-  return html`<div class="strip"><b>${visible(question.line)}</b><span class="end dim">${coverage(slot, one, many)}</span></div>${
-    slot.shown.done && !slot.shown.rows.length ? emptyView("None in this run.") : tableView(question, slot)}`;
+  return html`<div class="strip"><b>${visible(question.line)}</b><span class="end dim">${coverage(slot, one, many)}</span></div>${partialView(app, slot)}${
+    slot.shown.done && !slot.shown.rows.length ? emptyView(isPartial(slot) ? "None in what is indexed." : "None in this run.") : tableView(question, slot)}`;
 }
 
 export function callsView(app) {
@@ -58,7 +58,7 @@ export function sqlView(app) {
   if (slot.shown?.error) return html`${form}${errorView(app, slot.shown.error, question)}`;
   if (!slot.shown) return html`${form}${emptyView("Looking…")}`;
   const columns = slot.shown.summary?.columns ?? Object.keys(slot.shown.rows[0] ?? {});
-  return html`${form}<div class="columns">${columns.map((c) => html`<span>${visible(c)}</span>`)}</div>
+  return html`${form}${partialView(app, slot)}<div class="columns">${columns.map((c) => html`<span>${visible(c)}</span>`)}</div>
     ${table(app, slot, { label: "Rows", timeless: true, row: (r) => columns.map((c) => html`<span class="c-sql">${cell(app, c, r[c])}</span>`) })}`;
 }
 

@@ -165,6 +165,7 @@ function paint(g, list, view, c) {
     g.rect(0, lane.y, view.width, lane.height);
     g.clip();
     painters[lane.kind](g, lane, c, view);
+    for (const m of lane.missing ?? []) hatch(g, m, lane, c);
     g.restore();
   }
   if (list.nowX === null) return;
@@ -237,6 +238,22 @@ const painters = {
     label(g, lane, c, view);
   },
 };
+
+// Not indexed: lines that lean, which no other mark does.
+function hatch(g, m, lane, c) {
+  g.save();
+  g.beginPath();
+  g.rect(m.x, lane.y, m.width, lane.height);
+  g.clip();
+  g.strokeStyle = c.dim;
+  g.beginPath();
+  for (let x = m.x - lane.height; x < m.x + m.width; x += 7) {
+    g.moveTo(x, lane.y + lane.height);
+    g.lineTo(x + lane.height, lane.y);
+  }
+  g.stroke();
+  g.restore();
+}
 
 function label(g, lane, c, view) {
   const text = `${visible(lane.label)}  ${lane.count}`;
