@@ -76,8 +76,7 @@ struct capture *capture_create(struct urd_engine *e, const struct capture_user *
     *c = (struct capture){.engine = e, .user = *user, .n_places = n, .batch = FIRST_BATCH};
     c->places = urd_xcalloc(n, sizeof *c->places);
     for (uint32_t i = 0; i < n; i++)
-        c->places[i] =
-            (struct place){.at = pcs[i], .state = only_stops ? STOPPING : LEARNING};
+        c->places[i] = (struct place){.at = pcs[i], .state = only_stops ? STOPPING : LEARNING};
     return c;
 }
 
@@ -174,8 +173,8 @@ static bool is_constant(const struct fitting *f, struct rule *ret)
 }
 
 /** addresses less those of `base` (NULL: nothing) are a multiple of the index, plus a constant within (-limit, limit); 0: any. */
-static bool fits_scaled(const struct fitting *f, const uint64_t *base, uint32_t index, int64_t limit,
-                        int64_t *ret_scale, int64_t *ret_disp)
+static bool fits_scaled(const struct fitting *f, const uint64_t *base, uint32_t index,
+                        int64_t limit, int64_t *ret_scale, int64_t *ret_disp)
 {
     const uint64_t *v = f->values[index];
     uint64_t first = f->addresses[0] - (base ? base[0] : 0);
@@ -225,7 +224,10 @@ static void add_sources(struct fitting *f, uint32_t load)
         HEAD(regs.rdi), HEAD(regs.rsi), HEAD(regs.rdx), HEAD(regs.rcx), HEAD(regs.r8),
         HEAD(regs.r9),  HEAD(regs.rax), HEAD(regs.rbx), HEAD(regs.r12), HEAD(regs.r13),
         HEAD(regs.r14), HEAD(regs.r15), HEAD(regs.r10), HEAD(regs.r11)};
-    enum { N = sizeof registers / sizeof *registers, WORDS = 64 /* bytes of a load that are looked at */ };
+    enum {
+        N = sizeof registers / sizeof *registers,
+        WORDS = 64 /* bytes of a load that are looked at */
+    };
     static const uint16_t of_frames[] = {HEAD(rsp), HEAD(regs.rbp), HEAD(fs_base)};
     for (unsigned i = 0; i < 3; i++)
         add_source(f, -1, of_frames[i], 8, false);
@@ -342,7 +344,8 @@ static bool make_capture(struct place *p)
 /** Takes x over. */
 static void learn(struct capture *c, struct place *p, struct example *x)
 {
-    if (p->n_examples == EXAMPLES) { /* a newer one for an old one; the first few are as good as any */
+    if (p->n_examples ==
+        EXAMPLES) { /* a newer one for an old one; the first few are as good as any */
         uint32_t victim = ENOUGH + (uint32_t)(p->missed % (EXAMPLES - ENOUGH));
         example_destroy(p->examples[victim]);
         p->examples[victim] = x;
@@ -407,12 +410,12 @@ static bool watched_vector(void *data, unsigned reg, void *buf, size_t size)
 
 static struct urd_captured head_of(const struct user_regs_struct *r)
 {
-    return (struct urd_captured){
-        .pc = r->rip,
-        .rsp = r->rsp,
-        .fs_base = r->fs_base,
-        .regs = {r->r15, r->r14, r->r13, r->r12, r->rbp, r->rbx, r->r11, r->r10, r->r9, r->r8, r->rax,
-                 r->rcx, r->rdx, r->rsi, r->rdi, r->eflags}};
+    return (struct urd_captured){.pc = r->rip,
+                                 .rsp = r->rsp,
+                                 .fs_base = r->fs_base,
+                                 .regs = {r->r15, r->r14, r->r13, r->r12, r->rbp, r->rbx, r->r11,
+                                          r->r10, r->r9, r->r8, r->rax, r->rcx, r->rdx, r->rsi,
+                                          r->rdi, r->eflags}};
 }
 
 /** In a replay that stands at the hit. teaches: it is to be learnt from. */

@@ -9,7 +9,7 @@ struct printing {
     const struct location *location;
     uint64_t hits;
     bool checked;
-    bool yes; /* of the hit that was evaluated last: the condition is true, */
+    bool yes;            /* of the hit that was evaluated last: the condition is true, */
     struct urd_buf text; /* and then this is printed */
     urd_err *err;
 };
@@ -69,7 +69,8 @@ static bool give_print(void *data, const struct urd_task *t, struct urd_moment m
     if (!p->yes)
         return true;
     json_t *row = row_at(p, t, m);
-    json_object_set_new(row, "text", json_text(p->text.data ? (char *)p->text.data : "", p->text.size));
+    json_object_set_new(row, "text",
+                        json_text(p->text.data ? (char *)p->text.data : "", p->text.size));
     p->err = answer_row(p->a, row, &full);
     p->a->truncated |= full;
     return !p->err && !full;
@@ -173,6 +174,7 @@ urd_err *q_print(struct answer *a)
     }
     json_object_set_new(a->summary, "hits", json_integer((json_int_t)p.hits));
     json_object_set_new(a->summary, "stops", json_integer((json_int_t)stats.stopped));
+    json_object_set_new(a->summary, "again", json_integer((json_int_t)stats.missed));
     urd_buf_deinit(&p.text);
     urd_format_free(p.format);
     if (p.condition)

@@ -18,14 +18,14 @@ _Static_assert(PLAYBACK_CALLS - URD_CONTEXT_BASE == 0x200000, "the addresses abo
 
 __asm__(".pushsection urd_capture, \"ax\", @progbits\n"
         ".globl capture_begin\n.hidden capture_begin\n"
-        "capture_begin:\n"
-        URD_RUNTIME_ENTER(AT_RSP, AT_STACK)
-        "    call capture_hit\n"
-        URD_RUNTIME_LEAVE(AT_RSP, AT_TARGET)
-        "    jmp *" AT_TARGET "\n"
-        "capture_trap:\n"
-        "    int3\n"
-        ".popsection\n");
+        "capture_begin:\n" URD_RUNTIME_ENTER(
+            AT_RSP,
+            AT_STACK) "    call capture_hit\n" URD_RUNTIME_LEAVE(AT_RSP,
+                                                                 AT_TARGET) "    jmp *" AT_TARGET
+                                                                            "\n"
+                                                                            "capture_trap:\n"
+                                                                            "    int3\n"
+                                                                            ".popsection\n");
 
 extern const uint8_t capture_trap[];
 uint64_t capture_hit(const struct urd_runtime_frame *f);
