@@ -24,10 +24,11 @@ urd_err *urd_index_load_remaps(struct urd_index *x)
     sqlite3_stmt *q;
     uint32_t n = 0, capacity = 0, space = 0;
     x->first_remap = urd_xcalloc(x->n_spaces + 2, sizeof *x->first_remap);
-    if (sqlite3_prepare_v2(x->db,
-                           "SELECT space, start, size, event, old_start, old_size, kind FROM remaps "
-                           "WHERE space BETWEEN 1 AND ? ORDER BY space, event, rowid",
-                           -1, &q, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(
+            x->db,
+            "SELECT space, start, size, event, old_start, old_size, kind FROM remaps "
+            "WHERE space BETWEEN 1 AND ? ORDER BY space, event, rowid",
+            -1, &q, NULL) != SQLITE_OK)
         return urd_store_failed(x->db, "cannot read the index");
     sqlite3_bind_int64(q, 1, x->n_spaces);
     while (sqlite3_step(q) == SQLITE_ROW) {
@@ -45,6 +46,19 @@ urd_err *urd_index_load_remaps(struct urd_index *x)
     while (space <= x->n_spaces)
         x->first_remap[++space] = n;
     return NULL;
+}
+
+bool urd_index_remapped(const struct urd_index *x, uint32_t space, uint64_t from, uint64_t to)
+{
+    uint32_t low = x->first_remap[space], high = x->first_remap[space + 1], end = high;
+    while (low < high) { /* the first one after `from` */
+        uint32_t middle = (low + high) / 2;
+        if (x->remaps[middle].event <= from)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < end && x->remaps[low].event <= to;
 }
 
 static bool within(uint64_t address, uint64_t start, uint64_t size)
@@ -107,13 +121,15 @@ static void find_life(const struct urd_index *x, uint32_t space, uint64_t addres
             event = to < event ? to : event;
             life->origin.space = space;
             uint32_t parent = x->spaces[space].parent;
-            space = parent < space ? parent : 0; /* spaces are numbered in the order of their making */
+            space =
+                parent < space ? parent : 0; /* spaces are numbered in the order of their making */
             continue;
         }
         uint64_t offset = address - m->start;
-        bool moved = m->kind == URD_MAP_MOVE && within(address, m->start, m->size) &&
-                     offset < m->old_size;
-        if (moved && m->start == m->old_start) { /* it grew where it was, as often as realloc likes */
+        bool moved =
+            m->kind == URD_MAP_MOVE && within(address, m->start, m->size) && offset < m->old_size;
+        if (moved &&
+            m->start == m->old_start) { /* it grew where it was, as often as realloc likes */
             event = m->event;
             continue;
         }
