@@ -19,14 +19,19 @@ void urd_buf_grow(struct urd_buf *b, size_t extra)
 
 void urd_buf_printf(struct urd_buf *b, const char *format, ...)
 {
+    char small[256], *text = NULL; /* nearly all fit */
     va_list ap;
     va_start(ap, format);
-    char *text = NULL;
-    int n = vasprintf(&text, format, ap);
+    int n = vsnprintf(small, sizeof small, format, ap);
     va_end(ap);
+    if (n >= (int)sizeof small) {
+        va_start(ap, format);
+        n = vasprintf(&text, format, ap);
+        va_end(ap);
+    }
     if (n < 0)
         abort();
-    urd_buf_put(b, text, (size_t)n);
+    urd_buf_put(b, text ? text : small, (size_t)n);
     free(text);
 }
 

@@ -49,10 +49,16 @@ static long long number(json_t *row, const char *field)
 /** Recorded text is not to be trusted with a terminal: there, control characters are shown as \xNN. */
 static void print_recorded(const char *t)
 {
-    bool terminal = isatty(1);
+    static int terminal = -1;
+    if (terminal < 0)
+        terminal = isatty(1);
+    if (!terminal) {
+        fputs(t, stdout);
+        return;
+    }
     for (; *t; t++) {
         unsigned char c = (unsigned char)*t;
-        if (terminal && ((c < 32 && c != '\n' && c != '\t') || c == 127))
+        if ((c < 32 && c != '\n' && c != '\t') || c == 127)
             printf("\\x%02x", c);
         else
             putchar(c);

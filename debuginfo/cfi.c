@@ -371,6 +371,24 @@ struct unwinding {
     uint64_t cfa;
 };
 
+/** A module's row that was looked for last: frames are asked about several times. */
+struct found_row {
+    uint64_t address;
+    struct row row;
+    struct cie cie;
+};
+
+static bool find_cfa(const struct urd_frame *frame, const struct urd_place *p, struct unwinding *w)
+{
+    w->context = (struct urd_location_context){p->module, NULL, frame, p->bias, 0, NULL, false};
+    if (w->row.cfa_expression.data)
+        return urd_debuginfo_location_number(&w->context, w->row.cfa_expression, &w->cfa);
+    if (!frame->read_register || !frame->read_register(frame->data, w->row.cfa_register, &w->cfa))
+        return false;
+    w->cfa += (uint64_t)w->row.cfa_offset;
+    return true;
+}
+
 static bool find_row(const struct urd_frame *frame, struct unwinding *w)
 {
     struct urd_place p;
@@ -379,7 +397,15 @@ static bool find_row(const struct urd_frame *frame, struct unwinding *w)
     const struct urd_fde *f = find_fde(p.module, p.address);
     struct urd_fde again;
     struct urd_span code;
-    if (!f || !read_fde(p.module, f->debug_frame, f->offset, &again, &w->cie, &code))
+    const struct found_row *last = p.module->last_row;
+    if (!f)
+        return false;
+    if (last && last->address == p.address) {
+        w->row = last->row;
+        w->cie = last->cie;
+        return find_cfa(frame, &p, w);
+    }
+    if (!read_fde(p.module, f->debug_frame, f->offset, &again, &w->cie, &code))
         return false;
     memset(&w->row, 0, sizeof w->row);
     /* psABI: what a callee need not keep is unknown to the caller's frame */
@@ -390,13 +416,10 @@ static bool find_row(const struct urd_frame *frame, struct unwinding *w)
     run(&w->cie, w->cie.instructions, 0, 0, &zero, &w->row);
     struct row initial = w->row;
     run(&w->cie, code, f->low, p.address, &initial, &w->row);
-    w->context = (struct urd_location_context){p.module, NULL, frame, p.bias, 0, NULL, false};
-    if (w->row.cfa_expression.data)
-        return urd_debuginfo_location_number(&w->context, w->row.cfa_expression, &w->cfa);
-    if (!frame->read_register || !frame->read_register(frame->data, w->row.cfa_register, &w->cfa))
-        return false;
-    w->cfa += (uint64_t)w->row.cfa_offset;
-    return true;
+    if (!p.module->last_row)
+        p.module->last_row = urd_xcalloc(1, sizeof *p.module->last_row);
+    *p.module->last_row = (struct found_row){p.address, w->row, w->cie};
+    return find_cfa(frame, &p, w);
 }
 
 bool urd_debuginfo_cfa(const struct urd_frame *frame, uint64_t *ret)

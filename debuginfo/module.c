@@ -41,7 +41,8 @@ void urd_debuginfo_module_close(struct urd_module *m)
     for (size_t i = 0; i < sizeof maps / sizeof *maps; i++)
         urd_map_deinit(maps[i]);
     void *lists[] = {m->symbols,   m->symbol_next, m->unit_ranges, m->sources, m->functions,
-                     m->type_list, m->globals,     m->global_next, m->fdes,    m->function_max_end};
+                     m->type_list, m->globals,     m->global_next, m->fdes,    m->function_max_end,
+                     m->last_row};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         free(lists[i]);
     urd_debuginfo_elf_close(&m->alt);

@@ -161,6 +161,7 @@ struct urd_module {
     struct urd_fde *fdes; /* cfi.c, sorted */
     size_t n_fdes, cap_fdes;
     bool fdes_read, debug_frame_read;
+    struct found_row *last_row; /* cfi.c; or NULL */
     struct urd_span eh_frame, debug_frame;
     uint64_t eh_frame_address;
 };

@@ -212,12 +212,15 @@ json_t *json_text(const char *text, size_t size)
 
 json_t *json_bytes(const uint8_t *bytes, size_t size)
 {
-    struct urd_buf b = {0};
-    for (size_t i = 0; i < size; i++)
-        urd_buf_printf(&b, "%02x", bytes[i]);
-    json_t *hex = json_stringn(b.data ? (char *)b.data : "", b.size);
-    urd_buf_deinit(&b);
-    return hex;
+    static const char digits[] = "0123456789abcdef";
+    char small[64];
+    URD_AUTO_FREE char *heap = 2 * size > sizeof small ? urd_xrealloc(NULL, 2 * size) : NULL;
+    char *text = heap ? heap : small;
+    for (size_t i = 0; i < size; i++) {
+        text[2 * i] = digits[bytes[i] >> 4];
+        text[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    return json_stringn(text, 2 * size);
 }
 
 urd_err *answer_row(struct answer *a, json_t *row, bool *ret_full)

@@ -177,6 +177,8 @@ struct frame_state {
 urd_err *frame_open(struct urd_engine *e, struct urd_session *s, struct urd_task *t, uint64_t event,
                     struct frame_state *ret) URD_MUST_USE;
 void frame_close(struct frame_state *f);
+/** A register by its DWARF number, as frames give it; false: there is none. */
+bool frame_register(const struct user_regs_struct *r, unsigned reg, uint64_t *ret);
 
 /** A frame as `stack` shows it: a function that was called, or one that was inlined there. */
 struct stack_frame {

@@ -9,10 +9,8 @@ static bool read_memory(void *data, uint64_t address, void *buf, size_t size)
     return urd_tracee_read(f->task->process->mem, address, buf, size) == size;
 }
 
-static bool read_register(void *data, unsigned reg, uint64_t *ret)
+bool frame_register(const struct user_regs_struct *r, unsigned reg, uint64_t *ret)
 {
-    const struct frame_state *f = data;
-    const struct user_regs_struct *r = &f->task->regs;
     const uint64_t values[17] = {r->rax, r->rdx, r->rcx, r->rbx, r->rsi, r->rdi,
                                  r->rbp, r->rsp, r->r8,  r->r9,  r->r10, r->r11,
                                  r->r12, r->r13, r->r14, r->r15, r->rip};
@@ -27,6 +25,11 @@ static bool read_register(void *data, unsigned reg, uint64_t *ret)
     else
         return false;
     return true;
+}
+
+static bool read_register(void *data, unsigned reg, uint64_t *ret)
+{
+    return frame_register(&((const struct frame_state *)data)->task->regs, reg, ret);
 }
 
 static bool read_vector(void *data, unsigned reg, void *buf, size_t size)
@@ -194,8 +197,8 @@ static bool give_history(struct walk *w, const struct urd_call_stack *stack)
 bool frames_have_history(const struct urd_engine *e, struct urd_moment m)
 {
     return e->index &&
-           !(e->index->n_gaps && e->index->gaps[0].first <
-                                     e->index->events[m.event].clock + (int64_t)m.steps);
+           !(e->index->n_gaps &&
+             e->index->gaps[0].first < e->index->events[m.event].clock + (int64_t)m.steps);
 }
 
 urd_err *frames_walk(struct urd_engine *e, struct frame_state *f, struct urd_moment m, frame_fn fn,

@@ -229,6 +229,8 @@ urd_err *urd_index_writes(struct urd_index *x, uint32_t space, uint64_t address,
 const struct urd_index_life *urd_index_life(struct urd_index *x, uint32_t space, uint64_t address,
                                             int64_t at);
 urd_err *urd_index_load_remaps(struct urd_index *x) URD_MUST_USE;
+/** Did any mapping of the space change at an event after `from`, and not after `to`? */
+bool urd_index_remapped(const struct urd_index *x, uint32_t space, uint64_t from, uint64_t to);
 
 /** Bytes of memory as they were before the instruction at `clock`; known[i] false: never mapped as far as is known,
  * or what was there is not told by the part of the run that is indexed. */

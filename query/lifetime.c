@@ -48,6 +48,19 @@ urd_err *urd_index_load_remaps(struct urd_index *x)
     return NULL;
 }
 
+bool urd_index_remapped(const struct urd_index *x, uint32_t space, uint64_t from, uint64_t to)
+{
+    uint32_t low = x->first_remap[space], high = x->first_remap[space + 1], end = high;
+    while (low < high) { /* the first one after `from` */
+        uint32_t middle = (low + high) / 2;
+        if (x->remaps[middle].event <= from)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < end && x->remaps[low].event <= to;
+}
+
 static bool within(uint64_t address, uint64_t start, uint64_t size)
 {
     return address - start < size;

@@ -12,9 +12,17 @@ struct target {
     struct urd_image *image;
 };
 
+/** A value as rows show it. */
+struct shown {
+    uint8_t bytes[8];   /* what it shows, of as many as the target has */
+    json_t *text, *hex; /* NULL: nothing yet */
+};
+
 struct blaming {
     struct answer *a;
     struct target *t;
+    struct shown shown[2]; /* what was shown last: most rows' old value is a neighbour's new one */
+    unsigned next_shown;
     uint8_t *now; /* ascending order only: the target's bytes after the last write */
     bool all, have_now, done, now_known;
     int64_t at;                     /* the clock at which the target names its memory */
@@ -24,11 +32,8 @@ struct blaming {
     urd_err *err;
 };
 
-static void show_value(struct target *t, const uint8_t *bytes, json_t *row, const char *field)
+static json_t *value_text(struct target *t, const uint8_t *bytes)
 {
-    char hex_field[32];
-    snprintf(hex_field, sizeof hex_field, "%s_bytes", field);
-    json_object_set_new(row, hex_field, json_bytes(bytes, t->size));
     struct urd_buf text = {0};
     if (t->type) {
         struct urd_value v = {.type = t->type, .size = t->size};
@@ -52,10 +57,39 @@ static void show_value(struct target *t, const uint8_t *bytes, json_t *row, cons
         memcpy(&word, bytes, t->size);
         urd_buf_printf(&text, "0x%llx", (unsigned long long)word);
     }
-    json_object_set_new(row, field,
-                        text.size ? json_text((char *)text.data, text.size)
-                                  : json_bytes(bytes, t->size));
+    json_t *ret = text.size ? json_text((char *)text.data, text.size) : json_bytes(bytes, t->size);
     urd_buf_deinit(&text);
+    return ret;
+}
+
+static void shown_deinit(struct shown *s)
+{
+    json_decref(s->text);
+    json_decref(s->hex);
+    *s = (struct shown){0};
+}
+
+static void show_value(struct blaming *b, const uint8_t *bytes, json_t *row, bool is_old)
+{
+    const char *field = is_old ? "old" : "new", *hex_field = is_old ? "old_bytes" : "new_bytes";
+    uint64_t size = b->t->size;
+    if (size > sizeof b->shown->bytes) {
+        json_object_set_new(row, hex_field, json_bytes(bytes, size));
+        json_object_set_new(row, field, value_text(b->t, bytes));
+        return;
+    }
+    struct shown *s = b->shown;
+    if (!s->text || memcmp(s->bytes, bytes, size) != 0)
+        s++;
+    if (!s->text || memcmp(s->bytes, bytes, size) != 0) {
+        s = &b->shown[b->next_shown++ % 2];
+        shown_deinit(s);
+        memcpy(s->bytes, bytes, size);
+        s->text = value_text(b->t, bytes);
+        s->hex = json_bytes(bytes, size);
+    }
+    json_object_set(row, hex_field, s->hex);
+    json_object_set(row, field, s->text);
 }
 
 /**
@@ -221,13 +255,13 @@ static urd_err *give_write(struct blaming *b, const struct urd_index_write *w, u
         return err;
     }
     if (*known)
-        show_value(b->t, bytes, row, "old");
+        show_value(b, bytes, row, true);
     else
         show_unknown(row, "old");
     overlay(b->t, bytes, w);
     *known |= covers(b->t, w);
     if (*known)
-        show_value(b->t, bytes, row, "new");
+        show_value(b, bytes, row, false);
     else
         show_unknown(row, "new");
     bool full;
@@ -407,6 +441,8 @@ urd_err *q_blame(struct answer *a)
         err = give_collected(&b);
     free(b.writes);
     free(b.now);
+    shown_deinit(&b.shown[0]);
+    shown_deinit(&b.shown[1]);
     json_object_set_new(a->summary, "address", json_hex(t.address));
     json_object_set_new(a->summary, "size", json_integer((json_int_t)t.size));
     /* what may be missing: writes after the one that was found, or any since the memory was mapped */

@@ -9,10 +9,12 @@ struct printing {
     const struct location *location;
     uint64_t hits;
     bool checked;
+    bool yes;            /* of the hit that was evaluated last: the condition is true, */
+    struct urd_buf text; /* and then this is printed */
     urd_err *err;
 };
 
-static json_t *row_at(struct printing *p, struct urd_task *t, struct urd_moment m)
+static json_t *row_at(struct printing *p, const struct urd_task *t, struct urd_moment m)
 {
     json_t *row = json_object();
     struct urd_engine *e = p->a->engine;
@@ -25,50 +27,52 @@ static json_t *row_at(struct printing *p, struct urd_task *t, struct urd_moment 
 }
 
 /** At a ret, $retval is what it returns. */
-static void set_retval(struct frame_state *f, struct urd_value *value)
+static void set_retval(struct urd_frame *f, struct urd_value *value)
 {
     struct urd_place place;
-    if (!urd_debuginfo_image_find(f->frame.image, f->frame.pc, &place))
+    if (!urd_debuginfo_image_find(f->image, f->pc, &place))
         return;
     const struct urd_function *function = urd_debuginfo_function_at(place.module, place.address);
     const struct urd_type *type =
         function && function->typed ? urd_debuginfo_return_type(place.module, function) : NULL;
     if (!type)
         return;
-    urd_debuginfo_return_value(type, &f->frame, value);
-    f->frame.retval = value;
+    urd_debuginfo_return_value(type, f, value);
+    f->retval = value;
 }
 
-static bool on_print(void *data, struct urd_session *s, struct urd_task *t, struct urd_moment m,
-                     uint64_t pc)
+static urd_err *evaluate_print(void *data, struct urd_frame *frame)
 {
     struct printing *p = data;
-    struct frame_state f;
     struct urd_value retval = {0};
-    bool full = false, yes = true;
-    p->hits++;
-    p->err = frame_open(p->a->engine, s, t, m.event, &f);
-    if (p->err)
-        return false;
-    f.frame.data = &f;
+    urd_err *err = NULL;
+    p->yes = true;
     if (p->location->is_return)
-        set_retval(&f, &retval);
+        set_retval(frame, &retval);
     if (p->condition)
-        p->err = urd_expr_condition(p->condition, &f.frame, &yes, NULL);
-    if (!p->err && !p->checked)
-        p->err = urd_format_check(p->format, &f.frame);
+        err = urd_expr_condition(p->condition, frame, &p->yes, NULL);
+    if (!err && !p->checked)
+        err = urd_format_check(p->format, frame);
     p->checked = true;
-    if (!p->err && yes) {
-        struct urd_buf text = {0};
-        urd_format_render(p->format, &f.frame, &text);
-        json_t *row = row_at(p, t, m);
-        json_object_set_new(row, "text", json_text(text.data ? (char *)text.data : "", text.size));
-        urd_buf_deinit(&text);
-        p->err = answer_row(p->a, row, &full);
-        p->a->truncated |= full;
-    }
+    p->text.size = 0;
+    if (!err && p->yes)
+        urd_format_render(p->format, frame, &p->text);
     urd_debuginfo_value_deinit(&retval);
-    frame_close(&f);
+    return err;
+}
+
+static bool give_print(void *data, const struct urd_task *t, struct urd_moment m)
+{
+    struct printing *p = data;
+    bool full = false;
+    p->hits++;
+    if (!p->yes)
+        return true;
+    json_t *row = row_at(p, t, m);
+    json_object_set_new(row, "text",
+                        json_text(p->text.data ? (char *)p->text.data : "", p->text.size));
+    p->err = answer_row(p->a, row, &full);
+    p->a->truncated |= full;
     return !p->err && !full;
 }
 
@@ -135,6 +139,7 @@ urd_err *q_print(struct answer *a)
     URD_TRY(question_need(a, "location", &location));
     URD_TRY(question_need(a, "text", &text));
     struct printing p = {.a = a};
+    struct capture_stats stats = {0};
     struct location l;
     URD_TRY(urd_format_parse(text, &p.format));
     urd_err *err = parse_condition(question_text(a, "if"), &p.condition);
@@ -149,7 +154,9 @@ urd_err *q_print(struct answer *a)
         if (!err && l.is_return)
             err = returns_of(a->engine, &l);
         if (!err)
-            err = stops_run(a->engine, l.pcs, l.n, INT64_MIN, INT64_MAX, on_print, &p);
+            err = stops_evaluate(a->engine, l.pcs, l.n,
+                                 &(struct capture_user){&p, evaluate_print, give_print},
+                                 question_flag(a, "stop"), &stats);
         if (!err)
             err = p.err;
         else
@@ -159,6 +166,9 @@ urd_err *q_print(struct answer *a)
         location_deinit(&l);
     }
     json_object_set_new(a->summary, "hits", json_integer((json_int_t)p.hits));
+    json_object_set_new(a->summary, "stops", json_integer((json_int_t)stats.stopped));
+    json_object_set_new(a->summary, "again", json_integer((json_int_t)stats.missed));
+    urd_buf_deinit(&p.text);
     urd_format_free(p.format);
     if (p.condition)
         urd_expr_free(p.condition);
@@ -401,7 +411,7 @@ static bool on_call_stop(void *data, struct urd_session *s, struct urd_task *t, 
         struct urd_value v = {0};
         struct urd_place place;
         const struct urd_function *function = NULL;
-        set_retval(&f, &v);
+        set_retval(&f.frame, &v);
         if (f.frame.retval) {
             ending->result = value_json(&f.frame, &v);
         } else {

@@ -13,6 +13,7 @@
  */
 #include "query/allocations.h"
 #include "indexer/store.h"
+#include "query/before.h"
 #include "record/record.h"
 #include <stdio.h>
 
@@ -75,7 +76,7 @@ struct sql_use {
     bool by_function; /* calls.function is read */
 };
 
-enum { PLAN_DESCENDING = 1, PLAN_COUNT = 2, PLAN_BY_NAME = 4 };
+enum { PLAN_DESCENDING = 1, PLAN_COUNT = 2, PLAN_BY_NAME = 4, PLAN_OLD = 8 };
 
 struct table {
     sqlite3_vtab base;
@@ -85,8 +86,9 @@ struct table {
 
 struct write_copy {
     struct urd_index_write w;
-    uint8_t small[8];
-    uint8_t *heap;
+    uint8_t small[8], old_small[8];
+    uint8_t *heap, *old_heap;
+    bool old_known;
 };
 
 /** Writes to one address range in one space, fetched in growing batches. */
@@ -96,6 +98,7 @@ struct stream {
     uint32_t n, capacity, at, want;
     int64_t from, to;
     bool done;
+    struct before *before; /* of its writes, in ascending order */
 };
 
 struct cursor {
@@ -107,7 +110,8 @@ struct cursor {
     uint64_t low, high; /* addresses, high included */
     int64_t from, to;   /* clocks */
     bool descending, whole;
-    bool exact; /* the write begins in [low, high], as the column says */
+    bool with_old; /* the column is read */
+    bool exact;    /* the write begins in [low, high], as the column says */
     struct stream *streams;
     uint32_t n_streams, current;
     sqlite3_stmt *scan; /* whole table */
@@ -252,6 +256,8 @@ static int table_best_index(sqlite3_vtab *base, sqlite3_index_info *info)
         info->orderByConsumed = 1;
         info->idxNum = info->aOrderBy[0].desc ? PLAN_DESCENDING : 0;
     }
+    if (t->kind == TABLE_WRITES && info->colUsed >> W_OLD & 1)
+        info->idxNum |= PLAN_OLD;
     info->idxStr = sqlite3_mprintf("%s", plan);
     info->needToFreeIdxStr = 1;
     info->estimatedCost = cost;
@@ -272,8 +278,10 @@ static int cursor_open(sqlite3_vtab *base, sqlite3_vtab_cursor **ret)
 
 static void free_batch(struct stream *s)
 {
-    for (uint32_t i = 0; i < s->n; i++)
+    for (uint32_t i = 0; i < s->n; i++) {
         free(s->batch[i].heap);
+        free(s->batch[i].old_heap);
+    }
     s->n = s->at = 0;
 }
 
@@ -281,6 +289,7 @@ static void cursor_reset(struct cursor *c)
 {
     for (uint32_t i = 0; i < c->n_streams; i++) {
         free_batch(&c->streams[i]);
+        before_destroy(c->streams[i].before);
         free(c->streams[i].batch);
     }
     free(c->streams);
@@ -313,8 +322,7 @@ static int cursor_close(sqlite3_vtab_cursor *base)
 
 static void copy_write(struct write_copy *to, const struct urd_index_write *w)
 {
-    to->w = *w;
-    to->heap = NULL;
+    *to = (struct write_copy){.w = *w};
     uint8_t *bytes = to->small;
     if (w->size > 8)
         bytes = to->heap = urd_xrealloc(NULL, w->size);
@@ -341,6 +349,37 @@ static bool fill_batch(void *data, const struct urd_index_write *w)
     return true;
 }
 
+/** What was there before each write of the batch that is asked for. */
+static urd_err *fill_old(struct cursor *c, struct stream *s)
+{
+    if (c->descending || c->scan) { /* what came before the batch is not walked */
+        before_destroy(s->before);
+        s->before = NULL;
+    }
+    if (!s->before)
+        s->before = before_create(c->engine->index, c->engine->trace, s->space);
+    for (uint32_t i = 0; i < s->n; i++) {
+        struct write_copy *w = &s->batch[c->descending ? s->n - 1 - i : i];
+        struct urd_index_write of = w->w;
+        of.value = write_value(w);
+        uint8_t *old = w->old_small;
+        if (of.address < c->low || of.address > c->high)
+            old = NULL;
+        else if (of.size > sizeof w->old_small)
+            old = w->old_heap = urd_xrealloc(NULL, of.size);
+        URD_TRY(before_write(s->before, &of, old, &w->old_known));
+    }
+    return NULL;
+}
+
+/** The last address that writes are looked for at: what was before one that begins at `last` is told by those behind, too. A write that runs
+ *  into another page comes as two. */
+static uint64_t walked_to(const struct cursor *c, uint64_t last)
+{
+    uint64_t end = last | 4095;
+    return !c->with_old ? last : end - last < BEFORE_LARGEST ? end : last + BEFORE_LARGEST - 1;
+}
+
 static urd_err *refill(struct cursor *c, struct stream *s)
 {
     if (s->at < s->n || s->done)
@@ -354,11 +393,11 @@ static urd_err *refill(struct cursor *c, struct stream *s)
     }
     free_batch(s);
     s->want = s->want ? (s->want < 65536 ? s->want * 4 : s->want) : 16;
-    uint64_t size = c->high - c->low + 1;
+    uint64_t size = walked_to(c, c->high) - c->low + 1;
     URD_TRY(urd_index_writes_own(c->engine->index, s->space, c->low, size, s->from, s->to,
                                  c->descending, fill_batch, s));
     s->done = s->n == 0;
-    return NULL;
+    return c->with_old ? fill_old(c, s) : NULL;
 }
 
 static urd_err *next_streamed(struct cursor *c)
@@ -400,10 +439,14 @@ static urd_err *next_scanned(struct cursor *c)
         s->want = UINT32_MAX;
         uint64_t low = page << 12, high = low + 4095;
         low = low > c->low ? low : c->low;
-        high = high < c->high ? high : c->high;
+        uint64_t last = walked_to(c, c->high);
+        high = high < last ? high : last;
+        s->space = (uint32_t)sqlite3_column_int64(c->scan, 0);
         if (low <= high)
-            URD_TRY(urd_index_writes_own(x, (uint32_t)sqlite3_column_int64(c->scan, 0), low,
-                                         high - low + 1, c->from, c->to, false, take_all, s));
+            URD_TRY(urd_index_writes_own(x, s->space, low, high - low + 1, c->from, c->to, false,
+                                         take_all, s));
+        if (c->with_old)
+            URD_TRY(fill_old(c, s));
     }
     c->row = s->batch[s->at++];
     return NULL;
@@ -472,30 +515,6 @@ static void give_moment(struct cursor *c, sqlite3_context *ctx, int64_t clock)
     sqlite3_result_text(ctx, text, -1, SQLITE_TRANSIENT);
 }
 
-static urd_err *write_old(struct cursor *c, sqlite3_context *ctx)
-{
-    uint64_t size = c->row.w.size;
-    URD_AUTO_FREE uint8_t *bytes = urd_xrealloc(NULL, size);
-    URD_AUTO_FREE bool *known = urd_xcalloc(size, sizeof *known);
-    URD_TRY(urd_index_memory(c->engine->index, c->engine->trace, c->row.w.space, c->row.w.address,
-                             size, c->row.w.clock, bytes, known));
-    bool gap;
-    URD_TRY(urd_index_lacks(c->engine->index,
-                            &(struct urd_index_need){.from = INT64_MIN,
-                                                     .to = c->row.w.clock,
-                                                     .kind = URD_NEEDS_WRITES,
-                                                     .space = c->row.w.space,
-                                                     .address = c->row.w.address,
-                                                     .size = size,
-                                                     .at = c->row.w.clock},
-                            &gap, NULL));
-    for (uint64_t i = 0; i < size; i++)
-        if (!known[i] && gap)
-            return NULL; /* NULL: what a gap of the index leaves open */
-    sqlite3_result_blob64(ctx, bytes, size, SQLITE_TRANSIENT);
-    return NULL;
-}
-
 static urd_err *write_column(struct cursor *c, sqlite3_context *ctx, int column)
 {
     const struct urd_index_write *w = &c->row.w;
@@ -522,7 +541,10 @@ static urd_err *write_column(struct cursor *c, sqlite3_context *ctx, int column)
         sqlite3_result_int64(ctx, (int64_t)w->size);
         break;
     case W_OLD:
-        return write_old(c, ctx);
+        if (c->row.old_known) /* else NULL: what a gap of the index leaves open */
+            sqlite3_result_blob64(ctx, c->row.old_heap ? c->row.old_heap : c->row.old_small,
+                                  w->size, SQLITE_TRANSIENT);
+        break;
     case W_NEW:
         sqlite3_result_blob64(ctx, write_value(&c->row), w->size, SQLITE_TRANSIENT);
         break;
@@ -918,6 +940,7 @@ static int cursor_filter(sqlite3_vtab_cursor *base, int number, const char *plan
     c->from = INT64_MIN;
     c->to = INT64_MAX;
     c->descending = number & PLAN_DESCENDING;
+    c->with_old = number & PLAN_OLD;
     c->engine->sql_weight = 1;
     for (int i = 0; i < argc && plan[i * 2]; i++) {
         char op = plan[i * 2 + 1];

@@ -6,7 +6,7 @@
  */
 #ifndef URD_QUERY_STOPS_H
 #define URD_QUERY_STOPS_H
-#include "query/engine.h"
+#include "query/capture.h"
 
 /** At a stop, before the instruction at pc. False ends the run. */
 typedef bool (*stop_fn)(void *data, struct urd_session *s, struct urd_task *t, struct urd_moment m,
@@ -15,6 +15,10 @@ typedef bool (*stop_fn)(void *data, struct urd_session *s, struct urd_task *t, s
 /** to_clock: stop looking at this clock. */
 urd_err *stops_run(struct urd_engine *e, const struct urd_index_pc *pcs, uint32_t n,
                    int64_t from_clock, int64_t to_clock, stop_fn fn, void *data) URD_MUST_USE;
+/** At every hit of the addresses, without a stop where what is evaluated allows that. only_stops: with one at each all the same. */
+urd_err *stops_evaluate(struct urd_engine *e, const struct urd_index_pc *pcs, uint32_t n,
+                        const struct capture_user *user, bool only_stops,
+                        struct capture_stats *ret_stats) URD_MUST_USE;
 /** The events after which the addresses run, in order, each once. Free *ret. */
 urd_err *stops_intervals(struct urd_engine *e, const struct urd_index_pc *pcs, uint32_t n,
                          int64_t from_clock, int64_t to_clock, uint64_t **ret,

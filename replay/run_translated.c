@@ -12,6 +12,7 @@
  * A subject that sets the trap flag gets a SIGTRAP after each instruction. Those are stepped, too.
  */
 #include "base/log.h"
+#include "replay/capture.h"
 #include "replay/fast.h"
 #include "replay/playback.h"
 #include "replay/stepped.h"
@@ -27,6 +28,8 @@
 
 #define CONTEXT_TOTAL  (URD_CONTEXT_BYTES + URD_LOG_BYTES + URD_LOG_SLACK)
 #define PLAYBACK_TOTAL ((sizeof(struct playback) + 4095) & ~4095ull)
+#define CAPTURES_TOTAL ((sizeof(struct captures) + 4095) & ~4095ull)
+#define SHARED_TOTAL   (CONTEXT_TOTAL + PLAYBACK_TOTAL + CAPTURES_TOTAL)
 #define TRAP_FLAG     0x100ull /* of eflags */
 #define RESUME_FLAG   0x10000ull
 
@@ -143,6 +146,9 @@ static urd_err *space_create(struct urd_runner *r, uint32_t address_space, struc
     if (r->probes & URD_PROBE_LOG)
         urd_translate_set_calls(space->id.translator, playback_calls_begin,
                                 (size_t)(playback_calls_end - playback_calls_begin));
+    else
+        urd_translate_set_stop_code(space->id.translator, capture_begin,
+                                    (size_t)(capture_end - capture_begin));
     space->refs = 1;
     space->address_space = address_space;
     space->id.serial = r->n_spaces++;
@@ -154,7 +160,7 @@ static urd_err *space_create(struct urd_runner *r, uint32_t address_space, struc
 
 static size_t context_bytes(const struct urd_runner *r)
 {
-    return CONTEXT_TOTAL + PLAYBACK_TOTAL + (r->probes & URD_PROBE_COVER ? URD_COVER_BYTES : 0);
+    return SHARED_TOTAL + (r->probes & URD_PROBE_COVER ? URD_COVER_BYTES : 0);
 }
 
 /** Which blocks ran since the last time, to the sink. */
@@ -234,15 +240,19 @@ static urd_err *make_context(struct urd_runner *r, struct task_run *tr, struct u
     tr->context->log_end = URD_LOG_BASE + URD_LOG_BYTES;
     tr->playback = (struct playback *)((uint8_t *)p + CONTEXT_TOTAL);
     urd_fast_init_playback(tr->playback, PLAYBACK_CALLS);
+    tr->captures = (struct captures *)((uint8_t *)p + CONTEXT_TOTAL + PLAYBACK_TOTAL);
+    tr->captures->fsgsbase = urd_runtime_has_fsgsbase();
     if (r->probes & URD_PROBE_COVER) {
-        tr->cover = (uint8_t *)p + CONTEXT_TOTAL + PLAYBACK_TOTAL;
+        tr->cover = (uint8_t *)p + SHARED_TOTAL;
         URD_TRY(urd_process_map_fd(t->process, tr->context_fd, URD_COVER_BASE, URD_COVER_BYTES,
-                                   PROT_READ | PROT_WRITE, CONTEXT_TOTAL + PLAYBACK_TOTAL));
+                                   PROT_READ | PROT_WRITE, SHARED_TOTAL));
     }
     URD_TRY(urd_process_map_fd(t->process, tr->context_fd, URD_CONTEXT_BASE, CONTEXT_TOTAL,
                                PROT_READ | PROT_WRITE, 0));
-    return urd_process_map_fd(t->process, tr->context_fd, PLAYBACK_CALLS, PLAYBACK_TOTAL,
-                              PROT_READ | PROT_WRITE, CONTEXT_TOTAL);
+    URD_TRY(urd_process_map_fd(t->process, tr->context_fd, PLAYBACK_CALLS, PLAYBACK_TOTAL,
+                               PROT_READ | PROT_WRITE, CONTEXT_TOTAL));
+    return urd_process_map_fd(t->process, tr->context_fd, CAPTURES_AT, CAPTURES_TOTAL,
+                              PROT_READ | PROT_WRITE, CONTEXT_TOTAL + PLAYBACK_TOTAL);
 }
 
 /** The run state of the task's process, made when it first runs translated. */
@@ -319,6 +329,23 @@ static urd_err *fill_playback(struct urd_runner *r, struct urd_task *t, struct t
     p->head.end = r->session->ahead.ring.size;
     r->session->ahead.n = 0;
     return NULL;
+}
+
+/** What the process notes at stops, and an empty log for it. */
+static void install_captures(const struct urd_runner *r, const struct urd_task *t,
+                             struct task_run *tr)
+{
+    if (r->probes & URD_PROBE_LOG)
+        return;
+    tr->context->log_pos = URD_LOG_BASE;
+    tr->context->log_end = URD_LOG_BASE + r->capture_bytes;
+    if (tr->captures_version == r->captures_version)
+        return;
+    tr->captures_version = r->captures_version;
+    tr->captures->n = 0;
+    for (uint32_t i = 0; i < r->n_captures; i++)
+        if (r->captures[i].space == t->space)
+            tr->captures->list[tr->captures->n++] = r->captures[i];
 }
 
 static urd_err *enter(struct urd_runner *r, struct urd_task *t, struct task_run *tr, uint64_t pc,
@@ -649,10 +676,14 @@ static urd_err *step_on(struct urd_runner *r, struct urd_task *t, struct task_ru
     return NULL;
 }
 
-/** A fault while a call was played back: code was translated from where it writes. The process stands at the call again. */
+/**
+ * A fault while a call was played back (code was translated from where it writes) or a hit noted (nothing can be read there). The process
+ * stands at the exit again.
+ */
 static void leave_playback(const struct task_run *tr, struct user_regs_struct *regs, int *status)
 {
-    if (WSTOPSIG(*status) != SIGSEGV || regs->rip - URD_CALLS_CODE >= URD_CALLS_BYTES)
+    if ((WSTOPSIG(*status) != SIGSEGV && WSTOPSIG(*status) != SIGBUS) ||
+        regs->rip - URD_CALLS_CODE >= URD_CALLS_BYTES + URD_STOPS_BYTES)
         return;
     uint64_t rcx = tr->playback->state.frame.rcx, at = regs->rip;
     urd_runtime_restore(&tr->playback->state, regs);
@@ -679,6 +710,7 @@ urd_err *urd_runner_run(struct urd_runner *r, uint64_t *steps, enum urd_run_end 
     const struct urd_cut *cut = active_cut(r);
     install_cut(cut, tr);
     URD_TRY(fill_playback(r, t, tr));
+    install_captures(r, t, tr);
     URD_TRY(urd_task_load_vectors(t));
     bool resumes = tr->resume && tr->resume_pc == pc && tr->resume_tid == t->tid;
     if (resumes && !(regs.eflags & TRAP_FLAG))
@@ -921,6 +953,7 @@ void urd_runner_destroy(struct urd_runner *r)
     s->process_gone = NULL;
     free(r->stops);
     free(r->shared_code);
+    free(r->captures);
     free(r);
 }
 
@@ -962,6 +995,24 @@ void urd_runner_set_stops(struct urd_runner *r, const uint64_t *pcs, size_t n)
     memcpy(r->stops, pcs, n * sizeof *pcs);
     r->n_stops = n;
     for_each_space(r, set_stops);
+}
+
+void urd_runner_set_captures(struct urd_runner *r, const struct urd_capture *captures, uint32_t n,
+                             uint32_t bytes)
+{
+    urd_check(n <= URD_CAPTURES && !(r->probes & URD_PROBE_LOG), "nothing can be noted");
+    r->captures = urd_xrealloc(r->captures, (n + 1) * sizeof *captures);
+    memcpy(r->captures, captures, n * sizeof *captures);
+    r->n_captures = n;
+    r->capture_bytes = bytes < URD_LOG_BYTES ? bytes : URD_LOG_BYTES;
+    r->captures_version++;
+}
+
+const uint8_t *urd_runner_captured(const struct urd_task *t, size_t *ret_bytes)
+{
+    const struct task_run *tr = t->process->user;
+    *ret_bytes = log_bytes(tr);
+    return log_start(tr);
 }
 
 struct urd_runner_stats urd_runner_get_stats(const struct urd_runner *r)

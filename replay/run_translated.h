@@ -11,6 +11,7 @@
  */
 #ifndef URD_REPLAY_RUN_TRANSLATED_H
 #define URD_REPLAY_RUN_TRANSLATED_H
+#include "replay/capture.h"
 #include "replay/session.h"
 #include "translate/translate.h"
 
@@ -83,6 +84,15 @@ void urd_runner_set_cut(struct urd_runner *r, const struct urd_cut *cut);
 void urd_runner_set_limit(struct urd_runner *r, uint64_t event);
 /** Stop at these addresses as well. */
 void urd_runner_set_stops(struct urd_runner *r, const uint64_t *pcs, size_t n);
+/**
+ * Without URD_PROBE_LOG: at these of the stop addresses (each in one space, at most URD_CAPTURES) records are noted instead
+ * (replay/capture.h), up to so many bytes of them in a run. What cannot be noted is a stop. Replaces the former set.
+ */
+void urd_runner_set_captures(struct urd_runner *r, const struct urd_capture *captures, uint32_t n,
+                             uint32_t bytes);
+/** The records that the last urd_runner_run of this task noted, struct urd_captured each: all of hits before where it stands. Borrowed until
+ *  the next run or event. */
+const uint8_t *urd_runner_captured(const struct urd_task *t, size_t *ret_bytes);
 
 /**
  * Run the task of the next event, past events that urd_runner_set_limit allows. With URD_PROBE_COUNT at most *steps instructions, and *steps is what is left

@@ -21,6 +21,8 @@ struct task_run {
     int context_fd;
     struct urd_context *context; /* mapped in the tool */
     struct playback *playback;   /* too: behind it in the same file */
+    struct captures *captures;   /* too */
+    uint64_t captures_version;   /* of the runner's that are there */
     uint8_t *cover;              /* too: behind that, with URD_PROBE_COVER; else NULL */
     uint32_t address_space;      /* whose it is */
     struct code_space *space;
@@ -51,6 +53,9 @@ struct urd_runner {
     struct urd_cut cut;
     uint64_t *stops;
     size_t n_stops;
+    struct urd_capture *captures; /* at stops */
+    uint32_t n_captures, capture_bytes;
+    uint64_t captures_version;
     uint32_t n_spaces;
     struct shared_page *shared_code; /* from which code was translated */
     unsigned n_shared_code, cap_shared_code;

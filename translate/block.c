@@ -113,7 +113,7 @@ static void emit_entry(struct gen *g, bool stop, bool cut)
     if (cut) /* first: an interval that ends here does not run the instruction at which others want to stop */
         emit_cut_test(g);
     if (stop)
-        urd_gen_exit(g, e, URD_EXIT_STOP, b->pub.pc, true);
+        urd_gen_exit_stop(g, e, b->pub.pc);
     if (!g->n_insns) {
         urd_gen_exit(g, e, URD_EXIT_STEP, b->pub.pc, false);
         return;

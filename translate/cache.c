@@ -27,7 +27,6 @@ static void add_common_code(struct urd_translator *t)
     emit_u8(&g.cold, 0xcc);
     t->probe = urd_gen_offset(&g, g.cold.at);
     urd_gen_probe(&g);
-    t->map[COLD_END] = 0xcc;
     t->hot = HOT_START;
     t->cold = urd_gen_offset(&g, g.cold.at);
     urd_table_reset(t);
@@ -37,6 +36,12 @@ void urd_translate_set_calls(struct urd_translator *t, const void *code, size_t 
 {
     urd_check(size <= URD_CALLS_BYTES, "%zu bytes of code for calls", size);
     memcpy(t->map + COLD_END, code, size);
+}
+
+void urd_translate_set_stop_code(struct urd_translator *t, const void *code, size_t size)
+{
+    urd_check(size <= URD_STOPS_BYTES, "%zu bytes of code for stops", size);
+    memcpy(t->map + STOPS_AT, code, size);
 }
 
 urd_err *urd_translate_create(unsigned probes, struct urd_translator **ret)
@@ -59,6 +64,7 @@ urd_err *urd_translate_create(unsigned probes, struct urd_translator **ret)
         errno = e;
         URD_FAIL_ERRNO("making a code cache of %u MB", URD_CACHE_BYTES >> 20);
     }
+    t->map[COLD_END] = t->map[STOPS_AT] = 0xcc;
     add_common_code(t);
     *ret = t;
     return NULL;

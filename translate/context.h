@@ -26,8 +26,11 @@
 #define URD_COVER_BYTES   (4u << 20) /* sparse, too */
 #define URD_CACHE_BASE    0x5e0040000000u                     /* in reach of a %gs-relative disp32 */
 #define URD_CACHE_BYTES   (256u << 20)                        /* sparse: only what is used is there */
-#define URD_CALLS_BYTES   0x2000u /* the cache's end: code that runs at system calls, urd_translate_set_calls */
-#define URD_CALLS_CODE    (URD_CACHE_BASE + URD_CACHE_BYTES - URD_CALLS_BYTES)
+/* The cache's end: code that runs at system calls (urd_translate_set_calls) and at stops (urd_translate_set_stop_code). */
+#define URD_CALLS_BYTES   0x1000u
+#define URD_STOPS_BYTES   0x1000u
+#define URD_CALLS_CODE    (URD_CACHE_BASE + URD_CACHE_BYTES - URD_STOPS_BYTES - URD_CALLS_BYTES)
+#define URD_STOPS_CODE    (URD_CALLS_CODE + URD_CALLS_BYTES)
 
 enum urd_exit {
     URD_EXIT_NONE,

@@ -114,11 +114,18 @@ void urd_gen_exit(struct gen *g, struct emit *e, enum urd_exit reason, uint64_t 
     emit_u8(e, 0xcc);
 }
 
+enum { JUMP_BYTES = 5 };
+
 void urd_gen_exit_call(struct gen *g, struct emit *e, uint64_t pc)
 {
-    enum { JUMP_BYTES = 5 };
     put_exit(g, e, URD_EXIT_SYSCALL, pc, JUMP_BYTES);
     urd_gen_jump(g, e, COLD_END);
+}
+
+void urd_gen_exit_stop(struct gen *g, struct emit *e, uint64_t pc)
+{
+    put_exit(g, e, URD_EXIT_STOP, pc, JUMP_BYTES);
+    urd_gen_jump(g, e, STOPS_AT);
 }
 
 uint16_t urd_carried_mask(struct carried c)

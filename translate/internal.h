@@ -37,7 +37,8 @@ enum {
     HOT_START = (BUCKETS_START + BUCKETS_BYTES + 0xfff) & ~0xfff,
     HOT_END = 96 << 20,
     COLD_START = HOT_END,
-    COLD_END = URD_CACHE_BYTES - URD_CALLS_BYTES,
+    COLD_END = URD_CACHE_BYTES - URD_STOPS_BYTES - URD_CALLS_BYTES,
+    STOPS_AT = COLD_END + URD_CALLS_BYTES,
     HEADROOM_BYTES = 128 << 10, /* no block needs more, in either part */
 };
 
@@ -277,6 +278,8 @@ void urd_gen_branch_to(struct urd_translator *t, uint32_t branch, uint32_t targe
 void urd_gen_exit(struct gen *g, struct emit *e, enum urd_exit reason, uint64_t pc, bool resume);
 /** URD_EXIT_SYSCALL, by the code of urd_translate_set_calls; the subject resumes behind it. */
 void urd_gen_exit_call(struct gen *g, struct emit *e, uint64_t pc);
+/** URD_EXIT_STOP, likewise by that of urd_translate_set_stop_code. */
+void urd_gen_exit_stop(struct gen *g, struct emit *e, uint64_t pc);
 /** Take up what is carried, when all registers are the subject's; and give it up again. */
 void urd_gen_enter(struct emit *e, struct carried c);
 void urd_gen_leave(struct emit *e, struct carried c);

@@ -111,6 +111,12 @@ int urd_translate_fd(const struct urd_translator *t);
 void urd_translate_set_calls(struct urd_translator *t, const void *code, size_t size);
 
 /**
+ * Code of at most URD_STOPS_BYTES that runs at URD_STOPS_CODE, with the subject's registers and the exit in the context, instead of the int3
+ * of URD_EXIT_STOP. As that of urd_translate_set_calls.
+ */
+void urd_translate_set_stop_code(struct urd_translator *t, const void *code, size_t size);
+
+/**
  * Translate the block at pc, unless it is there, and some of the blocks that it leads to.
  * ret_cache: where to set rip. Blocks end before stop addresses and page ends that cannot be read.
  * When the very first instruction cannot be read, that is the caller's business: *ret_cache is 0.
