@@ -45,7 +45,7 @@ struct urd_frame {
     const struct urd_image *image;
     uint64_t pc;
     bool is_caller;    /* an outer frame: pc is a return address, lookups use pc - 1 */
-    bool no_registers; /* only globals can be named */
+    bool no_registers; /* only globals can be named, and the registers of the task by $NAME */
     void *data;        /* given to the callbacks */
     /** false: that memory is not mapped. */
     bool (*read_memory)(void *data, uint64_t address, void *buf, size_t size);
