@@ -45,9 +45,9 @@ struct urd_frame {
     const struct urd_image *image;
     uint64_t pc;
     bool is_caller;    /* an outer frame: pc is a return address, lookups use pc - 1 */
-    bool no_registers; /* only globals can be named */
-    unsigned
-        level; /* the frame is that of what pc was inlined into, so many times; 0: the innermost function */
+    bool no_registers; /* only globals can be named, and the registers of the task by $NAME */
+    /** It is the frame of what pc was inlined into, so many times; 0: of the innermost function. */
+    unsigned level;
     void *data; /* given to the callbacks */
     /** false: that memory is not mapped. */
     bool (*read_memory)(void *data, uint64_t address, void *buf, size_t size);

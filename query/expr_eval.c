@@ -145,11 +145,13 @@ static urd_err *evaluate_register(const struct evaluation *x, struct node *n, st
     ret->lvalue = ret->lazy = true;
     ret->n_pieces = 1;
     ret->pieces[0] = (struct urd_piece){URD_PIECE_REGISTER, n->reg, 0, 0, n->reg_size};
-    if (n->reg_shift) { /* ah and its like */
+    /* ah and its like; and in a frame that is only there to name globals, the task's */
+    if (n->reg_shift || (x->frame->no_registers && n->reg_size <= 8)) {
         uint64_t v = 0;
         if (x->frame->read_register && x->frame->read_register(x->frame->data, n->reg, &v)) {
             ret->lazy = false;
-            ret->small[0] = (uint8_t)(v >> n->reg_shift);
+            v >>= n->reg_shift;
+            memcpy(ret->small, &v, n->reg_size);
         } else {
             urd_debuginfo_value_fail(ret, URD_VALUE_NOT_RECORDED, "$%s is not known in this frame",
                                      n->text);

@@ -73,6 +73,8 @@ struct fast *fast_copy(const struct fast *f)
     copy->drained = f->drained;
     copy->off = f->off;
     copy->plans_seen = f->plans_seen;
+    copy->loader = f->loader;
+    copy->loader_size = f->loader_size;
     for (unsigned i = 0; i < f->n_patches; i++)
         URD_PUSH(copy->patches, copy->n_patches, copy->cap_patches) = f->patches[i];
     for (unsigned i = 0; i < f->n_code; i++)
@@ -160,11 +162,18 @@ static urd_err *map_region(struct task *t, const struct user_regs_struct *now, i
 /** What exec has mapped, which the event in the builder tells, may hold sites that are known. */
 static urd_err *patch_image(struct recorder *r, struct task *t, const struct user_regs_struct *now)
 {
+    struct fast *f = t->mm->fast;
+    bool has_loader = layout_has_loader(t, now->rsp);
     for (unsigned i = 0; i < r->builder.n_ops; i++) {
         const struct urd_map_op *op = &r->builder.ops[i];
-        if (!op->shared && op->file && op->prot == (PROT_READ | PROT_EXEC))
-            URD_TRY(patch_mapped(r, t, now,
-                                 &(struct patch_code){op->start, op->size, op->offset, op->file}));
+        if (op->shared || !op->file || op->prot != (PROT_READ | PROT_EXEC))
+            continue;
+        if (has_loader && now->rip - op->start < op->size) {
+            f->loader = op->start;
+            f->loader_size = op->size;
+        }
+        URD_TRY(patch_mapped(
+            r, t, now, &(struct patch_code){op->start, op->size, op->offset, op->file, true}));
     }
     return NULL;
 }

@@ -23,7 +23,8 @@ struct fast {
     unsigned n_patches, cap_patches;
     struct patch_pages *pages;
     unsigned n_pages, cap_pages;
-    struct patch_code *code; /* latest last */
+    uint64_t loader, loader_size; /* the dynamic linker's code; 0: there is none */
+    struct patch_code *code;      /* latest last */
     unsigned n_code, cap_code;
     unsigned plans_seen;    /* of r->n_plans, when patch_new looked last */
     struct urd_map refused; /* call sites that need not be looked at again */

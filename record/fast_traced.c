@@ -167,9 +167,11 @@ urd_err *fast_after_call(struct recorder *r, struct task *t, const struct user_r
     if (fast_another_runs(r, t)) /* it must not see half a patch */
         return NULL;
     if (r->new_code.file && r->new_code.prot == (PROT_READ | PROT_EXEC))
-        return patch_mapped(r, t, now,
-                            &(struct patch_code){r->new_code.start, r->new_code.size,
-                                                 r->new_code.offset, r->new_code.file});
+        return patch_mapped(
+            r, t, now,
+            &(struct patch_code){r->new_code.start, r->new_code.size, r->new_code.offset,
+                                 r->new_code.file,
+                                 t->entry.rip - t->mm->fast->loader < t->mm->fast->loader_size});
     URD_TRY(patch_new(r, t, now));
     if (number == SYS_write || number == SYS_pwrite64 || number == SYS_sendto ||
         number == SYS_writev || number == SYS_sendmsg)

@@ -56,14 +56,32 @@ static uint64_t find_auxv(int mem, uint64_t stack)
     return n ? at + 8 : 0;
 }
 
+/** The vector into aux, as much as has room: how many entries before AT_NULL. */
+static size_t read_auxv(const struct task *t, uint64_t at, Elf64_auxv_t aux[64])
+{
+    size_t n = at ? urd_tracee_read(t->mem, at, aux, 64 * sizeof *aux) / sizeof *aux : 0, i = 0;
+    while (i < n && aux[i].a_type != AT_NULL)
+        i++;
+    return i;
+}
+
+bool layout_has_loader(const struct task *t, uint64_t stack)
+{
+    Elf64_auxv_t aux[64];
+    for (size_t i = read_auxv(t, find_auxv(t->mem, stack), aux); i-- > 0;)
+        if (aux[i].a_type == AT_BASE)
+            return aux[i].a_un.a_val != 0;
+    return false;
+}
+
 urd_err *layout_hide_vdso(struct task *t, uint64_t stack)
 {
     uint64_t at = find_auxv(t->mem, stack);
     if (!at)
         URD_FAIL("cannot find the auxiliary vector of process %d", t->pid);
     Elf64_auxv_t aux[64];
-    size_t n = urd_tracee_read(t->mem, at, aux, sizeof aux) / sizeof *aux;
-    for (size_t i = 0; i < n && aux[i].a_type != AT_NULL; i++) {
+    size_t n = read_auxv(t, at, aux);
+    for (size_t i = 0; i < n; i++) {
         if (aux[i].a_type != AT_SYSINFO_EHDR)
             continue;
         aux[i].a_type = AT_IGNORE;

@@ -577,7 +577,7 @@ static urd_err *patch_site(struct recorder *r, struct task *t, const struct user
     return apply(t, now, plan, site, b, ret_why);
 }
 
-static const struct patch_code *code_at(const struct fast *f, uint64_t address)
+static struct patch_code *code_at(const struct fast *f, uint64_t address)
 {
     for (unsigned i = f->n_code; i-- > 0;)
         if (address - f->code[i].start < f->code[i].size)
@@ -589,7 +589,11 @@ urd_err *patch_traced(struct recorder *r, struct task *t, const struct user_regs
                       uint64_t site)
 {
     struct fast *f = t->mm->fast;
-    const struct patch_code *code = code_at(f, site);
+    struct patch_code *code = code_at(f, site);
+    if (code && !code->runs) {
+        code->runs = true;
+        f->plans_seen = ~0u; /* those of this code were not wanted so far */
+    }
     if (!code || urd_map_get(&f->refused, site))
         return NULL;
     struct patch_plan *plan = find_plan(r, code->file, site - code->start + code->offset);
@@ -635,7 +639,7 @@ urd_err *patch_mapped(struct recorder *r, struct task *t, const struct user_regs
 {
     struct fast *f = t->mm->fast;
     URD_PUSH(f->code, f->n_code, f->cap_code) = *code;
-    return patch_code(r, t, now, code, true);
+    return code->runs ? patch_code(r, t, now, code, true) : NULL;
 }
 
 urd_err *patch_new(struct recorder *r, struct task *t, const struct user_regs_struct *now)
@@ -645,7 +649,8 @@ urd_err *patch_new(struct recorder *r, struct task *t, const struct user_regs_st
         return NULL;
     f->plans_seen = r->n_plans;
     for (unsigned i = 0; i < f->n_code; i++)
-        URD_TRY(patch_code(r, t, now, &f->code[i], false));
+        if (f->code[i].runs)
+            URD_TRY(patch_code(r, t, now, &f->code[i], false));
     return NULL;
 }
 

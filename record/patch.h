@@ -50,6 +50,8 @@ struct patch {
 struct patch_code {
     uint64_t start, size, offset;
     uint32_t file;
+    bool
+        runs; /* exec or the dynamic linker has mapped it, or calls came from it; others may only read it, as valgrind and qemu do */
 };
 
 /** Pages of trampolines near some mapped files. */
@@ -63,7 +65,7 @@ struct patch_pages {
  */
 urd_err *patch_traced(struct recorder *r, struct task *t, const struct user_regs_struct *now,
                       uint64_t site) URD_MUST_USE;
-/** Code of a file was mapped: patch the sites that are known from elsewhere. */
+/** Code of a file was mapped: patch the sites that are known from elsewhere, if it is sure to run. */
 urd_err *patch_mapped(struct recorder *r, struct task *t, const struct user_regs_struct *now,
                       const struct patch_code *code) URD_MUST_USE;
 /** Patch what has become known of the code of t's memory since the last time. */

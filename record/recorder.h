@@ -259,6 +259,8 @@ int special_output_class(struct recorder *r, struct task *t, int fd);
 urd_err *layout_after_exec(struct recorder *r, struct task *t) URD_MUST_USE;
 /** replaced_insns.c: at the end. */
 void replaced_insns_deinit(struct recorder *r);
+/** layout.c: has exec mapped a dynamic linker beside the program? The stack is as exec left it. */
+bool layout_has_loader(const struct task *t, uint64_t stack);
 /** layout.c: hide the vDSO from the new image, so that time is asked by system calls. */
 urd_err *layout_hide_vdso(struct task *t, uint64_t stack) URD_MUST_USE;
 /** layout.c: keep a file of the task's by a /proc path; 0 in *ret when it is no regular file. */

@@ -28,12 +28,21 @@ static bool shows(const struct shared_object *o, const struct urd_map_line *m)
     return m->inode && m->inode == o->map_ino && map_dev(m) == o->map_dev;
 }
 
+/** Of the tasks that have the same memory and are alive. */
+static bool is_first_of_memory(const struct recorder *r, const struct task *t)
+{
+    const struct task *k = r->tasks;
+    while (k && (k->mm != t->mm || k->exit_emitted))
+        k = k->next;
+    return k == t;
+}
+
 /** A part of an object that some process has mapped. */
 struct covered {
     uint64_t from, to;
 };
 
-/** All mappings of the object, of all tasks, but the one at `except` in task t. */
+/** All mappings of the object, of all processes, but the one at `except` in task t. */
 static unsigned find_covered(struct recorder *r, const struct shared_object *o,
                              const struct task *t, uint64_t except, struct covered **ret)
 {
@@ -41,7 +50,7 @@ static unsigned find_covered(struct recorder *r, const struct shared_object *o,
     *ret = NULL;
     for (struct task *k = r->tasks; k; k = k->next) {
         struct urd_map_line m;
-        FILE *maps = urd_tracee_open_maps(k->pid);
+        FILE *maps = is_first_of_memory(r, k) ? urd_tracee_open_maps(k->tid) : NULL;
         while (maps && urd_tracee_next_map(maps, &m))
             if (shared_is_of(o, &m) && !(k->mm == t->mm && m.start == except))
                 URD_PUSH(*ret, n, cap) = (struct covered){m.offset, m.offset + (m.end - m.start)};
@@ -385,14 +394,6 @@ urd_err *shared_written(struct recorder *r, struct task *t, int64_t result)
     t->scratch.was = c.was;
     t->scratch.nothing = c.nothing;
     return NULL;
-}
-
-static bool is_first_of_memory(const struct recorder *r, const struct task *t)
-{
-    const struct task *k = r->tasks;
-    while (k->mm != t->mm)
-        k = k->next;
-    return k == t;
 }
 
 /** What the task has mapped of an object becomes the object itself; `except`: a mapping that is it already. */

@@ -28,6 +28,7 @@ enum {
         2048, /* varint n; for each varint start, size, code_size; with code varint hop (when size is URD_PATCH_SHORT_BYTES), pages, trampoline; code */
     PART_BRANCHES = 4096, /* varint branches: the cut is counted */
     PART_SHARED = 8192,   /* nothing follows: the cut is of shared memory, too */
+    PART_STACK = 16384,   /* u64 stack, of the cut */
 };
 
 #define N_REGS (sizeof(struct user_regs_struct) / 8)
@@ -183,7 +184,8 @@ void urd_codec_encode(struct urd_codec *c, const struct urd_event *e, struct urd
                      (e->other_tid ? PART_OTHER : 0) | (shared ? PART_OUTPUT_SHARED : 0) |
                      (e->cut ? PART_CUT : 0) | (e->n_patches ? PART_PATCHES : 0) |
                      (e->cut && e->cut->counted ? PART_BRANCHES : 0) |
-                     (e->cut && e->cut->shared ? PART_SHARED : 0);
+                     (e->cut && e->cut->shared ? PART_SHARED : 0) |
+                     (e->cut && e->cut->has_stack ? PART_STACK : 0);
     urd_buf_u8(out, e->kind);
     urd_buf_u8(out, e->flags);
     urd_buf_varint(out, parts);
@@ -244,6 +246,8 @@ void urd_codec_encode(struct urd_codec *c, const struct urd_event *e, struct urd
         put_patches(out, e);
     if (parts & PART_BRANCHES)
         urd_buf_varint(out, e->cut->branches);
+    if (parts & PART_STACK)
+        urd_buf_u64(out, e->cut->stack);
 }
 
 #define REG(name) (offsetof(struct user_regs_struct, name) / 8)
@@ -520,6 +524,10 @@ urd_err *urd_codec_decode(struct urd_codec *c, struct urd_cursor *in, struct urd
     if (parts & PART_BRANCHES) {
         c->cut.counted = true;
         c->cut.branches = urd_cursor_varint(in);
+    }
+    if (parts & PART_STACK) {
+        c->cut.has_stack = true;
+        c->cut.stack = urd_cursor_u64(in);
     }
     c->cut.shared = parts & PART_SHARED;
     if (!in->ok)

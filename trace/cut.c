@@ -210,6 +210,75 @@ static void add_object(struct walk *w, uint64_t p, unsigned words)
         add_word(w, (p & ~7ull) + 8 * i);
 }
 
+/** As far as a replay can read it: not into the kernel's pages. The dynamic linker often lies right behind them. */
+static void read_near(int mem, struct range kernels, uint64_t at, void *bytes, size_t size)
+{
+    if (at < kernels.end && at + size > kernels.start)
+        size = at < kernels.start ? kernels.start - at : 0;
+    urd_tracee_read(mem, at, bytes, size);
+}
+
+/* ---- the callers' frames: the part of the stack that the sum over memory leaves out ----
+ *
+ * A loop in a caller may count in its own frame and nowhere else. What is left out here is what XSAVE has left: the processor writes
+ * some of it or not (trace/checksum.h). The dynamic linker uses XSAVEC, which always writes XCOMP_BV, and nothing else looks like that.
+ */
+
+enum {
+    STACK_BELOW = 4096, /* where an image may begin that ends above the stack pointer */
+    STACK_WORDS = 64,   /* that are compared in place */
+    XCOMP_BV = 520,     /* where it is in an image (SDM vol. 1, 13.4.2) */
+    XSAVE_BYTES = 4096, /* more than an image without AMX has */
+    LIVE = STACK_BELOW / 8,
+    STACK_END = (STACK_BELOW + URD_STACK_ABOVE) / 8,
+};
+
+/** The words around a stack pointer, which is LIVE. 0: left out, or not there. */
+struct stack {
+    uint64_t words[STACK_END];
+};
+
+/** Bit 63, SSE, and other components. */
+static bool is_xcomp_bv(uint64_t word)
+{
+    return word >> 63 && word & 2 && !(word << 1 >> 21);
+}
+
+static void read_stack(int mem, struct range kernels, uint64_t sp, struct stack *ret)
+{
+    *ret = (struct stack){0};
+    sp &= ~7ull;
+    read_near(mem, kernels, sp - STACK_BELOW, ret->words, STACK_BELOW);
+    read_near(mem, kernels, sp, ret->words + LIVE, URD_STACK_ABOVE);
+    for (size_t i = 0, end = 0; i < STACK_END; i++) {
+        if (is_xcomp_bv(ret->words[i])) {
+            size_t begin = i < XCOMP_BV / 8 ? 0 : i - XCOMP_BV / 8;
+            memset(&ret->words[begin], 0, (i - begin) * sizeof *ret->words);
+            end = begin + XSAVE_BYTES / 8;
+        }
+        if (i < end)
+            ret->words[i] = 0;
+    }
+}
+
+static uint64_t hash_stack(const struct stack *s)
+{
+    return XXH3_64bits(s->words + LIVE, URD_STACK_ABOVE);
+}
+
+/** Of the frames, and what they hash to. */
+static void add_stack(struct walk *w)
+{
+    struct stack stack;
+    uint64_t sp = w->cut->regs.rsp;
+    read_stack(w->mem, w->ranges.kernels, sp, &stack);
+    w->cut->has_stack = true;
+    w->cut->stack = hash_stack(&stack);
+    for (unsigned i = 0; i < STACK_WORDS; i++)
+        if (stack.words[LIVE + i])
+            add_word(w, (sp & ~7ull) + 8 * i);
+}
+
 static urd_err *find_words(struct urd_cut *c, pid_t tid, int mem, enum urd_memory what,
                            struct range *ret_kernels)
 {
@@ -229,6 +298,7 @@ static urd_err *find_words(struct urd_cut *c, pid_t tid, int mem, enum urd_memor
     for (unsigned i = 0; i < 16; i++)
         add_object(&w, *urd_reg_slot(&regs, i), 4);
     uint32_t level = c->n_words;
+    add_stack(&w);
     for (uint32_t i = 0; i < level; i++) /* what these point to in turn */
         add_object(&w, c->words[i].value, 4);
     *ret_kernels = w.ranges.kernels;
@@ -238,15 +308,7 @@ static urd_err *find_words(struct urd_cut *c, pid_t tid, int mem, enum urd_memor
 
 /* ---- near: the top of the stack and what the registers point to ---- */
 
-enum { NEAR_STACK = 512 }; /* farther up there may be what XSAVE left, see trace/checksum.h */
-
-/** As far as a replay can read it: not into the kernel's pages. The dynamic linker often lies right behind them. */
-static void read_near(int mem, struct range kernels, uint64_t at, uint8_t *bytes, size_t size)
-{
-    if (at < kernels.end && at + size > kernels.start)
-        size = at < kernels.start ? kernels.start - at : 0;
-    urd_tracee_read(mem, at, bytes, size);
-}
+enum { NEAR_STACK = 512 };
 
 static uint64_t hash_near(int mem, struct range kernels, const struct user_regs_struct *regs)
 {
@@ -343,6 +405,11 @@ urd_err *urd_cut_matches_nearly(const struct urd_cut *c, pid_t tid, int mem,
         return NULL;
     URD_TRY(hash_vectors(tid, &vectors));
     *ret = vectors == c->vectors;
+    if (*ret && c->has_stack) {
+        struct stack stack;
+        read_stack(mem, (struct range){0}, regs->rsp, &stack);
+        *ret = hash_stack(&stack) == c->stack;
+    }
     return NULL;
 }
 

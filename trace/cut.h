@@ -10,7 +10,8 @@
  *
  * The evidence is graded by what it costs to compare. Registers and `words` are compared inline by translated code: words
  * are memory that the next instructions write (a loop that counts in memory differs there every time round), then the top
- * of the stack, what the registers point to, and what that points to (an interpreter's objects). Where all of that agrees the tool compares `near`, then vectors, then the sum over all writable memory but stacks (trace/checksum.h says why not).
+ * of the stack, what the registers point to, and what that points to (an interpreter's objects). Where all of that agrees the tool compares `near`, then vectors, then
+ * the callers' frames (`stack`), then the sum over all writable memory but stacks (trace/checksum.h says why not).
  * Shared memory counts, too: a loop may count nowhere else. Not while somebody outside of the recording writes to it, though.
  *
  * Where the processor counts conditional branches (trace/counter.h), the evidence is thin and costs nothing like the sum: `counted`,
@@ -34,9 +35,12 @@ struct urd_cut {
     bool counted;      /* by branches: near and memory are 0 and not compared */
     bool shared;       /* words and memory are of shared mappings, too */
     uint64_t branches; /* conditional ones that the task has retired since its last event */
-    uint64_t vectors; /* hash of the x87 and vector registers */
-    uint64_t near;    /* hash of the memory that rsp and the other registers point to */
-    uint64_t memory;  /* urd_checksum_memory */
+    uint64_t vectors;  /* hash of the x87 and vector registers */
+    uint64_t near;     /* hash of the memory that rsp and the other registers point to */
+    bool has_stack;    /* no cut of a version before 5 has */
+    uint64_t
+        stack; /* hash of the live stack as far as memory leaves it out, without what XSAVE left there */
+    uint64_t memory; /* urd_checksum_memory */
     uint32_t n_words;
     struct urd_cut_word {
         uint64_t address, value; /* 8 bytes at the address */

@@ -26,8 +26,8 @@
 #include <stdint.h>
 
 #define URD_TRACE_MAGIC   0x63445255u /* "URDc" */
-#define URD_TRACE_VERSION 4
-#define URD_TRACE_OLDEST  2 /* that can be read: no event has patches, or URD_EVENT_REGISTERS. 3: no patch has a hop */
+#define URD_TRACE_VERSION 5
+#define URD_TRACE_OLDEST  2 /* that can be read: no event has patches, or URD_EVENT_REGISTERS. 3: no patch has a hop. 4: no cut has PART_STACK */
 enum { URD_CHUNK_HEADER = 1, URD_CHUNK_EVENTS = 2, URD_CHUNK_FILES = 3 };
 
 struct urd_chunk_header {

@@ -31,6 +31,9 @@ static void count(int by)
     //? blame counter --all --order asc => new[] 1 | 3 | 6 | 10; old[] 0 | 1 | 3 | 6
     //? blame '*&counter' => line counts; new 10
     //? blame 'count::by' --all => wrong by
+    //? eval '$rip == 0' --at 2:3 => answer 0
+    //? eval '(long)$rsp > 0x1000' --at 2:3 => answer 1
+    //? eval 'count::by + (long)$rsp' --at 2:3 => wrong by
 }
 
 static void move(struct point *p, int by)
