@@ -117,7 +117,9 @@ struct place_name {
 /** is_caller: pc is a return address. The function is the innermost one that was inlined there. */
 void engine_name(struct urd_engine *e, uint32_t space, uint64_t event, uint64_t pc, bool is_caller,
                  struct place_name *ret);
-/** level: how many of the functions that were inlined there are passed over; the place is then where the last of those was called. */
+/** level: how many of the functions that were inlined there are passed over; the place is then where the last of those was called.
+ * NAMED_CALLED: all of them, so that it is the function that was called, or jumped to. */
+enum { NAMED_CALLED = 1 << 30 };
 void engine_name_level(struct urd_engine *e, uint32_t space, uint64_t event, uint64_t pc,
                        bool is_caller, unsigned level, struct place_name *ret);
 void json_set_place(json_t *row, const struct place_name *n);

@@ -184,6 +184,7 @@ void engine_name_level(struct urd_engine *e, uint32_t space, uint64_t event, uin
     if (urd_debuginfo_module_has_lines(place.module)) {
         size_t levels = urd_debuginfo_inlined_at(place.module, place.address, inlined, LEVELS);
         ret->levels = levels < LEVELS ? (unsigned)levels : LEVELS - 1;
+        level = level < ret->levels ? level : ret->levels;
         if (level < ret->levels)
             ret->function = inlined[level].name ? inlined[level].name : "";
         else if ((function = urd_debuginfo_function_at(place.module, place.address)) &&

@@ -7,6 +7,7 @@ struct printing {
     struct urd_format *format;
     struct urd_expr *condition;
     const struct location *location;
+    struct urd_map levels; /* pc -> urd_frame.level there + 1 */
     uint64_t hits;
     bool checked;
     bool yes;            /* of the hit that was evaluated last: the condition is true, */
@@ -41,12 +42,41 @@ static void set_retval(struct urd_frame *f, struct urd_value *value)
     f->retval = value;
 }
 
+/** Which of the functions that were inlined at the frame's pc the location means: code of several may begin there. */
+static unsigned level_of(const struct location *l, const struct urd_frame *frame)
+{
+    enum { LEVELS = 32 };
+    struct urd_inlined inlined[LEVELS];
+    struct urd_place place;
+    struct urd_line line;
+    if (!urd_debuginfo_image_find(frame->image, frame->pc, &place))
+        return 0;
+    size_t n = urd_debuginfo_inlined_at(place.module, place.address, inlined, LEVELS);
+    if (!n || n > LEVELS)
+        return 0;
+    const struct urd_function *outer = urd_debuginfo_function_at(place.module, place.address);
+    for (unsigned k = 0; k <= n; k++) {
+        const char *name = k < n ? inlined[k].name : outer ? outer->qualified : NULL;
+        unsigned at = k ? inlined[k - 1].call_line
+                      : urd_debuginfo_line_at(place.module, place.address, &line) ? line.line
+                                                                                  : 0;
+        if (l->is_function ? name && l->function && strcmp(name, l->function) == 0
+                           : at && at == l->line)
+            return k;
+    }
+    return 0;
+}
+
 static urd_err *evaluate_print(void *data, struct urd_frame *frame)
 {
     struct printing *p = data;
     struct urd_value retval = {0};
     urd_err *err = NULL;
     p->yes = true;
+    uint64_t *level = urd_map_put(&p->levels, frame->pc);
+    if (!*level)
+        *level = level_of(p->location, frame) + 1u;
+    frame->level = (unsigned)*level - 1;
     if (p->location->is_return)
         set_retval(frame, &retval);
     if (p->condition)
@@ -169,6 +199,7 @@ urd_err *q_print(struct answer *a)
     json_object_set_new(a->summary, "stops", json_integer((json_int_t)stats.stopped));
     json_object_set_new(a->summary, "again", json_integer((json_int_t)stats.missed));
     urd_buf_deinit(&p.text);
+    urd_map_deinit(&p.levels);
     urd_format_free(p.format);
     if (p.condition)
         urd_expr_free(p.condition);

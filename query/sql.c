@@ -619,8 +619,9 @@ static urd_err *name_of_row(struct urd_engine *e, sqlite3_stmt *q, char **ret)
     struct place_name n;
     bool more = true;
     URD_TRY(urd_index_call_row(e->index, q, take_first, &first, &more));
-    engine_name(e, (uint32_t)sqlite3_column_int64(q, 0),
-                urd_index_moment(e->index, first.entry).event, first.callee, false, &n);
+    engine_name_level(e, (uint32_t)sqlite3_column_int64(q, 0),
+                      urd_index_moment(e->index, first.entry).event, first.callee, false,
+                      NAMED_CALLED, &n);
     *ret = urd_xprintf("%s", n.function);
     return NULL;
 }
@@ -750,8 +751,8 @@ static urd_err *call_column(struct cursor *c, sqlite3_context *ctx, int column)
             break;
         }
         if (!c->named || c->named_space != k->space || c->named_callee != k->call.callee) {
-            engine_name(c->engine, k->space, event, k->call.callee, false,
-                        &c->name); /* rows come by callee */
+            engine_name_level(c->engine, k->space, event, k->call.callee, false, NAMED_CALLED,
+                              &c->name); /* rows come by callee */
             c->named = true;
             c->named_space = k->space;
             c->named_callee = k->call.callee;
@@ -1124,7 +1125,8 @@ static const char views[] =
     " start + size AS end, prot, shared, file_offset, name, from_event, to_event FROM ix.mappings;";
 
 static const char allocations_view[] =
-    "CREATE TEMP VIEW allocations AS SELECT kind, clock, moment_of(clock) AS moment, (SELECT pid FROM "
+    "CREATE TEMP VIEW allocations AS SELECT kind, clock, moment_of(clock) AS moment, (SELECT pid "
+    "FROM "
     "ix.spaces s WHERE s.id = space) AS pid, tid, function, address, size, caller, file, line, "
     "returned AS returned_clock, freed AS freed_clock, moment_of(freed_call) AS freed_moment, "
     "freed_tid, freed_by, freed_caller, freed_file, freed_line, heir > 0 AS inherited, space "

@@ -48,6 +48,22 @@ __attribute__((noinline, noclone)) void recurse(int n)
     sink = n;
 }
 
+static inline __attribute__((always_inline)) int twist(int n)
+{
+    for (int i = 0; i < sink % 3; i++)
+        n += sink;
+    return n;
+}
+
+__attribute__((noinline, noclone)) int twisted(int n)
+{
+    //? sql 'SELECT count(*) AS n FROM calls WHERE function = "twisted"' => n 1
+    //? sql 'SELECT count(*) AS n FROM calls WHERE function LIKE "twist%"' => n 1
+    return twist(twist(n + 1) + 1);
+    //? print twisted '{n}' => text[] 5
+    //? print twist '{n}' => rows 2
+}
+
 __attribute__((noinline, noclone)) void left(int a)
 {
     sink = a; //! left
@@ -62,7 +78,7 @@ __attribute__((noinline, noclone)) void leaves(int a)
 int main(void)
 {
     recurse(3);
-    leaves(1);
+    leaves(twisted(5));
     printf("%d\n", sink);
     return 0;
 }
