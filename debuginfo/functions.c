@@ -199,6 +199,12 @@ static bool name_matches(const struct urd_function *f, const char *name, bool si
     return template_matches(bare, name) || (signature && signature_matches(f, name));
 }
 
+static const struct urd_function *function_that_begins_at(struct urd_module *m, uint64_t address)
+{
+    const struct urd_function *f = urd_debuginfo_function_at(m, address);
+    return f && f->entry == address ? f : NULL;
+}
+
 void urd_debuginfo_functions_named(struct urd_module *m, const char *name,
                                    const struct urd_function ***ret, size_t *ret_count)
 {
@@ -208,6 +214,19 @@ void urd_debuginfo_functions_named(struct urd_module *m, const char *name,
     for (size_t i = 0; i < n; i++)
         if (name_matches(&f[i], name, signature))
             URD_PUSH(list, count, cap) = &f[i];
+    /* printf is an alias of what DWARF calls __printf */
+    size_t n_symbols;
+    const struct urd_symbol *s = urd_debuginfo_symbols(m, &n_symbols);
+    for (size_t i = 0; i < n_symbols; i++) {
+        if (s[i].kind != URD_SYMBOL_FUNCTION || strcmp(s[i].name, name) != 0)
+            continue;
+        const struct urd_function *of = function_that_begins_at(m, s[i].address);
+        bool known = !of;
+        for (size_t k = 0; k < count && !known; k++)
+            known = list[k] == of || (!list[k]->inlined && list[k]->entry == of->entry);
+        if (!known)
+            URD_PUSH(list, count, cap) = of;
+    }
     *ret = list;
     *ret_count = count;
 }

@@ -194,6 +194,9 @@ struct stack_frame {
 };
 /** False: no more. */
 typedef bool (*frame_fn)(void *data, const struct stack_frame *frame);
+/** Where a call came from: not how it was bound, by the dynamic linker. */
+urd_err *engine_caller(struct urd_engine *e, uint32_t space, const struct urd_call *call,
+                       struct place_name *ret) URD_MUST_USE;
 /** All frames, innermost first: of the call history where there is one, else by unwinding. */
 urd_err *frames_walk(struct urd_engine *e, struct frame_state *f, struct urd_moment m, frame_fn fn,
                      void *data) URD_MUST_USE;

@@ -107,6 +107,24 @@ static bool is_plumbing(const struct place_name *n, bool tail)
            (length > 4 && strcmp(n->function + length - 4, "@plt") == 0);
 }
 
+urd_err *engine_caller(struct urd_engine *e, uint32_t space, const struct urd_call *call,
+                       struct place_name *ret)
+{
+    uint64_t event = urd_index_moment(e->index, call->entry).event;
+    engine_name(e, space, event, call->site, false, ret);
+    if (!is_plumbing(ret, false))
+        return NULL;
+    struct urd_call_stack s;
+    URD_TRY(urd_index_stack(e->index, call->entry, call->tid, &s));
+    uint32_t i = s.n;
+    while (i > 1 && s.frames[i - 2].sp == s.frames[i - 1].sp)
+        i--;
+    if (i && s.frames[s.n - 1].entry == call->entry)
+        engine_name(e, space, event, s.frames[i - 1].site, false, ret);
+    free(s.frames);
+    return NULL;
+}
+
 /** A stack that is walked outwards. */
 struct walk {
     struct urd_engine *e;

@@ -383,15 +383,17 @@ static json_t *arguments(struct frame_state *f)
 static urd_err *give_call(struct calling *c, struct call_row *r)
 {
     struct urd_engine *e = c->a->engine;
-    json_t *row = json_object();
-    struct place_name caller;
+    struct place_name caller, called;
     struct urd_moment m = urd_index_moment(e->index, r->call.entry);
-    engine_name(e, r->space, m.event, r->call.site, false, &caller);
+    URD_TRY(engine_caller(e, r->space, &r->call, &caller));
+    engine_name_level(e, r->space, m.event, r->call.callee, false, NAMED_CALLED, &called);
+    json_t *row = json_object();
     json_object_set_new(row, "moment", json_moment(m));
     json_object_set_new(row, "clock", json_integer(r->call.entry));
     json_object_set_new(row, "pid", json_integer(e->index->spaces[r->space].pid));
     json_object_set_new(row, "tid", json_integer(r->call.tid));
-    json_object_set_new(row, "function", json_string(c->function));
+    json_object_set_new(row, "function",
+                        json_string(called.function[0] ? called.function : c->function));
     json_object_set_new(row, "args", r->args ? r->args : json_array());
     json_object_set_new(row, "returned", r->result ? r->result : json_null());
     json_object_set_new(row, "return_moment",

@@ -765,7 +765,7 @@ static urd_err *call_column(struct cursor *c, sqlite3_context *ctx, int column)
     case C_CALLER:
     case C_FILE:
     case C_LINE:
-        engine_name(c->engine, k->space, event, k->call.site, false, &n);
+        URD_TRY(engine_caller(c->engine, k->space, &k->call, &n));
         if (column == C_LINE && n.line)
             sqlite3_result_int64(ctx, n.line);
         else if (column != C_LINE)
