@@ -116,6 +116,24 @@ const struct urd_type *urd_debuginfo_die_type(struct urd_module *m, const struct
                : NULL;
 }
 
+static bool is_fortran(const struct urd_unit *u)
+{
+    return u->language == DW_LANG_Fortran77 || u->language == DW_LANG_Fortran90 ||
+           u->language == DW_LANG_Fortran95 || u->language == DW_LANG_Fortran03 ||
+           u->language == DW_LANG_Fortran08;
+}
+
+/** How many elements a dimension with this upper bound has. */
+static uint64_t count_up_to(const struct urd_die *dim, uint64_t upper)
+{
+    struct urd_attr at;
+    int64_t lower = is_fortran(dim->unit);
+    if (urd_debuginfo_die_attr(dim, DW_AT_lower_bound, &at) && at.class == URD_ATTR_CONSTANT)
+        lower = at.s;
+    int64_t n = (int64_t)upper - lower + 1;
+    return n > 0 ? (uint64_t)n : 0;
+}
+
 /** The dimensions of an array from the last to the first; t becomes the outermost. */
 static void set_array(struct urd_module *m, const struct urd_die *die, struct urd_type *t)
 {
@@ -136,18 +154,20 @@ static void set_array(struct urd_module *m, const struct urd_die *die, struct ur
         a->module = m;
         a->target = element;
         a->is_vector = vector;
-        a->die = n ? urd_debuginfo_die_handle(&dims[i]) : t->die;
+        /* the element type of Fortran's x(n,m) has its first subscript */
+        const struct urd_die *dim = &dims[n && is_fortran(die->unit) ? n - 1 - i : i];
+        a->die = n ? urd_debuginfo_die_handle(dim) : t->die;
         if (!n) {
             a->unknown_count = true;
-        } else if (urd_debuginfo_die_attr(&dims[i], DW_AT_count, &at)) {
+        } else if (urd_debuginfo_die_attr(dim, DW_AT_count, &at)) {
             a->dynamic = at.class != URD_ATTR_CONSTANT;
             a->count = a->dynamic ? 0 : at.u;
-        } else if (urd_debuginfo_die_attr(&dims[i], DW_AT_upper_bound, &at)) {
+        } else if (urd_debuginfo_die_attr(dim, DW_AT_upper_bound, &at)) {
             a->dynamic = at.class != URD_ATTR_CONSTANT;
             uint64_t upper = at.form == DW_FORM_data8 ? at.u : (uint64_t)at.s;
             if (at.form == DW_FORM_data1 || at.form == DW_FORM_data2 || at.form == DW_FORM_data4)
                 upper = at.u;
-            a->count = a->dynamic ? 0 : upper + 1;
+            a->count = a->dynamic ? 0 : count_up_to(dim, upper);
         } else {
             a->unknown_count = true;
         }
@@ -491,7 +511,7 @@ const struct urd_type *urd_debuginfo_type_resolve(struct urd_location_context *x
                                             x->frame->pc - x->frame->is_caller - x->bias, &e) &&
                  urd_debuginfo_location_number(&y, e, &bound);
         }
-        count = ok ? bound + !is_count : 0;
+        count = !ok ? 0 : is_count ? bound : count_up_to(&die, bound);
         x->unknown_bound |= !ok;
         if (count > (1ull << 40))
             count = 0;

@@ -1,6 +1,7 @@
 #include "debuginfo/value_scalar.h"
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 void urd_debuginfo_text_character(struct urd_buf *out, uint32_t c, char quote)
 {
@@ -93,6 +94,10 @@ void urd_debuginfo_text_double(struct urd_buf *out, long double d, uint64_t size
         if (same)
             break;
     }
+    const char *exponent = strchr(text, 'e'); /* 30 and not 3e+01 */
+    int places = exponent ? atoi(exponent + 1) : 0;
+    if (places > 0 && places < 17)
+        snprintf(text, sizeof text, "%.*Lg", places + 1, d);
     urd_buf_printf(out, "%s", text);
 }
 
