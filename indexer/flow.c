@@ -1,11 +1,35 @@
 #include "indexer/flow.h"
+#include <pthread.h>
 #include <zstd.h>
+
+/* One for each thread, which ends with it. */
+static pthread_key_t zstd_key;
+static pthread_once_t zstd_once = PTHREAD_ONCE_INIT;
+
+static void free_zstd(void *zstd)
+{
+    ZSTD_freeCCtx(zstd);
+}
+
+static void make_zstd_key(void)
+{
+    urd_check(pthread_key_create(&zstd_key, free_zstd) == 0, "no thread-specific data is left");
+}
+
+static ZSTD_CCtx *zstd_of_thread(void)
+{
+    pthread_once(&zstd_once, make_zstd_key);
+    ZSTD_CCtx *zstd = pthread_getspecific(zstd_key);
+    if (!zstd) {
+        zstd = ZSTD_createCCtx();
+        pthread_setspecific(zstd_key, zstd);
+    }
+    return zstd;
+}
 
 void urd_blob_pack_level(const void *data, size_t size, int level, struct urd_buf *out)
 {
-    static __thread ZSTD_CCtx *zstd;
-    if (!zstd)
-        zstd = ZSTD_createCCtx();
+    ZSTD_CCtx *zstd = zstd_of_thread();
     size_t bound = ZSTD_compressBound(size);
     out->size = 0;
     urd_buf_reserve(out, bound + 4);

@@ -53,13 +53,24 @@ static bool find_instruction(const struct image *f, uint64_t offset, struct site
     return false;
 }
 
+/** XBEGIN's target is code of the file. The same two bytes are in `add $-8,%rdi`, of which there are a hundred thousand in a compiler. */
+static bool may_be_transaction(const uint8_t *begin, const uint8_t *at, const uint8_t *end)
+{
+    int32_t distance;
+    if (at[1] != 0xf8 || end - at < 6)
+        return false;
+    memcpy(&distance, at + 2, 4);
+    return at + 6 - begin >= -(int64_t)distance && distance < end - (at + 6);
+}
+
 static void find_sites_between(const struct image *f, const uint8_t *at, const uint8_t *end,
                                bool transactions, struct replaced_sites *ret)
 {
+    const uint8_t *begin = at;
     while (at < end && (at = memchr(at, 0xc7, (size_t)(end - at)))) {
         struct site site;
-        bool looks =
-            (transactions && at[1] == 0xf8) || (at > f->data && at[-1] == 0x0f && at[1] >= 0xf0);
+        bool looks = (transactions && may_be_transaction(begin, at, end)) ||
+                     (at > f->data && at[-1] == 0x0f && at[1] >= 0xf0);
         if (looks && find_instruction(f, (uint64_t)(at - f->data), &site))
             URD_PUSH(ret->sites, ret->n, ret->cap) = site;
         at++;

@@ -398,6 +398,14 @@ INSIDE static void note(const struct urd_runtime_frame *f, const struct runtime_
     d->head.used += r->size;
 }
 
+/** poll writes to its array even when it finds nothing, which the caller must not see before it is over: a copy is asked. */
+INSIDE static bool finds_something(const struct urd_runtime_frame *f)
+{
+    uint8_t *copy = data()->ring + data()->head.used; /* where the outputs will have room */
+    return peek(copy, f->rdi, f->rsi * sizeof(struct pollfd)) &&
+           runtime_make(__NR_poll, (uint64_t)copy, f->rsi, 0, 0, 0, 0) != 0;
+}
+
 /** The call itself. False in *ret_done: it would wait, which nobody but the recorder can. */
 INSIDE static int64_t make(const struct urd_runtime_frame *f, const struct runtime_call *c,
                            bool *ret_done)
@@ -410,6 +418,10 @@ INSIDE static int64_t make(const struct urd_runtime_frame *f, const struct runti
         return identity((int)f->rax, c->flags_arg);
     data()->head.known &= ~(1ull << RUNTIME_PARENT);
     bool asks = c->kind == RUNTIME_WAITS && !data()->alone && (int)argument(f, c->flags_arg) != 0;
+    if (asks && f->rax == __NR_poll && !finds_something(f)) {
+        *ret_done = false;
+        return 0;
+    }
     if (asks && c->flags_arg == 3) /* a timeout: is there anything at once? */
         third = 0;
     else if (asks)

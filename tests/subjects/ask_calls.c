@@ -27,6 +27,10 @@ __attribute__((noinline)) int factorial(int n)
     //? print factorial 'n is {n}' => text[] n is 5 | n is 4 | n is 3 | n is 2 | n is 1
 }
 
+int known_as(int n) __attribute__((alias("factorial"))); /* no name that DWARF has */
+    //? calls known_as => rows 5; args.n[] 5 | 4 | 3 | 2 | 1
+    //? print known_as '{n}' => text[] 5 | 4 | 3 | 2 | 1
+
 __attribute__((noinline)) int apply(int (*f)(int, int), int a)
 {
     return f(a, 5); //! applies
