@@ -308,8 +308,8 @@ static void note_truncated(json_t *summary, bool json)
 static urd_err *extend_for(struct asking *g, const json_t *question)
 {
     enum { ONE_BY_ONE = 4 };
-    bool one_write = strcmp(text((json_t *)question, "q"), "blame") == 0 &&
-                     !json_object_get(question, "all");
+    bool one_write =
+        strcmp(text((json_t *)question, "q"), "blame") == 0 && !json_object_get(question, "all");
     URD_AUTO_FREE char *directory = NULL;
     URD_TRY(urd_trace_find(g->trace, &directory));
     unsigned tries = 0;
