@@ -316,8 +316,8 @@ static void note_truncated(json_t *summary, bool json)
 static urd_err *extend_for(struct asking *g, const json_t *question)
 {
     enum { ONE_BY_ONE = 4 };
-    bool one_write = strcmp(text((json_t *)question, "q"), "blame") == 0 &&
-                     !json_object_get(question, "all");
+    bool one_write =
+        strcmp(text((json_t *)question, "q"), "blame") == 0 && !json_object_get(question, "all");
     URD_AUTO_FREE char *directory = NULL;
     URD_TRY(urd_trace_find(g->trace, &directory));
     unsigned tries = 0;
@@ -412,6 +412,9 @@ static urd_err *ask_shape(const struct shape *s, int argc, char **argv, int *ret
     }
     if (!err) {
         note_truncated(summary, g.json);
+        const char *no_blocks = json_string_value(json_object_get(summary, "blocks"));
+        if (no_blocks && !g.json)
+            fprintf(stderr, "urd: %s\n", no_blocks);
         const char *nothing = json_string_value(json_object_get(summary, "nothing"));
         if (nothing && !g.json)
             fprintf(stderr, "urd: %s\n", nothing);

@@ -867,17 +867,24 @@ static urd_err *lead_gaps(struct leader *l, struct gap *gaps, uint32_t n)
     return NULL;
 }
 
-static bool is_set(struct urd_store *store, const char *key)
+/** Of the table meta; 0 when it is not there. */
+static uint64_t number_of(struct urd_store *store, const char *key)
 {
     sqlite3_stmt *q;
-    bool set = false;
+    uint64_t n = 0;
     if (sqlite3_prepare_v2(urd_store_db(store), "SELECT value FROM meta WHERE key = ?", -1, &q,
                            NULL) == SQLITE_OK) {
         sqlite3_bind_text(q, 1, key, -1, SQLITE_STATIC);
-        set = sqlite3_step(q) == SQLITE_ROW && sqlite3_column_int(q, 0) == 1;
+        if (sqlite3_step(q) == SQLITE_ROW)
+            n = (uint64_t)sqlite3_column_int64(q, 0);
     }
     sqlite3_finalize(q);
-    return set;
+    return n;
+}
+
+static bool is_set(struct urd_store *store, const char *key)
+{
+    return number_of(store, key) == 1;
 }
 
 /** gaps NULL: all from where an earlier build stopped. */
@@ -1051,6 +1058,8 @@ urd_err *urd_index_build(struct urd_trace *trace, const struct urd_index_options
     if (!o->coarse)
         URD_TRY(fill_gaps(trace, store, o, &summary, &n_gaps));
     summary.was_there = complete && !n_gaps;
+    if (!summary.was_there) /* some may have been counted and indexed */
+        summary.steps = number_of(store, "steps");
     close_store(&store);
     store = NULL;
     URD_AUTO_FREE char *path = urd_xprintf("%s/index.urd", urd_trace_directory(trace));

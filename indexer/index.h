@@ -35,7 +35,7 @@ struct urd_index_options {
 
 struct urd_index_summary {
     bool was_there;                                             /* nothing had to be done */
-    uint64_t segments, steps, writes, bytes, stepped, unlogged; /* steps: counted ones too */
+    uint64_t segments, steps, writes, bytes, stepped, unlogged; /* steps: of the whole run */
     uint64_t counted;     /* segments outside of the scope, in this build */
     uint64_t memory;      /* bytes: the most that was seen, see budget.h */
     double wall_s, cpu_s; /* of the tool and of its replays */

@@ -23,7 +23,7 @@ urd_err *urd_store_failed(sqlite3 *db, const char *what)
     if (code == SQLITE_FULL)
         urd_err_hint(err, "the disk is full: free some space and run urd index again, it goes on");
     else if (code == SQLITE_BUSY)
-        urd_err_hint(err, "another urd is writing this index: wait for it");
+        urd_err_hint(err, "another urd has this index locked: wait for it");
     else if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
         urd_err_hint(err, "the index is damaged: remove index.urd and run urd index again");
     return err;
@@ -77,6 +77,7 @@ static bool is_complete(struct urd_store *s)
 urd_err *urd_store_share(struct urd_store *s)
 {
     /* the lock is given up when something is read; in WAL who asks does not wait for who writes, nor the other way round */
+    sqlite3_busy_timeout(s->db, 60000); /* a question that is under way ends */
     if (!s->shared)
         URD_TRY(urd_store_exec(
             s, "PRAGMA locking_mode=NORMAL; SELECT count(*) FROM meta; PRAGMA journal_mode=WAL;"));

@@ -120,6 +120,12 @@ urd_err *need_whole_index(struct urd_engine *e, const char *what)
     return NULL;
 }
 
+json_t *json_gap(const struct urd_index_gap *g)
+{
+    return json_pack("{s:o, s:o, s:I, s:I}", "from", json_moment(g->from), "to", json_moment(g->to),
+                     "from_clock", (json_int_t)g->first + 1, "to_clock", (json_int_t)g->end);
+}
+
 /** How complete an answer is: torn traces, rows that were left out, what is not indexed. */
 static urd_err *completeness(const struct urd_engine *e, const struct answer *a, json_t **ret)
 {
@@ -135,8 +141,7 @@ static urd_err *completeness(const struct urd_engine *e, const struct answer *a,
         return NULL;
     json_t *missing = json_array();
     for (uint32_t i = 0; i < n; i++)
-        json_array_append_new(missing, json_pack("{s:o, s:o}", "from", json_moment(gaps[i].from),
-                                                 "to", json_moment(gaps[i].to)));
+        json_array_append_new(missing, json_gap(&gaps[i]));
     json_object_set_new(c, "missing", missing);
     URD_AUTO_FREE char *all = urd_xprintf("urd index -t %s", e->directory);
     URD_AUTO_FREE char *one = extending(e, &gaps[n - 1]);

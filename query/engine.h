@@ -94,6 +94,7 @@ urd_err *need_index(struct urd_engine *e) URD_MUST_USE;
 urd_err *need_whole_index(struct urd_engine *e, const char *what) URD_MUST_USE;
 
 json_t *json_moment(struct urd_moment m);
+json_t *json_gap(const struct urd_index_gap *g); /* from, to: moments; from_clock, to_clock */
 json_t *json_hex(uint64_t v);
 json_t *json_text(const char *text, size_t size); /* bytes that are no UTF-8 are shown as \xNN */
 json_t *json_bytes(const uint8_t *bytes, size_t size); /* hex digits in memory order */

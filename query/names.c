@@ -299,19 +299,6 @@ static uint64_t prologue_bytes(const struct urd_function *f)
     return !f->inlined && f->after_prologue > f->entry ? f->after_prologue - f->entry : 0;
 }
 
-/** A symbol beside the name that DWARF has: ___pthread_getspecific there is pthread_getspecific to everybody else. */
-static void add_alias(struct finding *f, struct urd_module *m, const char *name, bool for_arguments)
-{
-    const struct urd_symbol *symbol = urd_debuginfo_symbol_named(m, name);
-    if (!symbol || symbol->kind != URD_SYMBOL_FUNCTION || symbol->indirect)
-        return;
-    const struct urd_function *function = urd_debuginfo_function_at(m, symbol->address);
-    bool begins = function && function->entry == symbol->address;
-    add_place(f, m, symbol->address + (begins && for_arguments ? prologue_bytes(function) : 0));
-    if (!f->function)
-        f->function = strdup(name);
-}
-
 static void find_function(struct finding *f, struct urd_module *m, const char *name,
                           bool for_arguments, bool out_of_line)
 {
@@ -332,8 +319,6 @@ static void find_function(struct finding *f, struct urd_module *m, const char *n
     for (size_t i = 0; i < n_symbols; i++)
         if (symbols[i].indirect && strcmp(symbols[i].name, name) == 0)
             add_place(f, m, symbols[i].address)->chooses = true; /* DWARF calls it otherwise */
-    if (!n)
-        add_alias(f, m, name, for_arguments);
     if (!n && !f->nearest)
         f->nearest = urd_debuginfo_nearest_function(m, name);
 }

@@ -73,11 +73,7 @@ urd_err *q_info(struct answer *a)
     json_object_set_new(s, "indexed", json_boolean(e->index != NULL));
     json_t *missing = json_array();
     for (uint32_t i = 0; e->index && i < e->index->n_gaps; i++)
-        json_array_append_new(missing, json_pack("{s:o, s:o, s:I, s:I}", "from",
-                                                 json_moment(e->index->gaps[i].from), "to",
-                                                 json_moment(e->index->gaps[i].to), "from_clock",
-                                                 (json_int_t)e->index->gaps[i].first + 1,
-                                                 "to_clock", (json_int_t)e->index->gaps[i].end));
+        json_array_append_new(missing, json_gap(&e->index->gaps[i]));
     json_object_set_new(s, "missing", missing);
     json_object_set_new(s, "indexing", json_boolean(urd_store_is_written(e->directory)));
     json_object_set_new(s, "clock_end", e->index ? json_integer(e->index->end) : json_null());
