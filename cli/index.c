@@ -50,10 +50,11 @@ static urd_err *read_scope(const struct urd_trace *trace, const char *from, cons
 urd_err *cli_index(int argc, char **argv, int *ret_status)
 {
     const char *usage =
-        "urd index [-t TRACE] [-j N] [--from MOMENT] [--to MOMENT] [--memory SIZE] [--json]";
+        "urd index [-t TRACE] [-j N] [--from MOMENT] [--to MOMENT] [--memory SIZE] [--reads] "
+        "[--json]";
     const char *name = NULL, *jobs = NULL, *segment_ms = NULL, *processor = NULL,
                *follow_after = NULL, *from = NULL, *to = NULL, *memory = NULL;
-    bool json = false, no_cuts = false;
+    bool json = false, no_cuts = false, reads = false;
     int left;
     URD_TRY(cli_options(argc, argv,
                         (struct cli_option[]){{"-t", "--trace", &name, NULL},
@@ -65,6 +66,7 @@ urd_err *cli_index(int argc, char **argv, int *ret_status)
                                               {"--processor", NULL, &processor, NULL},
                                               {"--follow-after", NULL, &follow_after, NULL},
                                               {"--no-cuts", NULL, NULL, &no_cuts},
+                                              {"--reads", NULL, NULL, &reads},
                                               {"--json", NULL, NULL, &json},
                                               {0}},
                         usage, &left));
@@ -83,6 +85,7 @@ urd_err *cli_index(int argc, char **argv, int *ret_status)
     bool terminal = isatty(2);
     struct urd_index_options o = {.workers = jobs ? (unsigned)atoi(jobs) : 0,
                                   .no_cuts = no_cuts,
+                                  .reads = reads,
                                   .processor = processor,
                                   .follow_after = follow_after ? (unsigned)atoi(follow_after) : 0,
                                   .segment_ms = segment_ms ? (unsigned)atoi(segment_ms) : 0,
@@ -98,22 +101,34 @@ urd_err *cli_index(int argc, char **argv, int *ret_status)
     URD_TRY(err);
     if (json)
         printf("{\"indexed\": true, \"was_there\": %s, \"instructions\": %llu, \"writes\": %llu, "
+               "\"reads\": %llu, "
                "\"segments\": %llu, \"counted\": %llu, \"memory\": %llu, \"stepped\": %llu, "
                "\"bytes\": %llu, "
                "\"wall_s\": %.3f, "
                "\"cpu_s\": %.3f}\n",
                s.was_there ? "true" : "false", (unsigned long long)s.steps,
-               (unsigned long long)s.writes, (unsigned long long)s.segments,
-               (unsigned long long)s.counted, (unsigned long long)s.memory,
-               (unsigned long long)s.stepped, (unsigned long long)s.bytes, s.wall_s, s.cpu_s);
+               (unsigned long long)s.writes, (unsigned long long)s.reads,
+               (unsigned long long)s.segments, (unsigned long long)s.counted,
+               (unsigned long long)s.memory, (unsigned long long)s.stepped,
+               (unsigned long long)s.bytes, s.wall_s, s.cpu_s);
     else if (s.was_there)
         fprintf(stderr, "urd: %s is indexed already\n", directory);
-    else
+    else if (s.steps)
         fprintf(stderr,
                 "urd: indexed %s: %.4g instructions, %.4g writes in %llu segments, %.1f MB, %.2f s "
                 "(%.2f s CPU), %llu instructions stepped\n",
                 directory, (double)s.steps, (double)s.writes, (unsigned long long)s.segments,
                 (double)s.bytes / 1e6, s.wall_s, s.cpu_s, (unsigned long long)s.stepped);
+    if (s.reads && !json)
+        fprintf(stderr,
+                "urd: added %.4g reads, of all of the run; the index has %.1f MB, %.2f s (%.2f s "
+                "CPU)\n",
+                (double)s.reads, (double)s.bytes / 1e6, s.wall_s, s.cpu_s);
+    if (s.unknown_reads)
+        fprintf(stderr,
+                "urd: warning: %llu stepped instructions read where it cannot be told: not in the "
+                "index\n",
+                (unsigned long long)s.unknown_reads);
     if (s.counted && !json)
         fprintf(stderr, "urd: %llu of the segments are outside of the scope: only counted\n",
                 (unsigned long long)s.counted);

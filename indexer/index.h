@@ -17,6 +17,7 @@ struct urd_index_options {
     unsigned
         follow_after; /* executions after which a path is chosen (paths.h); 0: as many as pay; for tests */
     unsigned segment_ms; /* native time of a segment; 0: chosen */
+    bool reads; /* what instructions read, too (reads.h): of all of the run, whatever the scope */
     uint64_t memory_bytes; /* see budget.h; 0: URD_INDEX_MEMORY */
     struct urd_moment from,
         to; /* the scope: segments with any of it are indexed, of the others only the instructions are counted; to.event
@@ -31,6 +32,7 @@ struct urd_index_options {
 struct urd_index_summary {
     bool was_there;                                             /* nothing had to be done */
     uint64_t segments, steps, writes, bytes, stepped, unlogged; /* steps: counted ones too */
+    uint64_t reads, unknown_reads; /* unknown: stepped instructions that read where it cannot be told */
     uint64_t counted;     /* segments outside of the scope, in this build */
     uint64_t memory;      /* bytes: the most that was seen, see budget.h */
     double wall_s, cpu_s; /* of the tool and of its replays */

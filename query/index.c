@@ -153,6 +153,41 @@ static bool is_complete(struct urd_index *x)
     return complete;
 }
 
+/** Only where `urd index --reads` has put them. */
+static urd_err *load_reads(struct urd_index *x)
+{
+    struct urd_index_reads *r = &x->reads;
+    sqlite3_stmt *q;
+    uint32_t capacity = 0;
+    URD_TRY(prepare(x, "SELECT value FROM meta WHERE key = 'reads'", &q));
+    bool there = sqlite3_step(q) == SQLITE_ROW && sqlite3_column_int(q, 0) == 1;
+    sqlite3_finalize(q);
+    if (!there)
+        return NULL;
+    URD_TRY(prepare(x, "SELECT start_clock FROM read_segments ORDER BY id", &q));
+    while (sqlite3_step(q) == SQLITE_ROW)
+        URD_PUSH(r->starts, r->n, capacity) = sqlite3_column_int64(q, 0);
+    sqlite3_finalize(q);
+    URD_PUSH(r->starts, r->n, capacity) = x->end;
+    URD_TRY(prepare(x,
+                    "SELECT rowid, segment, first, n, words FROM reads INDEXED BY reads_by_page "
+                    "WHERE space = ? AND page = ? ORDER BY segment, first",
+                    &r->by_page));
+    URD_TRY(prepare(x, "SELECT data FROM reads WHERE rowid = ?", &r->page_data));
+    r->cache = urd_xcalloc(1, sizeof *r->cache);
+    return NULL;
+}
+
+static void reads_deinit(struct urd_index_reads *r)
+{
+    for (unsigned i = 0; r->cache && i < URD_WRITES_CACHE; i++)
+        urd_writes_decoded_deinit(&r->cache->rows[i].d);
+    free(r->cache);
+    free(r->starts);
+    sqlite3_finalize(r->by_page);
+    sqlite3_finalize(r->page_data);
+}
+
 urd_err *urd_index_open(const char *directory, struct urd_index **ret)
 {
     *ret = NULL;
@@ -180,6 +215,7 @@ urd_err *urd_index_open(const char *directory, struct urd_index **ret)
     URD_TRY(prepare(
         x, "SELECT segment, data FROM touched WHERE space = ? AND page = ? ORDER BY segment",
         &x->touched));
+    URD_TRY(load_reads(x));
     x->flow_cache = urd_xcalloc(1, sizeof *x->flow_cache);
     x->stores_cache = urd_xcalloc(1, sizeof *x->stores_cache);
     x->writes_cache = urd_xcalloc(1, sizeof *x->writes_cache);
@@ -210,6 +246,7 @@ void urd_index_close(struct urd_index *x)
         free((void *)x->flow_cache->rows[i].row.steps);
     for (unsigned i = 0; x->writes_cache && i < URD_WRITES_CACHE; i++)
         urd_writes_decoded_deinit(&x->writes_cache->rows[i].d);
+    reads_deinit(&x->reads);
     free(x->flow_cache);
     free(x->writes_cache);
     free(x->shown);

@@ -430,3 +430,119 @@ urd_err *q_blame(struct answer *a)
     frame_close(&t.frame);
     return err;
 }
+
+/* ---- readers ---- */
+
+/** Reads in the order of the answer, some at a time: what is asked about each asks the index, too. */
+struct reading {
+    struct urd_index_write *reads;
+    uint32_t n, capacity, want;
+};
+
+static bool on_read(void *data, const struct urd_index_write *w)
+{
+    struct reading *r = data;
+    if (r->n >= r->want && r->reads[r->n - 1].clock != w->clock)
+        return false;
+    URD_PUSH(r->reads, r->n, r->capacity) = *w;
+    return true;
+}
+
+/** The value that reads see, from the last write before one of them on. */
+struct value_read {
+    int64_t from, to; /* clocks, of reads: from < clock <= to; none yet: from == to */
+    uint8_t *bytes;
+    bool known;
+};
+
+static bool note_clock(void *data, const struct urd_index_write *w)
+{
+    *(int64_t *)data = w->clock;
+    return false;
+}
+
+/** Ascending: it may be an older one's; whether nothing was written since is looked up. */
+static urd_err *value_at(struct blaming *b, int64_t clock, struct value_read *v)
+{
+    struct urd_index *x = b->a->engine->index;
+    const struct target *t = b->t;
+    int64_t last = INT64_MIN;
+    if (clock > v->from && clock <= v->to)
+        return NULL;
+    URD_TRY(urd_index_writes(x, t->space, t->address, t->size, clock, INT64_MIN, clock, true,
+                             note_clock, &last));
+    v->from = last;
+    v->to = clock;
+    return memory_before(b, clock, v->bytes, &v->known);
+}
+
+static urd_err *give_read(struct blaming *b, const struct urd_index_write *w, struct value_read *v)
+{
+    json_t *row = json_object();
+    urd_err *err = write_row(b->a->engine, w, row);
+    if (!err)
+        err = value_at(b, w->clock, v);
+    if (err) {
+        json_decref(row);
+        return err;
+    }
+    json_object_del(row, "syscall");
+    json_object_set_new(row, "value", v->known ? value_text(b->t, v->bytes) : json_null());
+    bool full;
+    URD_TRY(answer_row(b->a, row, &full));
+    b->last = w->clock;
+    b->done = !b->all || full;
+    b->a->truncated = b->all && full;
+    return NULL;
+}
+
+static urd_err *give_reads(struct blaming *b, int64_t at, int64_t until, bool descending)
+{
+    struct reading r = {.want = b->all ? 16 : 1};
+    struct value_read v = {.bytes = urd_xrealloc(NULL, b->t->size)};
+    int64_t from = INT64_MIN, to = until;
+    urd_err *err = NULL;
+    do {
+        r.n = 0;
+        err = urd_index_reads(b->a->engine->index, b->t->space, b->t->address, b->t->size, at, from,
+                              to, descending, on_read, &r);
+        for (uint32_t i = 0; i < r.n && !err && !b->done; i++)
+            err = give_read(b, &r.reads[i], &v);
+        if (r.n && descending)
+            to = r.reads[r.n - 1].clock;
+        else if (r.n)
+            from = r.reads[r.n - 1].clock + 1;
+        r.want = r.want < 65536 ? r.want * 4 : r.want;
+    } while (r.n && !err && !b->done);
+    free(r.reads);
+    free(v.bytes);
+    return err;
+}
+
+urd_err *q_readers(struct answer *a)
+{
+    const char *text, *order = question_text(a, "order");
+    struct urd_moment at;
+    URD_TRY(need_index(a->engine));
+    URD_TRY(urd_index_need_reads(a->engine->index));
+    URD_TRY(question_need(a, "expr", &text));
+    URD_TRY(question_moment(a, &at));
+    struct target t = {0};
+    URD_TRY(resolve(a, text, at, &t));
+    struct urd_index *x = a->engine->index;
+    struct blaming b = {.a = a, .t = &t, .all = question_flag(a, "all")};
+    int64_t clock = x->end;
+    urd_err *err = urd_index_clock(x, at, &clock);
+    bool end = !question_text(a, "at") || strcmp(question_text(a, "at"), "end") == 0;
+    if (!err)
+        err = give_reads(&b, clock, end ? x->end + 1 : clock,
+                         !(b.all && order && strcmp(order, "asc") == 0));
+    json_object_set_new(a->summary, "address", json_hex(t.address));
+    json_object_set_new(a->summary, "size", json_integer((json_int_t)t.size));
+    a->relies_from = a->relies_to = 0; /* reads are those of all of the run */
+    if (!err && !a->rows)
+        json_object_set_new(a->summary, "nothing",
+                            json_string("no instruction read it before this moment"));
+    frame_close(&t.frame);
+    return err;
+}

@@ -38,6 +38,8 @@ struct urd_sink {
                           const void *value);
     /** Event e of s, the next one, was played back in place; not applied to s yet. Its records were given before. */
     void (*event)(void *data, const struct urd_session *s, const struct urd_event *e);
+    /** With URD_PROBE_READS, after `single`: it read this. */
+    void (*stepped_read)(void *data, struct urd_task *t, uint64_t address, uint64_t size);
 };
 
 enum urd_run_end {

@@ -24,6 +24,9 @@
  *       URD_SLOT_REP    u64 lowest address, u64 bytes, then the bytes, padded to 8. When bit 63 of bytes
  *                       is set the data is not in the log but in memory, now (URD_EXIT_REP)
  *       URD_SLOT_SP     u64 the stack pointer: from which a `ret` takes its target, or at an indirect jump
+ * With URD_PROBE_READS there are no slots of writes, but
+ *       URD_SLOT_READ      u64 address, from which `size` bytes are read
+ *       URD_SLOT_READ_REP  u64 rsi or rdi before and after a repeated string instruction, whose elements have `size` bytes
  *
  * A block may go on behind a jump, a call or a return (urd_translate_follow): then it has several pieces.
  *
@@ -39,10 +42,18 @@
 enum urd_probe {
     URD_PROBE_LOG = 1,   /* write the log */
     URD_PROBE_COUNT = 2, /* count steps_left down; URD_EXIT_BUDGET before it would go below 0 */
+    URD_PROBE_READS = 8, /* with URD_PROBE_LOG: the log has reads instead of writes */
     URD_PROBE_BRANCHES = 4, /* count conditional branches in ctx->branches; with any of the others, or alone */
 };
 
-enum urd_slot_kind { URD_SLOT_WRITE, URD_SLOT_COND, URD_SLOT_REP, URD_SLOT_SP };
+enum urd_slot_kind {
+    URD_SLOT_WRITE,
+    URD_SLOT_COND,
+    URD_SLOT_REP,
+    URD_SLOT_SP,
+    URD_SLOT_READ,
+    URD_SLOT_READ_REP
+};
 
 struct urd_slot {
     uint8_t kind;  /* enum urd_slot_kind */
