@@ -448,46 +448,72 @@ static bool on_read(void *data, const struct urd_index_write *w)
     return true;
 }
 
-/** The value that reads see, from the last write before one of them on. */
-struct value_read {
-    int64_t from, to; /* clocks, of reads: from < clock <= to; none yet: from == to */
-    uint8_t *bytes;
-    bool known;
+/** What reads that are neighbours saw, from the oldest to the newest: the memory before the oldest, and the writes since. */
+struct seen {
+    struct blaming *b;
+    const struct urd_index_write *reads;
+    uint32_t n, at; /* at: the next one, in that order */
+    bool descending;
+    uint8_t *now, *values; /* values: of the i-th read at i * size */
+    bool now_known, *known;
 };
 
-static bool note_clock(void *data, const struct urd_index_write *w)
+/** Reads before the clock see what is there now. */
+static void see_until(struct seen *s, int64_t clock)
 {
-    *(int64_t *)data = w->clock;
-    return false;
+    uint64_t size = s->b->t->size;
+    for (; s->at < s->n; s->at++) {
+        uint32_t i = s->descending ? s->n - 1 - s->at : s->at;
+        if (s->reads[i].clock > clock)
+            break;
+        memcpy(s->values + i * size, s->now, size);
+        s->known[i] = s->now_known;
+    }
 }
 
-/** Ascending: it may be an older one's; whether nothing was written since is looked up. */
-static urd_err *value_at(struct blaming *b, int64_t clock, struct value_read *v)
+static bool see_write(void *data, const struct urd_index_write *w)
 {
-    struct urd_index *x = b->a->engine->index;
-    const struct target *t = b->t;
-    int64_t last = INT64_MIN;
-    if (clock > v->from && clock <= v->to)
-        return NULL;
-    URD_TRY(urd_index_writes(x, t->space, t->address, t->size, clock, INT64_MIN, clock, true,
-                             note_clock, &last));
-    v->from = last;
-    v->to = clock;
-    return memory_before(b, clock, v->bytes, &v->known);
+    struct seen *s = data;
+    if (w->event == URD_WRITE_INITIAL)
+        return true;
+    see_until(s, w->clock); /* an instruction reads before it writes */
+    overlay(s->b->t, s->now, w);
+    s->now_known |= covers(s->b->t, w);
+    return true;
 }
 
-static urd_err *give_read(struct blaming *b, const struct urd_index_write *w, struct value_read *v)
+/** A piece of the reads that has no gap of the index in it. */
+static urd_err *see(struct seen *s, int64_t at)
+{
+    struct urd_index *x = s->b->a->engine->index;
+    const struct target *t = s->b->t;
+    while (s->at < s->n) {
+        int64_t oldest = s->reads[s->descending ? s->n - 1 - s->at : s->at].clock;
+        int64_t newest = s->reads[s->descending ? 0 : s->n - 1].clock;
+        URD_TRY(memory_before(s->b, oldest, s->now, &s->now_known));
+        if (urd_index_gap_in(x, oldest, newest)) { /* one by one */
+            see_until(s, oldest);
+            continue;
+        }
+        URD_TRY(urd_index_writes(x, t->space, t->address, t->size, at, oldest, newest, false,
+                                 see_write, s));
+        see_until(s, newest);
+    }
+    return NULL;
+}
+
+static urd_err *give_read(struct blaming *b, const struct urd_index_write *w, const uint8_t *value,
+                          bool known)
 {
     json_t *row = json_object();
     urd_err *err = write_row(b->a->engine, w, row);
-    if (!err)
-        err = value_at(b, w->clock, v);
     if (err) {
         json_decref(row);
         return err;
     }
     json_object_del(row, "syscall");
-    json_object_set_new(row, "value", v->known ? value_text(b->t, v->bytes) : json_null());
+    json_object_del(row, "event");
+    json_object_set_new(row, "value", known ? value_text(b->t, value) : json_null());
     bool full;
     URD_TRY(answer_row(b->a, row, &full));
     b->last = w->clock;
@@ -496,26 +522,46 @@ static urd_err *give_read(struct blaming *b, const struct urd_index_write *w, st
     return NULL;
 }
 
+/** The reads of one batch, with what they saw. */
+static urd_err *give_batch(struct blaming *b, const struct reading *r, int64_t at, bool descending)
+{
+    uint64_t size = b->t->size;
+    URD_AUTO_FREE uint8_t *now = urd_xrealloc(NULL, size);
+    URD_AUTO_FREE uint8_t *values = urd_xrealloc(NULL, r->n * size + 1);
+    URD_AUTO_FREE bool *known = urd_xcalloc(r->n + 1, sizeof *known);
+    struct seen s = {.b = b,
+                     .reads = r->reads,
+                     .n = r->n,
+                     .descending = descending,
+                     .now = now,
+                     .values = values,
+                     .known = known};
+    URD_TRY(see(&s, at));
+    for (uint32_t i = 0; i < r->n && !b->done; i++)
+        URD_TRY(give_read(b, &r->reads[i], values + i * size, known[i]));
+    return NULL;
+}
+
 static urd_err *give_reads(struct blaming *b, int64_t at, int64_t until, bool descending)
 {
+    enum { MOST_BYTES = 1 << 24 }; /* of values in a batch */
     struct reading r = {.want = b->all ? 16 : 1};
-    struct value_read v = {.bytes = urd_xrealloc(NULL, b->t->size)};
     int64_t from = INT64_MIN, to = until;
     urd_err *err = NULL;
     do {
         r.n = 0;
         err = urd_index_reads(b->a->engine->index, b->t->space, b->t->address, b->t->size, at, from,
                               to, descending, on_read, &r);
-        for (uint32_t i = 0; i < r.n && !err && !b->done; i++)
-            err = give_read(b, &r.reads[i], &v);
         if (r.n && descending)
             to = r.reads[r.n - 1].clock;
         else if (r.n)
             from = r.reads[r.n - 1].clock + 1;
-        r.want = r.want < 65536 ? r.want * 4 : r.want;
+        if (r.n && !err)
+            err = give_batch(b, &r, at, descending);
+        if (r.want < 65536 && r.want * b->t->size < MOST_BYTES / 4)
+            r.want *= 4;
     } while (r.n && !err && !b->done);
     free(r.reads);
-    free(v.bytes);
     return err;
 }
 
