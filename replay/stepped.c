@@ -184,6 +184,20 @@ static uint64_t bit_offset(const ZydisDecodedInstruction *in, const ZydisDecoded
     return (uint64_t)((bit >= 0 ? bit / bits : (bit - bits + 1) / bits) * (int64_t)bytes);
 }
 
+static uint64_t string_address(ZydisRegister base, const struct user_regs_struct *regs)
+{
+    switch (base) {
+    case ZYDIS_REGISTER_RSI:
+        return regs->rsi;
+    case ZYDIS_REGISTER_ESI:
+        return (uint32_t)regs->rsi;
+    case ZYDIS_REGISTER_EDI:
+        return (uint32_t)regs->rdi;
+    default:
+        return regs->rdi;
+    }
+}
+
 void urd_stepped_reads_before(pid_t tid, const uint8_t *code, size_t size,
                               const struct user_regs_struct *regs, struct urd_stepped *ret)
 {
@@ -208,7 +222,7 @@ void urd_stepped_reads_before(pid_t tid, const uint8_t *code, size_t size,
         else if (o[i].mem.type == ZYDIS_MEMOP_TYPE_VSIB)
             ret->unknown |= !element_ranges(tid, &in, &o[i], &context, ret);
         else if (ret->rep)
-            add_range(ret, o[i].mem.base == ZYDIS_REGISTER_RSI ? regs->rsi : regs->rdi, bytes);
+            add_range(ret, string_address(o[i].mem.base, regs), bytes);
         else if (!bytes || !ZYAN_SUCCESS(ZydisCalcAbsoluteAddressEx(&in, &o[i], regs->rip, &context,
                                                                     &address)))
             ret->unknown = true;
@@ -226,9 +240,12 @@ void urd_stepped_reads_after(struct urd_stepped *s, const struct user_regs_struc
                              const struct user_regs_struct *after)
 {
     for (unsigned i = 0; s->rep && i < s->n; i++) {
-        bool source = s->ranges[i].address == before->rsi; /* both: they go the same way */
-        uint64_t element = s->ranges[i].size, a = s->ranges[i].address,
-                 b = source ? after->rsi : after->rdi;
+        uint64_t element = s->ranges[i].size, a = s->ranges[i].address;
+        bool source =
+            a == before->rsi || a == (uint32_t)before->rsi; /* rdi is equal: it goes the same way */
+        uint64_t b = source ? after->rsi : after->rdi;
+        if (a != (source ? before->rsi : before->rdi)) /* 32-bit addresses */
+            b = (uint32_t)b;
         s->ranges[i].address = a < b ? a : b + element;
         s->ranges[i].size = a < b ? b - a : a - b;
     }
