@@ -96,6 +96,13 @@ static void row_blame(json_t *row)
            *text(row, "new") ? text(row, "new") : "?");
 }
 
+static void row_reader(json_t *row)
+{
+    printf("%-12s %s[%lld]  ", text(row, "moment"), text(row, "process"), number(row, "pid"));
+    print_place(row);
+    printf("  %s\n", *text(row, "value") ? text(row, "value") : "?");
+}
+
 static void row_print(json_t *row)
 {
     printf("%-12s ", text(row, "moment"));
@@ -439,6 +446,9 @@ SHAPE_VERB(
     blame, "blame",
     "urd blame [-t TRACE] EXPR [--at MOMENT] [--all] [--frame N] [--limit N] [--extend] [--json]",
     {"expr"}, 1, 0, row_blame, true)
+SHAPE_VERB(readers, "readers",
+           "urd readers [-t TRACE] EXPR [--at MOMENT] [--all] [--frame N] [--limit N] [--json]",
+           {"expr"}, 1, 0, row_reader, true)
 SHAPE_VERB(print, "print",
            "urd print [-t TRACE] LOCATION 'text {expr} {expr:x}' [--if EXPR] [--limit N] "
            "[--extend] [--json]",

@@ -150,11 +150,11 @@ urd_err *cli_index(int argc, char **argv, int *ret_status)
 {
     const char *usage =
         "urd index [-t TRACE] [-j N] [--from MOMENT] [--to MOMENT] [--function NAME] "
-        "[--module NAME] [--coarse] [--memory SIZE] [--json]";
+        "[--module NAME] [--coarse] [--memory SIZE] [--reads] [--json]";
     const char *name = NULL, *jobs = NULL, *segment_ms = NULL, *processor = NULL,
                *follow_after = NULL, *from = NULL, *to = NULL, *memory = NULL, *coarse_after = NULL,
                *publish = NULL, *function = NULL, *module = NULL;
-    bool json = false, no_cuts = false, coarse = false;
+    bool json = false, no_cuts = false, coarse = false, reads = false;
     int left;
     URD_TRY(cli_options(argc, argv,
                         (struct cli_option[]){{"-t", "--trace", &name, NULL},
@@ -171,6 +171,7 @@ urd_err *cli_index(int argc, char **argv, int *ret_status)
                                               {"--coarse", NULL, NULL, &coarse},
                                               {"--coarse-after", NULL, &coarse_after, NULL},
                                               {"--publish-ms", NULL, &publish, NULL},
+                                              {"--reads", NULL, NULL, &reads},
                                               {"--json", NULL, NULL, &json},
                                               {0}},
                         usage, &left));
@@ -193,6 +194,7 @@ urd_err *cli_index(int argc, char **argv, int *ret_status)
                                   .coarse_after_ms =
                                       coarse_after ? (unsigned)atoi(coarse_after) : 0,
                                   .publish_ms = publish ? (unsigned)atoi(publish) : 0,
+                                  .reads = reads,
                                   .processor = processor,
                                   .follow_after = follow_after ? (unsigned)atoi(follow_after) : 0,
                                   .segment_ms = segment_ms ? (unsigned)atoi(segment_ms) : 0,
@@ -211,22 +213,34 @@ urd_err *cli_index(int argc, char **argv, int *ret_status)
     URD_TRY(err);
     if (json)
         printf("{\"indexed\": true, \"was_there\": %s, \"instructions\": %llu, \"writes\": %llu, "
+               "\"reads\": %llu, "
                "\"segments\": %llu, \"counted\": %llu, \"memory\": %llu, \"stepped\": %llu, "
                "\"bytes\": %llu, "
                "\"wall_s\": %.3f, "
                "\"cpu_s\": %.3f}\n",
                s.was_there ? "true" : "false", (unsigned long long)s.steps,
-               (unsigned long long)s.writes, (unsigned long long)s.segments,
-               (unsigned long long)s.counted, (unsigned long long)s.memory,
-               (unsigned long long)s.stepped, (unsigned long long)s.bytes, s.wall_s, s.cpu_s);
+               (unsigned long long)s.writes, (unsigned long long)s.reads,
+               (unsigned long long)s.segments, (unsigned long long)s.counted,
+               (unsigned long long)s.memory, (unsigned long long)s.stepped,
+               (unsigned long long)s.bytes, s.wall_s, s.cpu_s);
     else if (s.was_there)
         fprintf(stderr, "urd: %s is indexed already\n", directory);
-    else
+    else if (s.steps)
         fprintf(stderr,
                 "urd: indexed %s: %.4g instructions, %.4g writes in %llu segments, %.1f MB, %.2f s "
                 "(%.2f s CPU), %llu instructions stepped\n",
                 directory, (double)s.steps, (double)s.writes, (unsigned long long)s.segments,
                 (double)s.bytes / 1e6, s.wall_s, s.cpu_s, (unsigned long long)s.stepped);
+    if (s.reads && !json)
+        fprintf(stderr,
+                "urd: added %.4g reads, of all of the run; the index has %.1f MB, %.2f s (%.2f s "
+                "CPU)\n",
+                (double)s.reads, (double)s.bytes / 1e6, s.wall_s, s.cpu_s);
+    if (s.unknown_reads)
+        fprintf(stderr,
+                "urd: warning: %llu stepped instructions read where it cannot be told: not in the "
+                "index\n",
+                (unsigned long long)s.unknown_reads);
     if (s.counted && !json)
         fprintf(stderr, "urd: %llu of the segments are outside of the scope: only counted\n",
                 (unsigned long long)s.counted);

@@ -40,9 +40,9 @@ void urd_debuginfo_module_close(struct urd_module *m)
                               &m->type_names,   &m->members,     &m->variables, &m->global_names};
     for (size_t i = 0; i < sizeof maps / sizeof *maps; i++)
         urd_map_deinit(maps[i]);
-    void *lists[] = {m->symbols,   m->symbol_next, m->unit_ranges, m->sources, m->functions,
-                     m->type_list, m->globals,     m->global_next, m->fdes,    m->function_max_end,
-                     m->last_row};
+    void *lists[] = {m->symbols,   m->symbol_next,      m->unit_ranges, m->sources,
+                     m->functions, m->type_list,        m->globals,     m->global_next,
+                     m->fdes,      m->function_max_end, m->last_row};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         free(lists[i]);
     urd_debuginfo_elf_close(&m->alt);

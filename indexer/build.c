@@ -19,6 +19,7 @@
 #include "indexer/builder.h"
 #include "indexer/coarse.h"
 #include "indexer/flow.h"
+#include "indexer/reads.h"
 #include "indexer/schema.h"
 #include <errno.h>
 #include <malloc.h>
@@ -64,6 +65,7 @@ struct build {
     struct urd_trace *trace;
     struct urd_store *store;
     const struct urd_index_options *options;
+    bool reads; /* this is the pass for them, and for nothing else */
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct job *first, *last;
@@ -94,13 +96,26 @@ static void fail(struct build *b, urd_err *err)
 
 /* ---- workers ---- */
 
+/** Who takes the log: one of them. */
+struct taker {
+    struct urd_builder *builder;
+    struct urd_reads *reads;
+};
+
+static uint64_t steps_taken(const struct taker *t)
+{
+    return t->reads ? urd_reads_steps(t->reads) : urd_builder_steps(t->builder);
+}
+
 static urd_err *run_segment(struct build *b, struct job *j, struct urd_kept_code *code,
-                            struct urd_store_segment *g, struct urd_builder *builder)
+                            struct urd_store_segment *g, const struct taker *taker)
 {
     struct urd_session *s = j->session;
-    struct urd_sink sink = urd_builder_sink(builder);
+    struct urd_sink sink =
+        taker->reads ? urd_reads_sink(taker->reads) : urd_builder_sink(taker->builder);
     struct urd_runner *r;
-    URD_TRY(urd_runner_create(s, URD_PROBE_LOG, &sink, &r));
+    unsigned probes = URD_PROBE_LOG | (taker->reads ? URD_PROBE_READS : 0);
+    URD_TRY(urd_runner_create(s, probes, &sink, &r));
     urd_runner_keep_code(r, code);
     urd_runner_set_limit(r, j->end_event);
     urd_err *err = NULL;
@@ -124,9 +139,9 @@ static urd_err *run_segment(struct build *b, struct job *j, struct urd_kept_code
                 err = urd_session_diverged(s, urd_session_running(s),
                                            "it stopped for another reason");
         }
-        if (!err)
-            urd_builder_event(builder, s, s->next);
-        interval_start = urd_builder_steps(builder);
+        if (!err && taker->builder)
+            urd_builder_event(taker->builder, s, s->next);
+        interval_start = steps_taken(taker);
         if (!err)
             err = urd_runner_apply(r);
         if (b->err)
@@ -135,12 +150,12 @@ static urd_err *run_segment(struct build *b, struct job *j, struct urd_kept_code
     g->start = j->start;
     g->end = (struct urd_moment){s->event, 0};
     if (at_cut)
-        g->end.steps = urd_builder_steps(builder) - interval_start;
+        g->end.steps = steps_taken(taker) - interval_start;
     __atomic_fetch_add(&b->summary->stepped, urd_runner_get_stats(r).steps, __ATOMIC_RELAXED);
     __atomic_fetch_add(&b->summary->unlogged, urd_runner_get_stats(r).unlogged, __ATOMIC_RELAXED);
     urd_runner_destroy(r);
     URD_TRY(err);
-    return urd_builder_finish(builder);
+    return taker->reads ? urd_reads_finish(taker->reads) : urd_builder_finish(taker->builder);
 }
 
 /** Tool thread and replay on one core: a ptrace stop then costs 6 us, not 40 (shared/FACTS.md). */
@@ -391,14 +406,18 @@ static urd_err *do_job(struct build *b, struct job *j, const struct kept *kept)
     urd_err *err;
     if (j->counted) {
         err = count_segment(b, j, kept->counted, &g);
+    } else if (b->reads) {
+        struct taker taker = {.reads = urd_reads_create(&g)};
+        err = run_segment(b, j, kept->logged, &g, &taker);
+        urd_reads_destroy(taker.reads);
     } else {
-        struct urd_builder *builder =
-            urd_builder_create(b->trace, b->options->processor, b->options->follow_after, &g);
-        err = run_segment(b, j, kept->logged, &g, builder);
-        urd_builder_destroy(builder);
+        struct taker taker = {.builder = urd_builder_create(b->trace, b->options->processor,
+                                                            b->options->follow_after, &g)};
+        err = run_segment(b, j, kept->logged, &g, &taker);
+        urd_builder_destroy(taker.builder);
     }
     if (!err && !b->err)
-        err = urd_store_put_segment(b->store, &g);
+        err = b->reads ? urd_store_put_reads(b->store, &g) : urd_store_put_segment(b->store, &g);
     if (!err && !b->err && j->gap)
         err = publish_if_due(b);
     pthread_mutex_lock(&b->lock);
@@ -585,8 +604,9 @@ static void close_job(struct leader *l, struct job *j, const struct urd_cut *cut
     if (cut)
         j->cut = *cut;
     j->gap = l->gap;
-    j->outside = !l->gap && (o->coarse || !is_in_scope(o, l->s, j->start, j->has_cut));
-    j->counted = j->outside || (!l->gap && takes_long(l));
+    j->outside =
+        !l->gap && !l->b->reads && (o->coarse || !is_in_scope(o, l->s, j->start, j->has_cut));
+    j->counted = j->outside || (!l->gap && !l->b->reads && takes_long(l));
     j->id = l->next_id + (j->counted ? URD_INDEX_GAP_IDS - 1 : 0);
     l->next_id = j->id + 1;
 }
@@ -892,7 +912,7 @@ static urd_err *build_segments(struct build *b, struct gap *gaps, uint32_t n_gap
 {
     struct leader l = {.b = b, .started = urd_now_ns()};
     struct urd_moment from = {0, 0}, at = {0, 0};
-    if (!gaps)
+    if (!gaps && !b->reads)
         URD_TRY(resume_point(b->store, &l.next_id, &from));
     URD_TRY(urd_session_open(b->trace, true, &l.s));
     urd_err *err = gaps ? NULL : go_to(l.s, &at, from);
@@ -955,10 +975,11 @@ static double cpu_seconds(void)
 }
 
 static urd_err *build_once(struct urd_trace *trace, struct urd_store *store,
-                           const struct urd_index_options *o, struct gap *gaps, uint32_t n_gaps,
-                           struct urd_index_summary *summary, bool *ret_cut_missed)
+                           const struct urd_index_options *o, bool reads, struct gap *gaps,
+                           uint32_t n_gaps, struct urd_index_summary *summary, bool *ret_cut_missed)
 {
-    struct build b = {.trace = trace, .store = store, .options = o, .summary = summary};
+    struct build b = {
+        .trace = trace, .store = store, .options = o, .reads = reads, .summary = summary};
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     b.gaps = gaps;
     b.n_gaps = n_gaps;
@@ -984,13 +1005,13 @@ static urd_err *build_all(struct urd_trace *trace, struct urd_store *store,
                           const struct urd_index_options *o, struct urd_index_summary *summary)
 {
     bool cut_missed;
-    urd_err *err = build_once(trace, store, o, NULL, 0, summary, &cut_missed);
+    urd_err *err = build_once(trace, store, o, false, NULL, 0, summary, &cut_missed);
     if (err && cut_missed) {
         urd_log(1, "a cut was missed: going on with segments that begin at events");
         urd_err_free(err);
         struct urd_index_options without = *o;
         without.no_cuts = true;
-        err = build_once(trace, store, &without, NULL, 0, summary, &cut_missed);
+        err = build_once(trace, store, &without, false, NULL, 0, summary, &cut_missed);
     }
     URD_TRY(err);
     return urd_store_exec(store, "INSERT OR REPLACE INTO meta VALUES('ended', 1)");
@@ -1022,7 +1043,7 @@ static urd_err *fill_gaps(struct urd_trace *trace, struct urd_store *store,
     URD_TRY(find_gaps(store, o, &gaps, &n));
     urd_err *err = n ? urd_store_share(store) : NULL;
     if (n && !err)
-        err = build_once(trace, store, o, gaps, n, summary, &cut_missed);
+        err = build_once(trace, store, o, false, gaps, n, summary, &cut_missed);
     free_gaps(gaps, n);
     *ret_n = n;
     if (!err || !cut_missed || o->no_cuts)
@@ -1032,6 +1053,51 @@ static urd_err *fill_gaps(struct urd_trace *trace, struct urd_store *store,
     struct urd_index_options without = *o;
     without.no_cuts = true;
     return fill_gaps(trace, store, &without, summary, &n);
+}
+
+/** Clocks are those of the index only when both passes saw as many instructions. */
+static urd_err *check_read_steps(struct urd_store *store)
+{
+    sqlite3_stmt *q;
+    int64_t here = -1, there = -2;
+    if (sqlite3_prepare_v2(urd_store_db(store),
+                           "SELECT (SELECT sum(steps) FROM read_segments),"
+                           " (SELECT max(start_clock + steps) FROM segments)",
+                           -1, &q, NULL) == SQLITE_OK &&
+        sqlite3_step(q) == SQLITE_ROW) {
+        here = sqlite3_column_int64(q, 0);
+        there = sqlite3_column_int64(q, 1);
+    }
+    sqlite3_finalize(q);
+    if (here != there)
+        URD_FAIL("the pass for reads saw %lld instructions, the index has %lld", (long long)here,
+                 (long long)there);
+    return NULL;
+}
+
+/** A pass of its own, begun anew when an earlier one was killed. */
+static urd_err *build_reads(struct urd_trace *trace, struct urd_store *store,
+                            const struct urd_index_options *o, struct urd_index_summary *summary)
+{
+    struct urd_index_options all = *o;
+    bool cut_missed = false;
+    urd_err *err = NULL;
+    for (unsigned tries = 0; tries < 2; tries++) {
+        struct urd_index_summary pass = {.memory = summary->memory};
+        URD_TRY(urd_store_exec(store, URD_INDEX_READS_SCHEMA));
+        err = build_once(trace, store, &all, true, NULL, 0, &pass, &cut_missed);
+        summary->reads = pass.writes;
+        summary->unknown_reads = pass.unlogged;
+        summary->memory = pass.memory;
+        if (!err || !cut_missed || all.no_cuts)
+            break;
+        urd_log(1, "a cut was missed: going on with segments that begin at events");
+        urd_err_free(err);
+        all.no_cuts = true;
+    }
+    URD_TRY(err);
+    URD_TRY(check_read_steps(store));
+    return urd_store_exec(store, URD_INDEX_READS_JOIN);
 }
 
 static void close_store(struct urd_store **s)
@@ -1060,6 +1126,11 @@ urd_err *urd_index_build(struct urd_trace *trace, const struct urd_index_options
     summary.was_there = complete && !n_gaps;
     if (!summary.was_there) /* some may have been counted and indexed */
         summary.steps = number_of(store, "steps");
+    if (o->reads && !is_set(store, "reads")) {
+        summary.was_there = false;
+        URD_TRY(urd_store_share(store));
+        URD_TRY(build_reads(trace, store, o, &summary));
+    }
     close_store(&store);
     store = NULL;
     URD_AUTO_FREE char *path = urd_xprintf("%s/index.urd", urd_trace_directory(trace));

@@ -20,7 +20,8 @@ struct urd_index_options {
         processor; /* use no more than it has: "plain", "v3" (AVX2) or NULL for all that is here; for tests */
     unsigned
         follow_after; /* executions after which a path is chosen (paths.h); 0: as many as pay; for tests */
-    unsigned segment_ms;   /* native time of a segment; 0: chosen */
+    unsigned segment_ms; /* native time of a segment; 0: chosen */
+    bool reads; /* what instructions read, too (reads.h): of all of the run, whatever the scope */
     uint64_t memory_bytes; /* see budget.h; 0: URD_INDEX_MEMORY */
     const struct urd_index_part {
         struct urd_moment from, to; /* to.event UINT64_MAX: to the end */
@@ -36,6 +37,7 @@ struct urd_index_options {
 struct urd_index_summary {
     bool was_there;                                             /* nothing had to be done */
     uint64_t segments, steps, writes, bytes, stepped, unlogged; /* steps: of the whole run */
+    uint64_t reads, unknown_reads; /* unknown: stepped instructions that read where it cannot be told */
     uint64_t counted;     /* segments outside of the scope, in this build */
     uint64_t memory;      /* bytes: the most that was seen, see budget.h */
     double wall_s, cpu_s; /* of the tool and of its replays */

@@ -22,6 +22,7 @@
  *   calls                    calls that returned (or were left by a longjmp), by address of the callee; see calls.h
  *   spaces                   address spaces, in order of exec and fork. A fork's history before its event is that of
  *                            its parent
+ *   reads, read_segments     only with `urd index --reads`, whole once meta.reads is 1; see reads.h
  *   remaps                   what the memory at an address was replaced by: each mapping, unmapping, move and discarding of
  *                            pages in a space, in order of event; kind: enum urd_map_op_kind
  *   events, outputs, mappings, tasks    the trace's events as rows. mappings.object: shared memory's number, and file_offset
@@ -30,7 +31,7 @@
 #ifndef URD_INDEXER_SCHEMA_H
 #define URD_INDEXER_SCHEMA_H
 
-#define URD_INDEX_VERSION "10"
+#define URD_INDEX_VERSION "11"
 
 /* What is not indexed, or not yet, is only counted: such a row of segments has blocks NULL and tells clocks. Its id is the last of so many:
  * the segments that take its place have those before it, so that ids are in the order of the run. */
@@ -66,6 +67,19 @@
     "INTEGER, kind INTEGER, old_start INTEGER, old_size INTEGER);"                                 \
     "CREATE TABLE IF NOT EXISTS tasks(tid INTEGER PRIMARY KEY, pid INTEGER, parent INTEGER,"       \
     " name TEXT, start_event INTEGER, end_event INTEGER, status INTEGER);"
+
+#define URD_INDEX_READS_SCHEMA                                                                     \
+    "DROP TABLE IF EXISTS reads; DROP TABLE IF EXISTS read_segments;"                              \
+    "CREATE TABLE reads(space INTEGER, page INTEGER, segment INTEGER, first INTEGER, n INTEGER,"   \
+    " words BLOB, data BLOB);"                                                                     \
+    "CREATE TABLE read_segments(id INTEGER PRIMARY KEY, steps INTEGER, start_clock INTEGER);"
+
+/* Then, when all segments are there. */
+#define URD_INDEX_READS_JOIN                                                                       \
+    "UPDATE read_segments SET start_clock ="                                                       \
+    " (SELECT coalesce(sum(s.steps), 0) FROM read_segments s WHERE s.id < read_segments.id);"      \
+    "CREATE INDEX reads_by_page ON reads(space, page, segment, first, n, words);"                  \
+    "INSERT OR REPLACE INTO meta VALUES('reads', 1);"
 
 /* Made when all rows are there: faster than keeping them while inserting. */
 #define URD_INDEX_INDEXES                                                                          \

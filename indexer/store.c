@@ -14,6 +14,7 @@ struct urd_store {
     bool shared; /* with those who ask */
     pthread_mutex_t lock;
     sqlite3_stmt *segment, *write, *flow, *touched, *calls;
+    sqlite3_stmt *read, *read_segment; /* made when needed */
 };
 
 urd_err *urd_store_failed(sqlite3 *db, const char *what)
@@ -187,6 +188,8 @@ void urd_store_close(struct urd_store *s)
     sqlite3_finalize(s->flow);
     sqlite3_finalize(s->touched);
     sqlite3_finalize(s->calls);
+    sqlite3_finalize(s->read);
+    sqlite3_finalize(s->read_segment);
     if (s->lock_fd >= 0)
         leave_wal(s);
     sqlite3_close(s->db);
@@ -234,20 +237,33 @@ static bool run(sqlite3_stmt *q)
     return ok;
 }
 
-static bool put_rows(struct urd_store *s, const struct urd_store_segment *g)
+static bool put_page_rows(sqlite3_stmt *q, const struct urd_store_segment *g)
 {
     bool ok = true;
     for (uint32_t i = 0; ok && i < g->n_write_rows; i++) {
         const struct urd_store_write *w = &g->writes[i];
-        sqlite3_bind_int64(s->write, 1, w->space);
-        sqlite3_bind_int64(s->write, 2, (int64_t)w->page);
-        sqlite3_bind_int64(s->write, 3, g->id);
-        sqlite3_bind_int64(s->write, 4, (int64_t)w->first);
-        sqlite3_bind_int64(s->write, 5, w->n);
-        sqlite3_bind_blob(s->write, 6, w->words, 64, SQLITE_STATIC);
-        bind_blob(s->write, 7, g, w->data);
-        ok = run(s->write);
+        sqlite3_bind_int64(q, 1, w->space);
+        sqlite3_bind_int64(q, 2, (int64_t)w->page);
+        sqlite3_bind_int64(q, 3, g->id);
+        sqlite3_bind_int64(q, 4, (int64_t)w->first);
+        sqlite3_bind_int64(q, 5, w->n);
+        sqlite3_bind_blob(q, 6, w->words, 64, SQLITE_STATIC);
+        bind_blob(q, 7, g, w->data);
+        ok = run(q);
     }
+    return ok;
+}
+
+static bool put_read_rows(struct urd_store *s, const struct urd_store_segment *g)
+{
+    sqlite3_bind_int64(s->read_segment, 1, g->id);
+    sqlite3_bind_int64(s->read_segment, 2, (int64_t)g->steps);
+    return put_page_rows(s->read, g) && run(s->read_segment);
+}
+
+static bool put_rows(struct urd_store *s, const struct urd_store_segment *g)
+{
+    bool ok = put_page_rows(s->write, g);
     for (uint32_t i = 0; ok && i < g->n_flow; i++) {
         const struct urd_store_flow *f = &g->flow[i];
         const int64_t numbers[] = {
@@ -301,16 +317,38 @@ static bool put_rows(struct urd_store *s, const struct urd_store_segment *g)
     return ok && run(s->segment);
 }
 
-urd_err *urd_store_put_segment(struct urd_store *s, const struct urd_store_segment *g)
+/** In one transaction. */
+static urd_err *put(struct urd_store *s, const struct urd_store_segment *g,
+                    bool (*rows)(struct urd_store *s, const struct urd_store_segment *g))
 {
-    pthread_mutex_lock(&s->lock);
     urd_err *err = NULL;
-    bool ok = sqlite3_exec(s->db, "BEGIN", NULL, NULL, NULL) == SQLITE_OK && put_rows(s, g) &&
+    bool ok = sqlite3_exec(s->db, "BEGIN", NULL, NULL, NULL) == SQLITE_OK && rows(s, g) &&
               sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK;
     if (!ok) {
         err = urd_store_failed(s->db, "cannot write a segment of the index");
         sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
     }
+    return err;
+}
+
+urd_err *urd_store_put_segment(struct urd_store *s, const struct urd_store_segment *g)
+{
+    pthread_mutex_lock(&s->lock);
+    urd_err *err = put(s, g, put_rows);
+    pthread_mutex_unlock(&s->lock);
+    return err;
+}
+
+urd_err *urd_store_put_reads(struct urd_store *s, const struct urd_store_segment *g)
+{
+    pthread_mutex_lock(&s->lock);
+    urd_err *err = NULL;
+    if (!s->read)
+        err = prepare(s, "INSERT INTO reads VALUES(?,?,?,?,?,?,?)", &s->read);
+    if (!err && !s->read_segment)
+        err = prepare(s, "INSERT INTO read_segments(id, steps) VALUES(?,?)", &s->read_segment);
+    if (!err)
+        err = put(s, g, put_read_rows);
     pthread_mutex_unlock(&s->lock);
     return err;
 }

@@ -75,5 +75,7 @@ struct urd_store_segment {
 
 struct urd_store_blob urd_store_keep(struct urd_store_segment *g, const void *data, size_t size);
 urd_err *urd_store_put_segment(struct urd_store *s, const struct urd_store_segment *g) URD_MUST_USE;
+/** The writes of g are reads (reads.h). */
+urd_err *urd_store_put_reads(struct urd_store *s, const struct urd_store_segment *g) URD_MUST_USE;
 void urd_store_segment_deinit(struct urd_store_segment *g);
 #endif

@@ -11,9 +11,10 @@
 enum {
     EXAMPLES = 16,      /* kept for a place */
     ENOUGH = 4,         /* of them before the first notes */
-    MOST_MISSED = 8,    /* hits whose notes lacked something, before that is held against ... */
-    MISSED_PART = 64,   /* ... one of so many */
+    MOST_MISSED = 100,  /* hits whose notes lacked something, before that is held against ... */
+    MISSED_PART = 1000, /* ... one of so many: going to a hit takes as long as that many stops */
     FIRST_BATCH = 4096, /* bytes of notes in one run */
+    LAST_BATCH = 32768, /* when it reads something new, all that is left of a batch may lack it */
     LARGEST = 4096,     /* a load, bytes */
     SOURCES = 1024,
     NEAR = 4096,          /* from a pointer to a member */
@@ -589,7 +590,7 @@ urd_err *capture_noted(struct capture *c, const struct urd_session *s, struct ur
     bool full = bytes + URD_CAPTURE_BYTES > c->batch;
     if (c->missed)
         c->batch = FIRST_BATCH;
-    else if (full && c->batch < URD_LOG_BYTES)
+    else if (full && c->batch < LAST_BATCH)
         c->batch *= 2;
     c->changed |= c->missed || full;
     return NULL;

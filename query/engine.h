@@ -228,6 +228,7 @@ urd_err *q_values(struct answer *a);
 urd_err *q_children(struct answer *a);
 urd_err *q_eval(struct answer *a);
 urd_err *q_blame(struct answer *a);
+urd_err *q_readers(struct answer *a);
 urd_err *q_print(struct answer *a);
 urd_err *q_calls(struct answer *a);
 urd_err *q_lines(struct answer *a);

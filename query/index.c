@@ -158,6 +158,41 @@ static bool is_complete(struct urd_index *x)
     return complete;
 }
 
+/** Only where `urd index --reads` has put them. */
+static urd_err *load_reads(struct urd_index *x)
+{
+    struct urd_index_reads *r = &x->reads;
+    sqlite3_stmt *q;
+    uint32_t capacity = 0;
+    URD_TRY(prepare(x, "SELECT value FROM meta WHERE key = 'reads'", &q));
+    bool there = sqlite3_step(q) == SQLITE_ROW && sqlite3_column_int(q, 0) == 1;
+    sqlite3_finalize(q);
+    if (!there)
+        return NULL;
+    URD_TRY(prepare(x, "SELECT start_clock FROM read_segments ORDER BY id", &q));
+    while (sqlite3_step(q) == SQLITE_ROW)
+        URD_PUSH(r->starts, r->n, capacity) = sqlite3_column_int64(q, 0);
+    sqlite3_finalize(q);
+    URD_PUSH(r->starts, r->n, capacity) = x->end;
+    URD_TRY(prepare(x,
+                    "SELECT rowid, segment, first, n, words FROM reads INDEXED BY reads_by_page "
+                    "WHERE space = ? AND page = ? ORDER BY segment, first",
+                    &r->by_page));
+    URD_TRY(prepare(x, "SELECT data FROM reads WHERE rowid = ?", &r->page_data));
+    r->cache = urd_xcalloc(1, sizeof *r->cache);
+    return NULL;
+}
+
+static void reads_deinit(struct urd_index_reads *r)
+{
+    for (unsigned i = 0; r->cache && i < URD_WRITES_CACHE; i++)
+        urd_writes_decoded_deinit(&r->cache->rows[i].d);
+    free(r->cache);
+    free(r->starts);
+    sqlite3_finalize(r->by_page);
+    sqlite3_finalize(r->page_data);
+}
+
 static urd_err *data_version(struct urd_index *x, int64_t *ret)
 {
     sqlite3_stmt *q;
@@ -220,7 +255,10 @@ urd_err *urd_index_hold(struct urd_index *x)
                             "start again what asked this");
     forget_segments(x);
     make_caches(x);
-    URD_TRY(load_segments(x)); /* once there are segments to the end, nothing else changes */
+    URD_TRY(load_segments(x)); /* once there are segments to the end, nothing else changes, */
+    reads_deinit(&x->reads);   /* but reads may have come */
+    x->reads = (struct urd_index_reads){.wanted = x->reads.wanted};
+    URD_TRY(load_reads(x));
     x->version = version;
     return NULL;
 }
@@ -250,7 +288,8 @@ static urd_err *load(struct urd_index *x)
     URD_TRY(load_segments(x));
     URD_TRY(load_spaces(x));
     URD_TRY(urd_index_load_shown(x));
-    return urd_index_load_remaps(x);
+    URD_TRY(urd_index_load_remaps(x));
+    return load_reads(x);
 }
 
 urd_err *urd_index_open(const char *directory, struct urd_index **ret)
@@ -290,6 +329,7 @@ void urd_index_close(struct urd_index *x)
     forget_segments(x);
     for (uint32_t i = 0; x->spaces && i <= x->n_spaces; i++)
         free(x->spaces[i].path);
+    reads_deinit(&x->reads);
     free(x->shown);
     free(x->remaps);
     free(x->first_remap);

@@ -124,6 +124,13 @@ struct urd_index {
     struct flow_cache *flow_cache;
     struct stores_cache *stores_cache;
     struct urd_writes_cache *writes_cache;
+    struct urd_index_reads {
+        sqlite3_stmt *by_page, *page_data; /* NULL: the index has no reads */
+        struct urd_writes_cache *cache;
+        int64_t *starts; /* clock at which each of their segments begins, and the end */
+        uint32_t n;
+        bool wanted; /* what is asked for just now is reads: urd_index_reads */
+    } reads;
 };
 
 /** NULL in *ret when there is no index yet of which all clocks are known. */
@@ -224,6 +231,17 @@ typedef bool (*urd_index_write_fn)(void *data, const struct urd_index_write *w);
 urd_err *urd_index_writes(struct urd_index *x, uint32_t space, uint64_t address, uint64_t size,
                           int64_t at, int64_t from, int64_t to, bool descending,
                           urd_index_write_fn fn, void *data) URD_MUST_USE;
+
+/** As urd_index_writes, but instructions that read it (w->value tells nothing). fn may not ask the index anything. An index without reads is an error
+ *  that says how to add them. */
+urd_err *urd_index_reads(struct urd_index *x, uint32_t space, uint64_t address, uint64_t size,
+                         int64_t at, int64_t from, int64_t to, bool descending,
+                         urd_index_write_fn fn, void *data) URD_MUST_USE;
+/** As urd_index_writes_own. */
+urd_err *urd_index_reads_own(struct urd_index *x, uint32_t space, uint64_t address, uint64_t size,
+                             int64_t from, int64_t to, bool descending, urd_index_write_fn fn,
+                             void *data) URD_MUST_USE;
+urd_err *urd_index_need_reads(const struct urd_index *x) URD_MUST_USE;
 
 /** The life of the memory that the address's page names at the clock `at`. Borrowed until the next question. */
 const struct urd_index_life *urd_index_life(struct urd_index *x, uint32_t space, uint64_t address,

@@ -12,7 +12,8 @@ struct page_row {
 static urd_err *decoded(struct urd_index *x, const struct page_row *p,
                         const struct urd_writes_decoded **ret)
 {
-    struct urd_writes_cache *c = x->writes_cache;
+    struct urd_writes_cache *c = x->reads.wanted ? x->reads.cache : x->writes_cache;
+    sqlite3_stmt *q = x->reads.wanted ? x->reads.page_data : x->page_data;
     unsigned victim = 0;
     for (unsigned i = 0; i < URD_WRITES_CACHE; i++) {
         if (c->rows[i].d.n && c->rows[i].rowid == p->rowid) {
@@ -23,14 +24,14 @@ static urd_err *decoded(struct urd_index *x, const struct page_row *p,
         if (c->rows[i].stamp < c->rows[victim].stamp)
             victim = i;
     }
-    sqlite3_bind_int64(x->page_data, 1, p->rowid);
+    sqlite3_bind_int64(q, 1, p->rowid);
     struct urd_writes_decoded d = {0};
-    urd_err *err = sqlite3_step(x->page_data) == SQLITE_ROW
-                       ? urd_writes_decode(sqlite3_column_blob(x->page_data, 0),
-                                           (size_t)sqlite3_column_bytes(x->page_data, 0),
-                                           (uint64_t)p->first, p->n, &d)
-                       : urd_store_failed(x->db, "cannot read the index");
-    sqlite3_reset(x->page_data);
+    urd_err *err =
+        sqlite3_step(q) == SQLITE_ROW
+            ? urd_writes_decode(sqlite3_column_blob(q, 0), (size_t)sqlite3_column_bytes(q, 0),
+                                (uint64_t)p->first, p->n, &d)
+            : urd_store_failed(x->db, "cannot read the index");
+    sqlite3_reset(q);
     URD_TRY(err);
     urd_writes_decoded_deinit(&c->rows[victim].d);
     c->rows[victim].d = d;
@@ -54,23 +55,37 @@ static urd_err *page_rows(struct urd_index *x, uint32_t space, uint64_t page, ui
                           uint64_t high, struct page_row **ret, uint32_t *ret_n)
 {
     uint32_t capacity = 0;
+    sqlite3_stmt *q = x->reads.wanted ? x->reads.by_page : x->by_page;
     *ret = NULL;
     *ret_n = 0;
-    sqlite3_bind_int64(x->by_page, 1, space);
-    sqlite3_bind_int64(x->by_page, 2, (int64_t)page);
+    sqlite3_bind_int64(q, 1, space);
+    sqlite3_bind_int64(q, 2, (int64_t)page);
     int code;
-    while ((code = sqlite3_step(x->by_page)) == SQLITE_ROW)
-        if (sqlite3_column_bytes(x->by_page, 4) == 64 &&
-            urd_index_segment(x, sqlite3_column_int64(x->by_page, 1)) &&
-            touches(sqlite3_column_blob(x->by_page, 4), low, high))
+    while ((code = sqlite3_step(q)) == SQLITE_ROW)
+        if (sqlite3_column_bytes(q, 4) == 64 &&
+            (x->reads.wanted || urd_index_segment(x, sqlite3_column_int64(q, 1))) &&
+            touches(sqlite3_column_blob(q, 4), low, high))
             URD_PUSH(*ret, *ret_n, capacity) = (struct page_row){
-                sqlite3_column_int64(x->by_page, 0), sqlite3_column_int64(x->by_page, 2),
-                (uint32_t)sqlite3_column_int(x->by_page, 1),
-                (uint32_t)sqlite3_column_int(x->by_page, 3)};
-    sqlite3_reset(x->by_page);
+                sqlite3_column_int64(q, 0), sqlite3_column_int64(q, 2),
+                (uint32_t)sqlite3_column_int(q, 1), (uint32_t)sqlite3_column_int(q, 3)};
+    sqlite3_reset(q);
     if (code != SQLITE_DONE)
         return urd_store_failed(x->db, "cannot read the index");
     return NULL;
+}
+
+/** When the segment of a row began, and ended: of one that is there. */
+static void segment_clocks(const struct urd_index *x, uint32_t id, int64_t *ret_start,
+                           int64_t *ret_end)
+{
+    if (x->reads.wanted) {
+        *ret_start = id < x->reads.n ? x->reads.starts[id] : 0;
+        *ret_end = id + 1 < x->reads.n ? x->reads.starts[id + 1] : x->end;
+    } else {
+        const struct urd_index_segment *s = urd_index_segment(x, id);
+        *ret_start = s->start;
+        *ret_end = s->start + s->steps;
+    }
 }
 
 struct page_query {
@@ -106,9 +121,9 @@ static urd_err *next_rare(struct urd_index *x, struct page_query *q, struct rare
     *ret_found = false;
     for (; w->row < w->n_rows; w->row++, w->k = 0, w->d = NULL) {
         const struct page_row *p = &w->rows[q->descending ? w->n_rows - 1 - w->row : w->row];
-        const struct urd_index_segment *s = urd_index_segment(x, p->segment);
-        int64_t base = s->start;
-        if (base + p->first - 1 >= q->to || base + s->steps < q->from)
+        int64_t base, end;
+        segment_clocks(x, p->segment, &base, &end);
+        if (base + p->first - 1 >= q->to || end < q->from)
             continue;
         URD_TRY(decoded(x, p, &w->d));
         while (w->k < w->d->n) {
@@ -259,7 +274,7 @@ static urd_err *one_page(struct urd_index *x, struct page_query *q)
     struct stores_walk stores = {0};
     unsigned low = (unsigned)(q->address & 4095), high = low + (unsigned)q->size - 1;
     URD_TRY(page_rows(x, q->space, q->address >> 12, low, high, &rare.rows, &rare.n_rows));
-    urd_err *err = touched_rows(x, q, low, high, &stores);
+    urd_err *err = x->reads.wanted ? NULL : touched_rows(x, q, low, high, &stores);
     if (!err)
         err = merge(x, q, &rare, &stores);
     urd_index_release_stores(x, stores.d);
@@ -420,6 +435,38 @@ urd_err *urd_index_writes_own(struct urd_index *x, uint32_t space, uint64_t addr
                            .data = data,
                            .more = true};
     return all_pages(x, &q, one_page);
+}
+
+/* ---- reads: rows like those of rare writes, and nothing else ---- */
+
+urd_err *urd_index_need_reads(const struct urd_index *x)
+{
+    if (x->reads.by_page)
+        return NULL;
+    return urd_err_hint(URD_ERROR(URD_ERR_NOTHING, "the index has no reads"),
+                        "`urd index --reads` adds them to it");
+}
+
+urd_err *urd_index_reads(struct urd_index *x, uint32_t space, uint64_t address, uint64_t size,
+                         int64_t at, int64_t from, int64_t to, bool descending,
+                         urd_index_write_fn fn, void *data)
+{
+    URD_TRY(urd_index_need_reads(x));
+    x->reads.wanted = true;
+    urd_err *err = urd_index_writes(x, space, address, size, at, from, to, descending, fn, data);
+    x->reads.wanted = false;
+    return err;
+}
+
+urd_err *urd_index_reads_own(struct urd_index *x, uint32_t space, uint64_t address, uint64_t size,
+                             int64_t from, int64_t to, bool descending, urd_index_write_fn fn,
+                             void *data)
+{
+    URD_TRY(urd_index_need_reads(x));
+    x->reads.wanted = true;
+    urd_err *err = urd_index_writes_own(x, space, address, size, from, to, descending, fn, data);
+    x->reads.wanted = false;
+    return err;
 }
 
 /* ---- what memory held ---- */

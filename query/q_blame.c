@@ -459,3 +459,176 @@ urd_err *q_blame(struct answer *a)
     frame_close(&t.frame);
     return err;
 }
+
+/* ---- readers ---- */
+
+/** Reads in the order of the answer, some at a time: what is asked about each asks the index, too. */
+struct reading {
+    struct urd_index_write *reads;
+    uint32_t n, capacity, want;
+};
+
+static bool on_read(void *data, const struct urd_index_write *w)
+{
+    struct reading *r = data;
+    if (r->n >= r->want && r->reads[r->n - 1].clock != w->clock)
+        return false;
+    URD_PUSH(r->reads, r->n, r->capacity) = *w;
+    return true;
+}
+
+/** What reads that are neighbours saw, from the oldest to the newest: the memory before the oldest, and the writes since. */
+struct seen {
+    struct blaming *b;
+    const struct urd_index_write *reads;
+    uint32_t n, at; /* at: the next one, in that order */
+    bool descending;
+    uint8_t *now, *values; /* values: of the i-th read at i * size */
+    bool now_known, *known;
+};
+
+/** Reads before the clock see what is there now. */
+static void see_until(struct seen *s, int64_t clock)
+{
+    uint64_t size = s->b->t->size;
+    for (; s->at < s->n; s->at++) {
+        uint32_t i = s->descending ? s->n - 1 - s->at : s->at;
+        if (s->reads[i].clock > clock)
+            break;
+        memcpy(s->values + i * size, s->now, size);
+        s->known[i] = s->now_known;
+    }
+}
+
+static bool see_write(void *data, const struct urd_index_write *w)
+{
+    struct seen *s = data;
+    if (w->event == URD_WRITE_INITIAL)
+        return true;
+    see_until(s, w->clock); /* an instruction reads before it writes */
+    overlay(s->b->t, s->now, w);
+    s->now_known |= covers(s->b->t, w);
+    return true;
+}
+
+/** A piece of the reads that has no gap of the index in it. */
+static urd_err *see(struct seen *s, int64_t at)
+{
+    struct urd_index *x = s->b->a->engine->index;
+    const struct target *t = s->b->t;
+    while (s->at < s->n) {
+        int64_t oldest = s->reads[s->descending ? s->n - 1 - s->at : s->at].clock;
+        int64_t newest = s->reads[s->descending ? 0 : s->n - 1].clock;
+        URD_TRY(memory_before(s->b, oldest, s->now, &s->now_known));
+        bool lacks;
+        URD_TRY(urd_index_lacks(x,
+                                &(struct urd_index_need){.from = oldest,
+                                                         .to = newest,
+                                                         .kind = URD_NEEDS_WRITES,
+                                                         .space = t->space,
+                                                         .address = t->address,
+                                                         .size = t->size,
+                                                         .at = at},
+                                &lacks, NULL));
+        if (lacks) { /* one by one */
+            see_until(s, oldest);
+            continue;
+        }
+        URD_TRY(urd_index_writes(x, t->space, t->address, t->size, at, oldest, newest, false,
+                                 see_write, s));
+        see_until(s, newest);
+    }
+    return NULL;
+}
+
+static urd_err *give_read(struct blaming *b, const struct urd_index_write *w, const uint8_t *value,
+                          bool known)
+{
+    json_t *row = json_object();
+    urd_err *err = write_row(b->a->engine, w, row);
+    if (err) {
+        json_decref(row);
+        return err;
+    }
+    json_object_del(row, "syscall");
+    json_object_del(row, "event");
+    json_object_set_new(row, "value", known ? value_text(b->t, value) : json_null());
+    bool full;
+    URD_TRY(answer_row(b->a, row, &full));
+    b->last = w->clock;
+    b->done = !b->all || full;
+    b->a->truncated = b->all && full;
+    return NULL;
+}
+
+/** The reads of one batch, with what they saw. */
+static urd_err *give_batch(struct blaming *b, const struct reading *r, int64_t at, bool descending)
+{
+    uint64_t size = b->t->size;
+    URD_AUTO_FREE uint8_t *now = urd_xrealloc(NULL, size);
+    URD_AUTO_FREE uint8_t *values = urd_xrealloc(NULL, r->n * size + 1);
+    URD_AUTO_FREE bool *known = urd_xcalloc(r->n + 1, sizeof *known);
+    struct seen s = {.b = b,
+                     .reads = r->reads,
+                     .n = r->n,
+                     .descending = descending,
+                     .now = now,
+                     .values = values,
+                     .known = known};
+    URD_TRY(see(&s, at));
+    for (uint32_t i = 0; i < r->n && !b->done; i++)
+        URD_TRY(give_read(b, &r->reads[i], values + i * size, known[i]));
+    return NULL;
+}
+
+static urd_err *give_reads(struct blaming *b, int64_t at, int64_t until, bool descending)
+{
+    enum { MOST_BYTES = 1 << 24 }; /* of values in a batch */
+    struct reading r = {.want = b->all ? 16 : 1};
+    int64_t from = INT64_MIN, to = until;
+    urd_err *err = NULL;
+    do {
+        r.n = 0;
+        err = urd_index_reads(b->a->engine->index, b->t->space, b->t->address, b->t->size, at, from,
+                              to, descending, on_read, &r);
+        if (r.n && descending)
+            to = r.reads[r.n - 1].clock;
+        else if (r.n)
+            from = r.reads[r.n - 1].clock + 1;
+        if (r.n && !err)
+            err = give_batch(b, &r, at, descending);
+        if (r.want < 65536 && r.want * b->t->size < MOST_BYTES / 4)
+            r.want *= 4;
+    } while (r.n && !err && !b->done);
+    free(r.reads);
+    return err;
+}
+
+urd_err *q_readers(struct answer *a)
+{
+    const char *text, *order = question_text(a, "order");
+    struct urd_moment at;
+    URD_TRY(need_index(a->engine));
+    URD_TRY(urd_index_need_reads(a->engine->index));
+    URD_TRY(question_need(a, "expr", &text));
+    URD_TRY(question_moment(a, &at));
+    struct target t = {0};
+    URD_TRY(resolve(a, text, at, &t));
+    struct urd_index *x = a->engine->index;
+    struct blaming b = {.a = a, .t = &t, .all = question_flag(a, "all")};
+    int64_t clock = x->end;
+    urd_err *err = urd_index_clock(x, at, &clock);
+    bool end = !question_text(a, "at") || strcmp(question_text(a, "at"), "end") == 0;
+    if (!err)
+        err = give_reads(&b, clock, end ? x->end + 1 : clock,
+                         !(b.all && order && strcmp(order, "asc") == 0));
+    json_object_set_new(a->summary, "address", json_hex(t.address));
+    json_object_set_new(a->summary, "size", json_integer((json_int_t)t.size));
+    a->needs = (struct urd_index_need){.from = INT64_MIN,
+                                       .to = INT64_MIN}; /* reads are always of all of the run */
+    if (!err && !a->rows)
+        json_object_set_new(a->summary, "nothing",
+                            json_string("no instruction read it before this moment"));
+    frame_close(&t.frame);
+    return err;
+}

@@ -17,7 +17,7 @@
 #include "record/record.h"
 #include <stdio.h>
 
-enum table_kind { TABLE_WRITES, TABLE_CALLS, TABLE_LINES, TABLE_SYMBOLS };
+enum table_kind { TABLE_WRITES, TABLE_CALLS, TABLE_LINES, TABLE_SYMBOLS, TABLE_READS, N_TABLES };
 
 static const char *const schemas[] = {
     "CREATE TABLE x(clock INTEGER, moment TEXT, pid INTEGER, tid INTEGER, address INTEGER, size "
@@ -31,7 +31,12 @@ static const char *const schemas[] = {
     "function TEXT,"
     " pc INTEGER)",
     "CREATE TABLE x(name TEXT, address INTEGER, size INTEGER, kind TEXT, module TEXT, pid INTEGER, "
-    "space INTEGER)"};
+    "space INTEGER)",
+    /* the columns of writes, those hidden that a read has not */
+    "CREATE TABLE x(clock INTEGER, moment TEXT, pid INTEGER, tid INTEGER, address INTEGER, size "
+    "INTEGER, old HIDDEN,"
+    " new HIDDEN, pc INTEGER, function TEXT, file TEXT, line INTEGER, syscall HIDDEN, space "
+    "INTEGER)"};
 
 enum {
     W_CLOCK,
@@ -172,8 +177,8 @@ static int table_connect(sqlite3 *db, void *aux, int argc, const char *const *ar
         return SQLITE_NOMEM;
     memset(t, 0, sizeof *t);
     t->engine = aux;
-    static const char *const names[] = {"writes", "calls", "lines", "symbols"};
-    for (unsigned i = 0; i < 4; i++)
+    static const char *const names[] = {"writes", "calls", "lines", "symbols", "reads"};
+    for (unsigned i = 0; i < N_TABLES; i++)
         if (strcmp(argv[0], names[i]) == 0)
             t->kind = (enum table_kind)i;
     *ret = &t->base;
@@ -229,7 +234,7 @@ static int table_best_index(sqlite3_vtab *base, sqlite3_index_info *info)
         default:
             continue;
         }
-        if (t->kind == TABLE_WRITES)
+        if (t->kind == TABLE_WRITES || t->kind == TABLE_READS)
             letter = c->iColumn == W_ADDRESS ? 'a' : c->iColumn == W_CLOCK ? 'c' : 0;
         else if (t->kind == TABLE_CALLS)
             letter = c->iColumn == C_FUNCTION && op == '=' ? 'f' : 0;
@@ -245,14 +250,9 @@ static int table_best_index(sqlite3_vtab *base, sqlite3_index_info *info)
         plan[used++] = letter;
         plan[used++] = op;
     }
-    double cost = t->kind == TABLE_WRITES ? (equal     ? 10
-                                             : address ? 1000
-                                             : clock   ? 1e8
-                                                       : 1e10)
-                  : name                  ? 1000
-                                          : 1e9;
-    if (t->kind == TABLE_WRITES && address && info->nOrderBy == 1 &&
-        info->aOrderBy[0].iColumn == W_CLOCK) {
+    bool accesses = t->kind == TABLE_WRITES || t->kind == TABLE_READS;
+    double cost = accesses ? (equal ? 10 : address ? 1000 : clock ? 1e8 : 1e10) : name ? 1000 : 1e9;
+    if (accesses && address && info->nOrderBy == 1 && info->aOrderBy[0].iColumn == W_CLOCK) {
         info->orderByConsumed = 1;
         info->idxNum = info->aOrderBy[0].desc ? PLAN_DESCENDING : 0;
     }
@@ -394,8 +394,8 @@ static urd_err *refill(struct cursor *c, struct stream *s)
     free_batch(s);
     s->want = s->want ? (s->want < 65536 ? s->want * 4 : s->want) : 16;
     uint64_t size = walked_to(c, c->high) - c->low + 1;
-    URD_TRY(urd_index_writes_own(c->engine->index, s->space, c->low, size, s->from, s->to,
-                                 c->descending, fill_batch, s));
+    URD_TRY((c->kind == TABLE_READS ? urd_index_reads_own : urd_index_writes_own)(
+        c->engine->index, s->space, c->low, size, s->from, s->to, c->descending, fill_batch, s));
     s->done = s->n == 0;
     return c->with_old ? fill_old(c, s) : NULL;
 }
@@ -443,8 +443,8 @@ static urd_err *next_scanned(struct cursor *c)
         high = high < last ? high : last;
         s->space = (uint32_t)sqlite3_column_int64(c->scan, 0);
         if (low <= high)
-            URD_TRY(urd_index_writes_own(x, s->space, low, high - low + 1, c->from, c->to, false,
-                                         take_all, s));
+            URD_TRY((c->kind == TABLE_READS ? urd_index_reads_own : urd_index_writes_own)(
+                x, s->space, low, high - low + 1, c->from, c->to, false, take_all, s));
         if (c->with_old)
             URD_TRY(fill_old(c, s));
     }
@@ -464,6 +464,8 @@ static urd_err *next_write(struct cursor *c)
 static urd_err *filter_writes(struct cursor *c)
 {
     struct urd_index *x = c->engine->index;
+    if (c->kind == TABLE_READS)
+        URD_TRY(urd_index_need_reads(x));
     if (c->low > c->high || c->from >= c->to) {
         c->eof = true;
         return NULL;
@@ -471,10 +473,12 @@ static urd_err *filter_writes(struct cursor *c)
     if (c->high - c->low > 1u << 22) { /* everything, or nearly: page by page */
         c->streams = urd_xcalloc(1, sizeof *c->streams);
         c->n_streams = 1;
-        if (sqlite3_prepare_v2(x->db,
-                               "SELECT space, page FROM writes WHERE page BETWEEN ?1 AND ?2 UNION "
-                               "SELECT space, page FROM touched WHERE page BETWEEN ?1 AND ?2",
-                               -1, &c->scan, NULL) != SQLITE_OK)
+        const char *pages =
+            c->kind == TABLE_READS
+                ? "SELECT DISTINCT space, page FROM reads WHERE page BETWEEN ?1 AND ?2"
+                : "SELECT space, page FROM writes WHERE page BETWEEN ?1 AND ?2 UNION "
+                  "SELECT space, page FROM touched WHERE page BETWEEN ?1 AND ?2";
+        if (sqlite3_prepare_v2(x->db, pages, -1, &c->scan, NULL) != SQLITE_OK)
             return urd_store_failed(x->db, "cannot read the index");
         sqlite3_bind_int64(c->scan, 1, (int64_t)(c->low >> 12));
         sqlite3_bind_int64(c->scan, 2, (int64_t)(c->high >> 12));
@@ -546,7 +550,8 @@ static urd_err *write_column(struct cursor *c, sqlite3_context *ctx, int column)
                                   w->size, SQLITE_TRANSIENT);
         break;
     case W_NEW:
-        sqlite3_result_blob64(ctx, write_value(&c->row), w->size, SQLITE_TRANSIENT);
+        if (c->kind == TABLE_WRITES)
+            sqlite3_result_blob64(ctx, write_value(&c->row), w->size, SQLITE_TRANSIENT);
         break;
     case W_PC:
         if (!ev && c->place.found)
@@ -969,6 +974,7 @@ static int cursor_filter(sqlite3_vtab_cursor *base, int number, const char *plan
     }
     switch (c->kind) {
     case TABLE_WRITES:
+    case TABLE_READS:
         return raise(base->pVtab, filter_writes(c));
     case TABLE_CALLS:
         if (!(number & PLAN_COUNT))
@@ -988,6 +994,7 @@ static int cursor_next(sqlite3_vtab_cursor *base)
     struct cursor *c = (struct cursor *)base;
     switch (c->kind) {
     case TABLE_WRITES:
+    case TABLE_READS:
         return raise(base->pVtab, next_write(c));
     case TABLE_CALLS:
         if (!c->counts)
@@ -1013,6 +1020,7 @@ static int cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int co
     struct cursor *c = (struct cursor *)base;
     switch (c->kind) {
     case TABLE_WRITES:
+    case TABLE_READS:
         return raise(base->pVtab, write_column(c, ctx, column));
     case TABLE_CALLS:
         return raise(base->pVtab, call_column(c, ctx, column));
@@ -1172,7 +1180,7 @@ static urd_err *open_tables(struct urd_engine *e)
         URD_FAIL("cannot open a database in memory");
     URD_AUTO_FREE char *path = urd_xprintf("%s/index.urd", e->directory);
     char *attach = sqlite3_mprintf("ATTACH %Q AS ix", path);
-    static const char *const names[] = {"writes", "calls", "lines", "symbols"};
+    static const char *const names[] = {"writes", "calls", "lines", "symbols", "reads"};
     static const struct {
         const char *name;
         int n;
@@ -1183,7 +1191,7 @@ static urd_err *open_tables(struct urd_engine *e)
                      {"word", 2, fn_word}};
     bool ok = sqlite3_exec(e->tables, attach, NULL, NULL, NULL) == SQLITE_OK;
     sqlite3_free(attach);
-    for (unsigned i = 0; i < 4 && ok; i++)
+    for (unsigned i = 0; i < N_TABLES && ok; i++)
         ok = sqlite3_create_module(e->tables, names[i], &module, e) == SQLITE_OK;
     for (unsigned i = 0; i < 4 && ok; i++)
         ok = sqlite3_create_function(e->tables, functions[i].name, functions[i].n, SQLITE_UTF8, e,
@@ -1192,7 +1200,7 @@ static urd_err *open_tables(struct urd_engine *e)
         ok = sqlite3_create_window_function(e->tables, "count", n, SQLITE_UTF8, e, count_step,
                                             count_value, count_value, count_inverse,
                                             NULL) == SQLITE_OK;
-    for (unsigned i = 0; i < 4 && ok; i++) {
+    for (unsigned i = 0; i < N_TABLES && ok; i++) {
         char sql[128];
         snprintf(sql, sizeof sql, "CREATE VIRTUAL TABLE temp.%s USING %s", names[i], names[i]);
         ok = sqlite3_exec(e->tables, sql, NULL, NULL, NULL) == SQLITE_OK;
@@ -1231,8 +1239,9 @@ static urd_err *sql_failed(struct urd_engine *e, const char *sql)
     int offset = sqlite3_error_offset(e->tables);
     if (offset >= 0)
         urd_err_at(err, offset, NULL);
-    return urd_err_hint(err, "tables: writes, calls, lines, events, syscalls, outputs, tasks, "
-                             "mappings, symbols, allocations");
+    return urd_err_hint(err,
+                        "tables: writes, reads, calls, lines, events, syscalls, outputs, tasks, "
+                        "mappings, symbols, allocations");
 }
 
 /** Functions that say the same of one row as of several equal ones. */

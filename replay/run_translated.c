@@ -30,8 +30,8 @@
 #define PLAYBACK_TOTAL ((sizeof(struct playback) + 4095) & ~4095ull)
 #define CAPTURES_TOTAL ((sizeof(struct captures) + 4095) & ~4095ull)
 #define SHARED_TOTAL   (CONTEXT_TOTAL + PLAYBACK_TOTAL + CAPTURES_TOTAL)
-#define TRAP_FLAG     0x100ull /* of eflags */
-#define RESUME_FLAG   0x10000ull
+#define TRAP_FLAG      0x100ull /* of eflags */
+#define RESUME_FLAG    0x10000ull
 
 enum { KEPT_SPACES = 4 }; /* each has a cache of URD_CACHE_BYTES, of which it uses a part */
 
@@ -456,8 +456,10 @@ static urd_err *step(struct urd_runner *r, struct urd_task *t, struct task_run *
     struct urd_stepped wrote = {0};
     const struct urd_block *block = NULL;
     struct urd_code_reader reader = {urd_written_read, t->process};
+    bool reads = r->probes & URD_PROBE_READS;
     if (r->probes & URD_PROBE_LOG) {
-        urd_stepped_before(t->process->pid, code, n, regs, &wrote);
+        (reads ? urd_stepped_reads_before : urd_stepped_before)(t->process->pid, code, n, regs,
+                                                                &wrote);
         URD_TRY(urd_translate_single(space->id.translator, regs->rip, &reader, &block));
     }
     if (code[0] == 0x0f && code[1] == 0xa2)
@@ -470,8 +472,10 @@ static urd_err *step(struct urd_runner *r, struct urd_task *t, struct task_run *
     t->regs = *regs;
     if (block && r->sink.single)
         r->sink.single(r->sink.data, t, &space->id, block);
-    urd_stepped_after(&wrote, &before, regs);
+    (reads ? urd_stepped_reads_after : urd_stepped_after)(&wrote, &before, regs);
     r->stats.unlogged += wrote.unknown;
+    for (unsigned i = 0; i < wrote.n && reads && r->sink.stepped_read; i++)
+        r->sink.stepped_read(r->sink.data, t, wrote.ranges[i].address, wrote.ranges[i].size);
     for (unsigned i = 0; i < wrote.n && r->sink.stepped_write; i++)
         give_stepped_write(r, t, wrote.ranges[i].address, wrote.ranges[i].size);
     return NULL;

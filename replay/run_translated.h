@@ -40,6 +40,8 @@ struct urd_sink {
     void (*event)(void *data, const struct urd_session *s, const struct urd_event *e);
     /** With URD_PROBE_COVER: code that ran in an address space; in no order, some of it more than once. When the runner is destroyed, at the latest. */
     void (*covered)(void *data, uint32_t space, uint64_t pc, uint64_t bytes);
+    /** With URD_PROBE_READS, after `single`: it read this. */
+    void (*stepped_read)(void *data, struct urd_task *t, uint64_t address, uint64_t size);
 };
 
 enum urd_run_end {

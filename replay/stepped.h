@@ -25,4 +25,10 @@ void urd_stepped_before(pid_t tid, const uint8_t *code, size_t size,
 /** Once it ran: complete the range of a REP. */
 void urd_stepped_after(struct urd_stepped *s, const struct user_regs_struct *before,
                        const struct user_regs_struct *after);
+/** The same for what it reads (translate/reads.c says what a read is). */
+void urd_stepped_reads_before(pid_t tid, const uint8_t *code, size_t size,
+                              const struct user_regs_struct *regs, struct urd_stepped *ret);
+void urd_stepped_reads_after(struct urd_stepped *s, const struct user_regs_struct *before,
+                             const struct user_regs_struct *after);
+
 #endif

@@ -5,7 +5,7 @@
  *
  * Replays TRACE natively, one instruction at a time, works out from the manual what each one writes, and
  * compares with what each INDEX says: every step's address, every write's clock, address, size and value, none missing,
- * none extra; the kernel's writes; events' clocks; calls that returned.
+ * none extra; where the index has reads, which bytes each step read; the kernel's writes; events' clocks; calls that returned.
  */
 #include "tests/oracle_run.h"
 #include <stdio.h>
@@ -17,6 +17,7 @@ void run_deinit(struct run *r)
     free(r->pcs);
     free(r->intervals);
     free(r->writes);
+    free(r->reads);
     free(r->calls);
     free(r->event_clocks);
     urd_buf_deinit(&r->values);
@@ -300,6 +301,56 @@ static void compare_writes(struct run *a, struct run *b)
     }
 }
 
+/** Bytes that one clock reads, ascending, each once. Returns the place behind its reads. */
+static uint64_t read_bytes(const struct run *r, uint64_t from, uint64_t **ret, uint64_t *ret_n, bool *ret_area)
+{
+    static uint64_t *buffers[2], capacities[2];
+    unsigned which = r == now;
+    uint64_t n = 0, i = from;
+    for (; i < r->n_reads && r->reads[i].clock == r->reads[from].clock; i++) {
+        const struct run_write *w = &r->reads[i];
+        *ret_area |= w->rule == ORACLE_AREA;
+        for (uint32_t k = 0; k < w->size; k++)
+            URD_PUSH(buffers[which], n, capacities[which]) = w->address + k;
+    }
+    uint64_t *b = buffers[which], kept = 0;
+    for (uint64_t k = 1; k < n; k++) /* nearly sorted */
+        for (uint64_t m = k; m && b[m - 1] > b[m]; m--) {
+            uint64_t t = b[m];
+            b[m] = b[m - 1];
+            b[m - 1] = t;
+        }
+    for (uint64_t k = 0; k < n; k++)
+        if (!kept || b[kept - 1] != b[k])
+            b[kept++] = b[k];
+    *ret = b;
+    *ret_n = kept;
+    return i;
+}
+
+static void compare_reads(struct run *a, struct run *b)
+{
+    if (!b->has_reads)
+        return;
+    if (b->n_reads)
+        qsort(b->reads, b->n_reads, sizeof *b->reads, by_place);
+    uint64_t i = 0, k = 0;
+    while (i < a->n_reads || k < b->n_reads) {
+        uint64_t ca = i < a->n_reads ? a->reads[i].clock : UINT64_MAX,
+                 cb = k < b->n_reads ? b->reads[k].clock : UINT64_MAX, clock = ca < cb ? ca : cb;
+        uint64_t *x = NULL, *y = NULL, na = 0, nb = 0, none = 0;
+        bool area = false, same_space = ca != cb || a->reads[i].space == b->reads[k].space;
+        if (ca == clock)
+            i = read_bytes(a, i, &x, &na, &area);
+        if (cb == clock)
+            k = read_bytes(b, k, &y, &nb, &area);
+        if (!area && (na != nb || !same_space || memcmp(na ? x : &none, nb ? y : &none, na * sizeof *x) != 0))
+            PROBLEM("%s: reads %llu bytes from %#llx, the index says %llu from %#llx", instruction_at(clock),
+                    (unsigned long long)na, (unsigned long long)(na ? x[0] : 0), (unsigned long long)nb,
+                    (unsigned long long)(nb ? y[0] : 0));
+    }
+}
+
 static void compare_steps(const struct run *a, const struct run *b)
 {
     if (a->n_steps != b->n_steps)
@@ -388,10 +439,11 @@ int main(int argc, char **argv)
         } else {
             compare_steps(&stepped, &indexed);
             compare_writes(&stepped, &indexed);
+            compare_reads(&stepped, &indexed);
             compare_calls(&stepped, &indexed);
         }
-        printf("%s: %d problems, %llu blocks that follow\n", argv[i], problems,
-               (unsigned long long)indexed.n_followed);
+        printf("%s: %d problems, %llu blocks that follow, %llu reads\n", argv[i], problems,
+               (unsigned long long)indexed.n_followed, (unsigned long long)indexed.n_reads);
         bad += problems != 0;
         run_deinit(&indexed);
     }

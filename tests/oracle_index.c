@@ -297,6 +297,34 @@ static void close_db(sqlite3 **db)
     sqlite3_close(*db);
 }
 
+/** Only an index made with --reads has the table. */
+static urd_err *read_reads(struct run *r, sqlite3 *db)
+{
+    sqlite3_stmt *q;
+    if (sqlite3_prepare_v2(db, "SELECT r.space, r.page, s.start_clock, r.first, r.n, r.words, r.data FROM reads r"
+                               " JOIN read_segments s ON s.id = r.segment", -1, &q, NULL) != SQLITE_OK)
+        return NULL;
+    r->has_reads = true;
+    urd_err *err = NULL;
+    while (!err && sqlite3_step(q) == SQLITE_ROW) {
+        struct urd_writes_decoded d = {0};
+        const uint8_t *words = sqlite3_column_blob(q, 5);
+        err = urd_writes_decode(sqlite3_column_blob(q, 6), (size_t)sqlite3_column_bytes(q, 6), number(q, 3),
+                                (uint32_t)number(q, 4), &d);
+        for (uint32_t i = 0; !err && i < d.n; i++) {
+            const struct urd_write *w = &d.writes[i];
+            URD_PUSH(r->reads, r->n_reads, r->cap_reads) =
+                (struct run_write){.clock = number(q, 2) + w->clock, .address = (number(q, 1) << 12) + w->offset,
+                                   .space = (uint32_t)number(q, 0), .size = w->size};
+            if (!(words[w->offset / 64] >> w->offset / 8 % 8 & 1))
+                err = URD_ERROR(URD_ERR_FAILED, "a row of reads has a read where its words say none");
+        }
+        urd_writes_decoded_deinit(&d);
+    }
+    sqlite3_finalize(q);
+    return err;
+}
+
 urd_err *run_from_index(const char *path, struct run *r)
 {
     URD_CLEANUP(close_db) sqlite3 *db = NULL;
@@ -310,5 +338,6 @@ urd_err *run_from_index(const char *path, struct run *r)
     sqlite3_finalize(q);
     URD_TRY(err);
     URD_TRY(read_calls(r, db, -1, 0));
+    URD_TRY(read_reads(r, db));
     return read_events(r, db);
 }

@@ -37,6 +37,9 @@ struct run {
     uint64_t n_intervals, cap_intervals;
     struct run_write *writes;
     uint64_t n_writes, cap_writes;
+    struct run_write *reads; /* no values; rule ORACLE_AREA: at this clock nothing is said */
+    uint64_t n_reads, cap_reads;
+    bool has_reads;
     struct run_call *calls; /* those that returned */
     uint64_t n_calls, cap_calls;
     uint64_t *event_clocks; /* index 0: 0 */

@@ -119,6 +119,17 @@ static void note_effect(struct stepper *s, struct urd_task *t, const struct orac
         note_write(s, t, e, e->ranges[i].address, e->ranges[i].size);
 }
 
+static void note_reads(struct stepper *s, struct urd_task *t, const struct oracle_effect *e)
+{
+    if (e->rule == ORACLE_AREA)
+        URD_PUSH(s->run->reads, s->run->n_reads, s->run->cap_reads) =
+            (struct run_write){.clock = s->run->n_steps, .rule = ORACLE_AREA, .space = t->space};
+    for (unsigned i = 0; i < e->n; i++)
+        URD_PUSH(s->run->reads, s->run->n_reads, s->run->cap_reads) =
+            (struct run_write){.clock = s->run->n_steps, .address = e->ranges[i].address, .space = t->space,
+                               .size = (uint32_t)e->ranges[i].size};
+}
+
 /** pushf under a single step saves the trap flag, which the subject never set. */
 static void hide_trap_flag(struct urd_task *t, const struct oracle_insn *in, uint64_t sp)
 {
@@ -176,8 +187,9 @@ static urd_err *step(struct stepper *s, struct urd_task *t, bool once, bool *ret
         *ret_done = true;
         return urd_tracee_get_regs(pid, &t->regs);
     }
-    struct oracle_effect e;
+    struct oracle_effect e, reads;
     oracle_before(in, pid, &t->regs, &e);
+    oracle_reads_before(in, pid, &t->regs, &reads);
     if (e.rule == ORACLE_AREA)
         urd_tracee_read(t->process->mem, e.ranges[0].address, s->area.before, e.ranges[0].size);
     do {
@@ -193,6 +205,8 @@ static urd_err *step(struct stepper *s, struct urd_task *t, bool once, bool *ret
     if (!once)
         hide_trap_flag(t, in, t->regs.rsp);
     note_effect(s, t, &e);
+    oracle_reads_after(in, &t->regs, &reads);
+    note_reads(s, t, &reads);
     URD_PUSH(s->run->pcs, s->run->n_steps, s->run->cap_steps) = pc;
     note_call(s, t->tid, in, &e.before, &t->regs);
     *ret_done = once;

@@ -365,3 +365,128 @@ void oracle_after(const struct oracle_insn *in, const struct user_regs_struct *r
         e->n = 0;
     }
 }
+
+/* ---- reads ---- */
+
+static bool is_string(const struct oracle_insn *in)
+{
+    return in->z.meta.category == ZYDIS_CATEGORY_STRINGOP;
+}
+
+/** Which registers a string instruction reads at (SDM vol. 2: CMPS, LODS, MOVS, SCAS), and the element's size. */
+static unsigned string_reads(const struct oracle_insn *in, bool *rsi, bool *rdi)
+{
+    switch (in->z.mnemonic) {
+    case ZYDIS_MNEMONIC_MOVSB: case ZYDIS_MNEMONIC_LODSB: *rsi = true; return 1;
+    case ZYDIS_MNEMONIC_MOVSW: case ZYDIS_MNEMONIC_LODSW: *rsi = true; return 2;
+    case ZYDIS_MNEMONIC_MOVSD: case ZYDIS_MNEMONIC_LODSD: *rsi = true; return 4;
+    case ZYDIS_MNEMONIC_MOVSQ: case ZYDIS_MNEMONIC_LODSQ: *rsi = true; return 8;
+    case ZYDIS_MNEMONIC_SCASB: *rdi = true; return 1;
+    case ZYDIS_MNEMONIC_SCASW: *rdi = true; return 2;
+    case ZYDIS_MNEMONIC_SCASD: *rdi = true; return 4;
+    case ZYDIS_MNEMONIC_SCASQ: *rdi = true; return 8;
+    case ZYDIS_MNEMONIC_CMPSB: *rsi = *rdi = true; return 1;
+    case ZYDIS_MNEMONIC_CMPSW: *rsi = *rdi = true; return 2;
+    case ZYDIS_MNEMONIC_CMPSD: *rsi = *rdi = true; return 4;
+    case ZYDIS_MNEMONIC_CMPSQ: *rsi = *rdi = true; return 8;
+    default: return 0;
+    }
+}
+
+static void gather(const struct oracle_insn *in, struct oracle_effect *e, pid_t pid, const ZydisDecodedOperand *o,
+                   const struct user_regs_struct *r)
+{
+    struct xstate x;
+    uint8_t index[64], signs[64] = {0};
+    unsigned index_bytes = 4, element = 4;
+    switch (in->z.mnemonic) {
+    case ZYDIS_MNEMONIC_VPGATHERDQ: case ZYDIS_MNEMONIC_VGATHERDPD: element = 8; break;
+    case ZYDIS_MNEMONIC_VPGATHERQD: case ZYDIS_MNEMONIC_VGATHERQPS: index_bytes = 8; break;
+    case ZYDIS_MNEMONIC_VPGATHERQQ: case ZYDIS_MNEMONIC_VGATHERQPD: index_bytes = element = 8; break;
+    default: break;
+    }
+    get_xstate(pid, &x);
+    vector(&x, o->mem.index, index);
+    bool by_k = in->z.encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX;
+    uint64_t mask = by_k ? opmask(&x, in->z.avx.mask.reg) : 0;
+    if (!by_k)
+        vector(&x, in->operands[2].reg.value, signs);
+    unsigned n = in->z.avx.vector_length / 8 / (index_bytes > element ? index_bytes : element);
+    uint64_t base = general(r, o->mem.base, 0) + (o->mem.disp.has_displacement ? (uint64_t)o->mem.disp.value : 0);
+    for (unsigned i = 0; i < n; i++) {
+        int64_t at = 0;
+        int32_t narrow;
+        memcpy(&narrow, index + 4 * i, 4);
+        memcpy(&at, index + 8 * (i & 7), 8);
+        at = index_bytes == 4 ? narrow : at;
+        if (by_k ? mask >> i & 1 : signs[(i + 1) * element - 1] >> 7)
+            add(e, base + (uint64_t)at * o->mem.scale, element);
+    }
+}
+
+void oracle_reads_before(const struct oracle_insn *in, pid_t pid, const struct user_regs_struct *regs,
+                         struct oracle_effect *e)
+{
+    e->rule = ORACLE_BYTES;
+    e->n = 0;
+    e->before = *regs;
+    if (!in->known || in->z.meta.category == ZYDIS_CATEGORY_PREFETCH || in->z.mnemonic == ZYDIS_MNEMONIC_LEA ||
+        in->z.mnemonic == ZYDIS_MNEMONIC_NOP)
+        return;
+    switch (in->z.mnemonic) {
+    case ZYDIS_MNEMONIC_POP:
+        add(e, regs->rsp, in->z.operand_width / 8);
+        return;
+    case ZYDIS_MNEMONIC_POPF: case ZYDIS_MNEMONIC_POPFQ: case ZYDIS_MNEMONIC_RET:
+        add(e, regs->rsp, in->z.operand_width / 8);
+        return;
+    case ZYDIS_MNEMONIC_LEAVE:
+        add(e, regs->rbp, 8);
+        return;
+    case ZYDIS_MNEMONIC_XLAT:
+        add(e, regs->rbx + (uint8_t)regs->rax, 1);
+        return;
+    case ZYDIS_MNEMONIC_XSAVE: case ZYDIS_MNEMONIC_XSAVE64: case ZYDIS_MNEMONIC_XSAVEC:
+    case ZYDIS_MNEMONIC_XSAVEC64: case ZYDIS_MNEMONIC_XSAVEOPT: case ZYDIS_MNEMONIC_XSAVEOPT64:
+    case ZYDIS_MNEMONIC_XRSTOR: case ZYDIS_MNEMONIC_XRSTOR64: case ZYDIS_MNEMONIC_ENTER:
+        e->rule = ORACLE_AREA;
+        return;
+    default:
+        break;
+    }
+    if (is_string(in))
+        return; /* oracle_reads_after: the count is known then */
+    for (unsigned i = 0; i < in->z.operand_count; i++) {
+        const ZydisDecodedOperand *o = &in->operands[i];
+        if (o->type != ZYDIS_OPERAND_TYPE_MEMORY || o->mem.type == ZYDIS_MEMOP_TYPE_AGEN ||
+            !(o->actions & ZYDIS_OPERAND_ACTION_MASK_READ))
+            continue;
+        if (o->mem.type == ZYDIS_MEMOP_TYPE_VSIB) {
+            gather(in, e, pid, o, regs);
+            continue;
+        }
+        uint64_t a = address_of(in, o, regs);
+        if (in->z.mnemonic == ZYDIS_MNEMONIC_BT || in->z.mnemonic == ZYDIS_MNEMONIC_BTS ||
+            in->z.mnemonic == ZYDIS_MNEMONIC_BTR || in->z.mnemonic == ZYDIS_MNEMONIC_BTC)
+            a = bit_string_address(in, a, regs);
+        urd_check(o->size >= 8, "%s reads memory of unknown size", ZydisMnemonicGetString(in->z.mnemonic));
+        add(e, a, o->size / 8);
+    }
+}
+
+void oracle_reads_after(const struct oracle_insn *in, const struct user_regs_struct *regs, struct oracle_effect *e)
+{
+    bool rsi = false, rdi = false;
+    unsigned element = in->known && is_string(in) ? string_reads(in, &rsi, &rdi) : 0;
+    if (!element)
+        return;
+    uint64_t n = in->is_repeated ? e->before.rcx - regs->rcx : 1;
+    if (in->z.address_width == 32)
+        n = (uint32_t)n;
+    bool down = e->before.eflags & 0x400;
+    const uint64_t from[2] = {e->before.rsi, e->before.rdi};
+    const bool reads[2] = {rsi, rdi};
+    for (unsigned i = 0; i < 2; i++)
+        if (reads[i] && n)
+            add(e, down ? from[i] - (n - 1) * element : from[i], n * element);
+}

@@ -48,4 +48,12 @@ void oracle_before(const struct oracle_insn *in, pid_t pid, const struct user_re
                    struct oracle_effect *ret);
 /** After it: ranges and n are final. */
 void oracle_after(const struct oracle_insn *in, const struct user_regs_struct *regs, struct oracle_effect *e);
+
+/**
+ * What it reads (translate/reads.c says what a read is): e->ranges, in any order, and how they are cut means nothing. ORACLE_AREA: nothing is
+ * said, xsave and xrstor.
+ */
+void oracle_reads_before(const struct oracle_insn *in, pid_t pid, const struct user_regs_struct *regs,
+                         struct oracle_effect *ret);
+void oracle_reads_after(const struct oracle_insn *in, const struct user_regs_struct *regs, struct oracle_effect *e);
 #endif

@@ -76,7 +76,7 @@ static void emit_cut_test(struct gen *g)
     struct emit *e = &g->cold;
     enum { FIRST_WORDS = 2 };
     unsigned n_words = g->t->cut_words, n = 0;
-    uint8_t *unequal[16 + sizeof ((struct urd_context *)0)->cut_words / 16];
+    uint8_t *unequal[16 + sizeof((struct urd_context *)0)->cut_words / 16];
     emit_ctx_store(e, RCX, urd_ctx_scratch(RCX));
     emit_ctx_store(e, RDX, urd_ctx_scratch(RDX));
     for (unsigned i = 0; i < n_words && i < FIRST_WORDS; i++)
@@ -194,7 +194,7 @@ static void emit_call(struct gen *g, const struct insn *in)
     static const uint8_t push[1] = {0xff}; /* push [rip + constant] is ff /6 */
     urd_gen_load_constant_op(g, e, push, 1, 6, back);
     g->b->done_offsets[in - g->insns] = urd_gen_offset(g, e->at);
-    if (!g->log)
+    if (!g->log || g->reads)
         return;
     emit_store(e, RSP, EMIT_AT(g->reg_log, g->log_at));
     if ((int64_t)back == (int32_t)back) {
@@ -249,7 +249,7 @@ static void emit_ret(struct gen *g, const struct insn *in)
 static void emit_jump_indirect(struct gen *g, const struct insn *in)
 {
     g->b->done_offsets[in - g->insns] = urd_gen_offset(g, g->hot.at);
-    if (!g->log)
+    if (!g->log || g->reads)
         return;
     emit_store(&g->hot, RSP, EMIT_AT(g->reg_log, g->log_at));
     g->log_at += 8;
@@ -312,6 +312,8 @@ static void emit_end(struct gen *g, const struct insn *in, uint64_t next)
     case INSN_CALL_INDIRECT:
     case INSN_JUMP_INDIRECT:
     case INSN_RET:
+        if (in->kind != INSN_RET && g->reads)
+            urd_gen_reads_before(g, in);
         if (in->kind == INSN_RET)
             emit_ret(g, in);
         else
@@ -522,7 +524,12 @@ static void emit_body(struct gen *g)
         if (in->window && i)
             emit_window(g, i);
         struct urd_slot slot;
-        if (in->kind == INSN_REP) {
+        if (g->reads && (in->kind == INSN_COPY || in->kind == INSN_REP)) {
+            urd_gen_reads_before(g, in);
+            urd_gen_copy(g, in);
+            b->done_offsets[i] = urd_gen_offset(g, g->hot.at);
+            urd_gen_reads_after(g, in);
+        } else if (in->kind == INSN_REP) {
             urd_gen_rep(g, in);
         } else if (in->kind == INSN_COPY && g->log && urd_insn_slot(in, &slot)) {
             if (urd_plan_needs_temp2(in, true))
@@ -653,6 +660,7 @@ struct block *urd_block_build(struct urd_translator *t, uint64_t pc,
                     .insns = insns,
                     .n_insns = n,
                     .log = t->probes & URD_PROBE_LOG,
+                    .reads = t->probes & URD_PROBE_READS,
                     .count = t->probes & URD_PROBE_COUNT,
                     .hot = {t->map + t->hot},
                     .cold = {t->map + t->cold}};
@@ -661,7 +669,7 @@ struct block *urd_block_build(struct urd_translator *t, uint64_t pc,
     b->pub.id = t->n_blocks;
     b->pub.followed = path != NULL;
     URD_PUSH(t->blocks, t->n_blocks, t->blocks_capacity) = b;
-    urd_block_describe(b, insns, n);
+    urd_block_describe(b, insns, n, t->probes);
     hint = path ? path->hint : hint;
     if (t->probes == URD_PROBE_LOG)
         urd_plan_windows(t, insns, n, hint);

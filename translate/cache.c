@@ -539,7 +539,7 @@ urd_err *urd_translate_single(struct urd_translator *t, uint64_t pc,
     b->pub.pc = pc;
     b->pub.id = t->n_blocks;
     memcpy(b->single, bytes, sizeof bytes);
-    urd_block_describe(b, &in, 1);
+    urd_block_describe(b, &in, 1, t->probes);
     URD_PUSH(t->blocks, t->n_blocks, t->blocks_capacity) = b;
     *urd_map_put(&t->singles, pc) = b->pub.id + 1;
     *ret = &b->pub;

@@ -20,7 +20,7 @@ static void detect(struct features *f)
     unsigned a, b, c, d;
     if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) {
         f->bmi2 = b >> 8 & 1;
-        f->xtest = (b >> 4 & 1) || (b >> 11 & 1); /* HLE, RTM */
+        f->xtest = (b >> 4 & 1) || (b >> 11 & 1);            /* HLE, RTM */
         f->fsgsbase = (b & 1) && (getauxval(AT_HWCAP2) & 2); /* the kernel lets us */
     }
     /* AMD before Zen 3 has pext in microcode. */
@@ -351,6 +351,8 @@ bool urd_insn_decode(const uint8_t *bytes, size_t n, uint64_t pc, unsigned probe
     by_name(in);
     default_write(in);
     check_write(in);
+    if ((probes & URD_PROBE_READS) && !urd_insn_reads_are_simple(in))
+        in->kind = INSN_STEP;
     if (in->kind == INSN_JUMP || in->kind == INSN_BRANCH || in->kind == INSN_CALL)
         in->target = pc + in->length + (uint64_t)in->z.raw.imm[0].value.s;
     return true;
@@ -395,6 +397,11 @@ bool urd_insn_slot(const struct insn *in, struct urd_slot *ret)
     return true;
 }
 
+unsigned urd_insn_slots(const struct insn *in, unsigned probes, struct urd_slot ret[URD_READ_SLOTS])
+{
+    return probes & URD_PROBE_READS ? urd_insn_read_slots(in, ret) : urd_insn_slot(in, ret);
+}
+
 unsigned urd_slot_bytes(const struct urd_slot *slot)
 {
     unsigned data = (slot->size + 7u) & ~7u;
@@ -404,6 +411,7 @@ unsigned urd_slot_bytes(const struct urd_slot *slot)
     case URD_SLOT_COND:
         return 16 + data;
     case URD_SLOT_REP:
+    case URD_SLOT_READ_REP:
         return 16;
     default:
         return 8;

@@ -109,6 +109,14 @@ int urd_insn_register(
 uint64_t urd_insn_rip_target(const struct insn *in);
 /** Which slot the instruction logs. False when it logs none. */
 bool urd_insn_slot(const struct insn *in, struct urd_slot *ret);
+enum { URD_READ_SLOTS = 4 };
+/** Its slots with these probes; their number. */
+unsigned urd_insn_slots(const struct insn *in, unsigned probes,
+                        struct urd_slot ret[URD_READ_SLOTS]);
+/** reads.c: those of its reads. */
+unsigned urd_insn_read_slots(const struct insn *in, struct urd_slot ret[URD_READ_SLOTS]);
+/** False: it reads where no slot can say, and has to be stepped. */
+bool urd_insn_reads_are_simple(const struct insn *in);
 unsigned urd_slot_bytes(const struct urd_slot *slot); /* in the record, without a REP's data */
 
 /** CPU features of this machine that the code generator asks for. */
@@ -236,6 +244,7 @@ struct gen {
     const struct insn *insns;
     unsigned n_insns;
     bool log, count;
+    bool reads; /* what is logged is reads */
     int reg_log, reg_count, reg_temp, reg_temp2, reg_anchor; /* no instruction uses them, or -1 */
     struct carried carries;
     bool anchor_loaded;
@@ -294,6 +303,9 @@ void urd_gen_copy(struct gen *g, const struct insn *in);
 
 /* writes.c */
 void urd_gen_logged(struct gen *g, const struct insn *in);
+/* reads.c: an instruction's read slots, around it */
+void urd_gen_reads_before(struct gen *g, const struct insn *in);
+void urd_gen_reads_after(struct gen *g, const struct insn *in);
 /* rep.c */
 void urd_gen_rep(struct gen *g, const struct insn *in);
 /* lookup.c */
@@ -332,7 +344,7 @@ uint64_t urd_plan_page_hash(const uint8_t *bytes);
 unsigned urd_block_decode(struct urd_translator *t, uint64_t pc,
                           const struct urd_code_reader *reader, struct insn *insns,
                           bool *ret_unreadable);
-void urd_block_describe(struct block *b, const struct insn *insns, unsigned n);
+void urd_block_describe(struct block *b, const struct insn *insns, unsigned n, unsigned probes);
 enum urd_block_end urd_plan_end(const struct insn *last);
 /** Set insn.window where registers are to be chosen; hint: as urd_plan_allocate. */
 void urd_plan_windows(const struct urd_translator *t, struct insn *insns, unsigned n,

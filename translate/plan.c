@@ -233,8 +233,10 @@ unsigned urd_block_decode(struct urd_translator *t, uint64_t pc,
         }
         if (in->kind == INSN_STEP)
             break;
-        struct urd_slot slot;
-        unsigned more = urd_insn_slot(in, &slot) ? urd_slot_bytes(&slot) : 0;
+        struct urd_slot slots[URD_READ_SLOTS];
+        unsigned more = 0;
+        for (unsigned k = urd_insn_slots(in, t->probes, slots); k-- > 0;)
+            more += urd_slot_bytes(&slots[k]);
         struct demand next = urd_plan_demand(demand, in, log);
         if (n && (record + more > MAX_RECORD_BYTES ||
                   (t->probes != URD_PROBE_LOG &&
@@ -303,14 +305,14 @@ uint64_t urd_block_pc(const struct urd_block *b, unsigned insn)
     return pc;
 }
 
-void urd_block_describe(struct block *b, const struct insn *insns, unsigned n)
+void urd_block_describe(struct block *b, const struct insn *insns, unsigned n, unsigned probes)
 {
     uint8_t *lengths = urd_xcalloc(n ? n : 1, 1);
-    struct urd_slot *slots = urd_xcalloc(n ? n : 1, sizeof *slots);
+    struct urd_slot *slots = urd_xcalloc(n * URD_READ_SLOTS + 1, sizeof *slots);
     b->pub.n_insns = (uint8_t)n;
     for (unsigned i = 0; i < n; i++) {
         lengths[i] = insns[i].length;
-        if (urd_insn_slot(&insns[i], &slots[b->pub.n_slots]))
+        for (unsigned k = urd_insn_slots(&insns[i], probes, &slots[b->pub.n_slots]); k-- > 0;)
             slots[b->pub.n_slots++].insn = (uint8_t)i;
     }
     b->pub.end = n ? (uint8_t)urd_plan_end(&insns[n - 1]) : URD_END_FALL;

@@ -24,6 +24,9 @@
  *       URD_SLOT_REP    u64 lowest address, u64 bytes, then the bytes, padded to 8. When bit 63 of bytes
  *                       is set the data is not in the log but in memory, now (URD_EXIT_REP)
  *       URD_SLOT_SP     u64 the stack pointer: from which a `ret` takes its target, or at an indirect jump
+ * With URD_PROBE_READS there are no slots of writes, but
+ *       URD_SLOT_READ      u64 address, from which `size` bytes are read
+ *       URD_SLOT_READ_REP  u64 rsi or rdi before and after a repeated string instruction, whose elements have `size` bytes
  *
  * A block may go on behind a jump, a call or a return (urd_translate_follow): then it has several pieces.
  *
@@ -39,11 +42,21 @@
 enum urd_probe {
     URD_PROBE_LOG = 1,   /* write the log */
     URD_PROBE_COUNT = 2, /* count steps_left down; URD_EXIT_BUDGET before it would go below 0 */
-    URD_PROBE_COVER = 8,    /* with COUNT: each block that runs sets the byte of its id in the cover; and there is no end to the steps */
-    URD_PROBE_BRANCHES = 4, /* count conditional branches in ctx->branches; with any of the others, or alone */
+    URD_PROBE_COVER =
+        8, /* with COUNT: each block that runs sets the byte of its id in the cover; and there is no end to the steps */
+    URD_PROBE_READS = 16, /* with URD_PROBE_LOG: the log has reads instead of writes */
+    URD_PROBE_BRANCHES =
+        4, /* count conditional branches in ctx->branches; with any of the others, or alone */
 };
 
-enum urd_slot_kind { URD_SLOT_WRITE, URD_SLOT_COND, URD_SLOT_REP, URD_SLOT_SP };
+enum urd_slot_kind {
+    URD_SLOT_WRITE,
+    URD_SLOT_COND,
+    URD_SLOT_REP,
+    URD_SLOT_SP,
+    URD_SLOT_READ,
+    URD_SLOT_READ_REP
+};
 
 struct urd_slot {
     uint8_t kind;  /* enum urd_slot_kind */
@@ -53,10 +66,10 @@ struct urd_slot {
 };
 
 enum urd_block_end {
-    URD_END_FALL,          /* runs into the next block: size limit, stop address, REP, STEP next */
-    URD_END_JUMP,          /* direct jump */
-    URD_END_BRANCH,        /* conditional branch */
-    URD_END_CALL,          /* direct call */
+    URD_END_FALL,   /* runs into the next block: size limit, stop address, REP, STEP next */
+    URD_END_JUMP,   /* direct jump */
+    URD_END_BRANCH, /* conditional branch */
+    URD_END_CALL,   /* direct call */
     URD_END_CALL_INDIRECT,
     URD_END_JUMP_INDIRECT,
     URD_END_RET,
@@ -72,13 +85,13 @@ struct urd_block_piece {
 };
 
 struct urd_block {
-    uint64_t pc;        /* subject address of its first instruction */
-    uint64_t cache;     /* address of its entry in the cache */
-    uint32_t id;        /* index in the translator's list of blocks, never used again */
-    uint8_t n_insns;    /* 1..URD_BLOCK_INSNS */
-    uint8_t end;        /* enum urd_block_end: of its last piece */
-    uint8_t n_pieces;   /* more than one: it follows transfers, see urd_translate_follow */
-    bool followed;      /* it was made for urd_translate_follow, or is the beginning of one that was */
+    uint64_t pc;      /* subject address of its first instruction */
+    uint64_t cache;   /* address of its entry in the cache */
+    uint32_t id;      /* index in the translator's list of blocks, never used again */
+    uint8_t n_insns;  /* 1..URD_BLOCK_INSNS */
+    uint8_t end;      /* enum urd_block_end: of its last piece */
+    uint8_t n_pieces; /* more than one: it follows transfers, see urd_translate_follow */
+    bool followed; /* it was made for urd_translate_follow, or is the beginning of one that was */
     uint16_t n_slots;
     const uint8_t *insn_lengths; /* n_insns */
     const struct urd_slot *slots;
@@ -125,7 +138,8 @@ void urd_translate_set_stop_code(struct urd_translator *t, const void *code, siz
  * urd_translate_invalidate may flush as well.
  */
 urd_err *urd_translate_block(struct urd_translator *t, uint64_t pc,
-                             const struct urd_code_reader *reader, uint64_t *ret_cache) URD_MUST_USE;
+                             const struct urd_code_reader *reader,
+                             uint64_t *ret_cache) URD_MUST_USE;
 
 /**
  * The block at pieces[0].pc had better run along these pieces: it goes on behind the last instruction of each at the next one, and
@@ -133,7 +147,8 @@ urd_err *urd_translate_block(struct urd_translator *t, uint64_t pc,
  * What is there now is forgotten; the new one is made when the address is reached the next time. What does not fit together, or
  * not any more, is not followed. Nothing happens but with URD_PROBE_LOG alone.
  */
-void urd_translate_follow(struct urd_translator *t, const struct urd_block_piece *pieces, unsigned n);
+void urd_translate_follow(struct urd_translator *t, const struct urd_block_piece *pieces,
+                          unsigned n);
 
 /** Nothing: branches are linked when their target is translated. Here so that callers need not know. */
 void urd_translate_link(struct urd_translator *t, uint64_t exit_link, uint64_t cache);
