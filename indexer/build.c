@@ -584,7 +584,7 @@ static bool touches_scope(const struct urd_index_options *o, struct urd_moment s
 static bool takes_long(const struct leader *l)
 {
     unsigned after = l->b->options->coarse_after_ms;
-    return urd_now_ns() - l->started >= (after ? after : 15000) * 1000000ull;
+    return urd_now_ns() - l->started >= (after ? after : 30000) * 1000000ull;
 }
 
 /** Will it, or may it, be a segment that is only counted? */
