@@ -993,7 +993,8 @@ static void drop_dead(struct urd_call_stack *stack, struct urd_cursor *irregular
 {
     int64_t alive = (int64_t)urd_cursor_varint(irregular);
     uint64_t sp = urd_cursor_varint(irregular);
-    while (stack->n && stack->frames[stack->n - 1].entry >= segment_start + alive)
+    /* what a call just before the segment entered has its first clock, what is called in it a later one */
+    while (stack->n && stack->frames[stack->n - 1].entry >= segment_start + (alive ? alive : 1))
         stack->n--;
     if (!alive)
         urd_calls_unwind(stack, sp, 0, 0, ignore_call, NULL);
