@@ -244,6 +244,16 @@ static void show_unknown(json_t *row, const char *field)
     json_object_set_new(row, hex_field, json_null());
 }
 
+static urd_err *give_row(struct blaming *b, int64_t clock, json_t *row)
+{
+    bool full;
+    URD_TRY(answer_row(b->a, row, &full));
+    b->last = clock;
+    b->done = !b->all || full;
+    b->a->truncated = b->all && full;
+    return NULL;
+}
+
 /** bytes: the target's before the write, and after it when this returns; *known tells of both whether they are known. */
 static urd_err *give_write(struct blaming *b, const struct urd_index_write *w, uint8_t *bytes,
                            bool *known)
@@ -264,12 +274,7 @@ static urd_err *give_write(struct blaming *b, const struct urd_index_write *w, u
         show_value(b, bytes, row, false);
     else
         show_unknown(row, "new");
-    bool full;
-    URD_TRY(answer_row(b->a, row, &full));
-    b->last = w->clock;
-    b->done = !b->all || full;
-    b->a->truncated = b->all && full;
-    return NULL;
+    return give_row(b, w->clock, row);
 }
 
 /** What was collected, newest first. Each needs the bytes before it, which only the older ones tell: those before the oldest are looked
@@ -520,17 +525,7 @@ static urd_err *see(struct seen *s, int64_t at)
         int64_t oldest = s->reads[s->descending ? s->n - 1 - s->at : s->at].clock;
         int64_t newest = s->reads[s->descending ? 0 : s->n - 1].clock;
         URD_TRY(memory_before(s->b, oldest, s->now, &s->now_known));
-        bool lacks;
-        URD_TRY(urd_index_lacks(x,
-                                &(struct urd_index_need){.from = oldest,
-                                                         .to = newest,
-                                                         .kind = URD_NEEDS_WRITES,
-                                                         .space = t->space,
-                                                         .address = t->address,
-                                                         .size = t->size,
-                                                         .at = at},
-                                &lacks, NULL));
-        if (lacks) { /* one by one */
+        if (lacks(s->b, oldest, newest)) { /* one by one */
             see_until(s, oldest);
             continue;
         }
@@ -553,12 +548,7 @@ static urd_err *give_read(struct blaming *b, const struct urd_index_write *w, co
     json_object_del(row, "syscall");
     json_object_del(row, "event");
     json_object_set_new(row, "value", known ? value_text(b->t, value) : json_null());
-    bool full;
-    URD_TRY(answer_row(b->a, row, &full));
-    b->last = w->clock;
-    b->done = !b->all || full;
-    b->a->truncated = b->all && full;
-    return NULL;
+    return give_row(b, w->clock, row);
 }
 
 /** The reads of one batch, with what they saw. */
@@ -619,9 +609,12 @@ urd_err *q_readers(struct answer *a)
     int64_t clock = x->end;
     urd_err *err = urd_index_clock(x, at, &clock);
     bool end = !question_text(a, "at") || strcmp(question_text(a, "at"), "end") == 0;
+    b.at = clock;
     if (!err)
         err = give_reads(&b, clock, end ? x->end + 1 : clock,
                          !(b.all && order && strcmp(order, "asc") == 0));
+    if (!err)
+        err = b.err;
     json_object_set_new(a->summary, "address", json_hex(t.address));
     json_object_set_new(a->summary, "size", json_integer((json_int_t)t.size));
     a->needs = (struct urd_index_need){.from = INT64_MIN,
