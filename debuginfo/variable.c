@@ -12,6 +12,16 @@ static uint64_t function_die(const struct urd_unit_index *x, uint32_t s)
     return s == URD_NONE ? 0 : x->scopes[s].die;
 }
 
+static void set_depth(struct urd_variable *v, const struct urd_unit_index *x, uint32_t scope)
+{
+    v->depth = v->nesting = 0;
+    for (uint32_t s = scope; s != URD_NONE && x->scopes[s].tag != DW_TAG_subprogram;
+         s = x->scopes[s].parent) {
+        v->depth++;
+        v->nesting += x->scopes[s].tag == DW_TAG_inlined_subroutine;
+    }
+}
+
 static struct urd_variable *make(struct urd_module *m, struct urd_unit *u, uint64_t handle,
                                  const struct urd_named_die *d)
 {
@@ -53,11 +63,7 @@ static struct urd_variable *make(struct urd_module *m, struct urd_unit *u, uint6
         v->line = (unsigned)a.u;
     if (d && x && d->scope != URD_NONE) {
         p->function = function_die(x, d->scope);
-        for (uint32_t s = d->scope; s != URD_NONE && x->scopes[s].tag != DW_TAG_subprogram;
-             s = x->scopes[s].parent) {
-            v->depth++;
-            v->nesting += x->scopes[s].tag == DW_TAG_inlined_subroutine;
-        }
+        set_depth(v, x, d->scope);
     }
     *urd_map_put(&m->variables, handle) = (uintptr_t)v;
     return v;
@@ -108,12 +114,7 @@ static void add_abstract(struct urd_module *m, struct urd_unit *u, struct urd_un
         struct urd_variable *v = known ? NULL : make(m, child.unit, handle, NULL);
         if (!v)
             continue;
-        v->depth = v->nesting = 0;
-        for (uint32_t i = s; i != URD_NONE && x->scopes[i].tag != DW_TAG_subprogram;
-             i = x->scopes[i].parent) {
-            v->depth++;
-            v->nesting += x->scopes[i].tag == DW_TAG_inlined_subroutine;
-        }
+        set_depth(v, x, s);
         URD_PUSH(l->items, l->n, l->cap) = v;
     }
 }
@@ -160,8 +161,8 @@ void urd_debuginfo_variables_at(struct urd_module *m, uint64_t address,
         add_scope(m, u, x, s, false, &l);
     *ret = l.items;
     *ret_count = 0;
-    for (size_t i = 0; i < l.n;
-         i++) { /* a copy may have them in blocks that the function has not */
+    /* a copy may have them in blocks that the function has not */
+    for (size_t i = 0; i < l.n; i++) {
         bool known = false;
         for (size_t k = 0; k < *ret_count && !known; k++)
             known = l.items[k]->origin == l.items[i]->origin &&

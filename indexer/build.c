@@ -96,10 +96,55 @@ static void fail(struct build *b, urd_err *err)
 
 /* ---- workers ---- */
 
+/** How the replay of a segment goes on; the intervals' steps are whose `data` is. */
+struct segment_run {
+    struct build *b;
+    struct job *j;
+    struct urd_runner *r;
+    uint64_t all;   /* with URD_PROBE_COUNT: more steps than there can be; else 0 */
+    uint64_t steps; /* counted so far */
+    /** The interval before the next event has run. */
+    void (*interval)(void *data, const struct urd_session *s);
+    void *data;
+};
+
+/** To the segment's end. *ret_at_cut: that is its cut. */
+static urd_err *run_to_end(struct segment_run *run, bool *ret_at_cut)
+{
+    struct build *b = run->b;
+    struct job *j = run->j;
+    struct urd_session *s = j->session;
+    *ret_at_cut = false;
+    while (!b->err && (s->event < j->end_event || j->has_cut) && s->next) {
+        if (j->has_cut && s->event > j->end_event) {
+            b->cut_missed = true;
+            return URD_ERROR(URD_ERR_FAILED, "the end of segment %u was not recognised", j->id);
+        }
+        if (j->has_cut && s->event == j->end_event)
+            urd_runner_set_cut(run->r, &j->cut);
+        if (urd_session_running(s)) {
+            enum urd_run_end end;
+            uint64_t left = run->all;
+            URD_TRY(urd_runner_run(run->r, run->all ? &left : NULL, &end));
+            run->steps += run->all - left;
+            *ret_at_cut = end == URD_RUN_CUT;
+            if (*ret_at_cut)
+                return NULL;
+            if (!urd_run_end_fits(s->next, end))
+                return urd_session_diverged(s, urd_session_running(s),
+                                            "it stopped for another reason");
+        }
+        run->interval(run->data, s);
+        URD_TRY(urd_runner_apply(run->r));
+    }
+    return NULL;
+}
+
 /** Who takes the log: one of them. */
 struct taker {
     struct urd_builder *builder;
     struct urd_reads *reads;
+    uint64_t interval_start; /* its steps at the last event */
 };
 
 static uint64_t steps_taken(const struct taker *t)
@@ -107,53 +152,33 @@ static uint64_t steps_taken(const struct taker *t)
     return t->reads ? urd_reads_steps(t->reads) : urd_builder_steps(t->builder);
 }
 
-static urd_err *run_segment(struct build *b, struct job *j, struct urd_kept_code *code,
-                            struct urd_store_segment *g, const struct taker *taker)
+static void take_interval(void *data, const struct urd_session *s)
 {
-    struct urd_session *s = j->session;
+    struct taker *t = data;
+    if (t->builder)
+        urd_builder_event(t->builder, s, s->next);
+    t->interval_start = steps_taken(t);
+}
+
+static urd_err *run_segment(struct build *b, struct job *j, struct urd_kept_code *code,
+                            struct urd_store_segment *g, struct taker *taker)
+{
     struct urd_sink sink =
         taker->reads ? urd_reads_sink(taker->reads) : urd_builder_sink(taker->builder);
-    struct urd_runner *r;
+    struct segment_run run = {.b = b, .j = j, .interval = take_interval, .data = taker};
     unsigned probes = URD_PROBE_LOG | (taker->reads ? URD_PROBE_READS : 0);
-    URD_TRY(urd_runner_create(s, probes, &sink, &r));
-    urd_runner_keep_code(r, code);
-    urd_runner_set_limit(r, j->end_event);
-    urd_err *err = NULL;
-    uint64_t interval_start = 0;
-    bool at_cut = false;
-    while (!err && !at_cut && (s->event < j->end_event || j->has_cut) && s->next) {
-        if (j->has_cut && s->event > j->end_event) {
-            b->cut_missed = true;
-            err = URD_ERROR(URD_ERR_FAILED, "the end of segment %u was not recognised", j->id);
-            break;
-        }
-        if (j->has_cut && s->event == j->end_event)
-            urd_runner_set_cut(r, &j->cut);
-        if (urd_session_running(s)) {
-            enum urd_run_end end;
-            err = urd_runner_run(r, NULL, &end);
-            at_cut = !err && end == URD_RUN_CUT;
-            if (err || at_cut)
-                break;
-            if (!urd_run_end_fits(s->next, end))
-                err = urd_session_diverged(s, urd_session_running(s),
-                                           "it stopped for another reason");
-        }
-        if (!err && taker->builder)
-            urd_builder_event(taker->builder, s, s->next);
-        interval_start = steps_taken(taker);
-        if (!err)
-            err = urd_runner_apply(r);
-        if (b->err)
-            break;
-    }
+    bool at_cut;
+    URD_TRY(urd_runner_create(j->session, probes, &sink, &run.r));
+    urd_runner_keep_code(run.r, code);
+    urd_runner_set_limit(run.r, j->end_event);
+    urd_err *err = run_to_end(&run, &at_cut);
     g->start = j->start;
-    g->end = (struct urd_moment){s->event, 0};
-    if (at_cut)
-        g->end.steps = steps_taken(taker) - interval_start;
-    __atomic_fetch_add(&b->summary->stepped, urd_runner_get_stats(r).steps, __ATOMIC_RELAXED);
-    __atomic_fetch_add(&b->summary->unlogged, urd_runner_get_stats(r).unlogged, __ATOMIC_RELAXED);
-    urd_runner_destroy(r);
+    g->end = (struct urd_moment){j->session->event,
+                                 at_cut ? steps_taken(taker) - taker->interval_start : 0};
+    struct urd_runner_stats stats = urd_runner_get_stats(run.r);
+    __atomic_fetch_add(&b->summary->stepped, stats.steps, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&b->summary->unlogged, stats.unlogged, __ATOMIC_RELAXED);
+    urd_runner_destroy(run.r);
     URD_TRY(err);
     return taker->reads ? urd_reads_finish(taker->reads) : urd_builder_finish(taker->builder);
 }
@@ -184,59 +209,46 @@ static struct urd_store_blob keep_coarse(struct urd_store_segment *g, struct urd
     return kept;
 }
 
+struct clocks {
+    const struct segment_run *run;
+    struct urd_buf deltas; /* urd_store_segment.event_steps */
+    uint64_t last_event;   /* steps then */
+};
+
+static void count_interval(void *data, const struct urd_session *s)
+{
+    struct clocks *c = data;
+    urd_buf_varint(&c->deltas, c->run->steps - c->last_event);
+    c->last_event = c->run->steps;
+}
+
 /** As run_segment, but only the clocks of events, and the coarse level. */
 static urd_err *count_segment(struct build *b, struct job *j, struct urd_kept_code *code,
                               struct urd_store_segment *g)
 {
-    const uint64_t all = 1ull << 62;
-    struct urd_session *s = j->session;
-    struct urd_runner *r;
-    struct urd_buf clocks = {0}, packed = {0};
+    struct urd_buf packed = {0};
     struct urd_coarse ran = {0};
     struct urd_sink sink = {.data = &ran, .covered = on_covered};
-    uint64_t total = 0, last_event = 0;
-    URD_TRY(urd_runner_create(s, URD_PROBE_COUNT | URD_PROBE_COVER, &sink, &r));
-    urd_runner_keep_code(r, code);
-    urd_err *err = NULL;
-    bool at_cut = false;
-    while (!err && !at_cut && !b->err && (s->event < j->end_event || j->has_cut) && s->next) {
-        if (j->has_cut && s->event > j->end_event) {
-            b->cut_missed = true;
-            err = URD_ERROR(URD_ERR_FAILED, "the end of segment %u was not recognised", j->id);
-            break;
-        }
-        if (j->has_cut && s->event == j->end_event)
-            urd_runner_set_cut(r, &j->cut);
-        if (urd_session_running(s)) {
-            enum urd_run_end end;
-            uint64_t left = all;
-            err = urd_runner_run(r, &left, &end);
-            total += all - left;
-            at_cut = !err && end == URD_RUN_CUT;
-            if (err || at_cut)
-                break;
-            if (!urd_run_end_fits(s->next, end))
-                err = urd_session_diverged(s, urd_session_running(s),
-                                           "it stopped for another reason");
-        }
-        if (!err) {
-            urd_buf_varint(&clocks, total - last_event);
-            last_event = total;
-            err = urd_runner_apply(r);
-        }
-    }
+    struct clocks clocks = {0};
+    struct segment_run run = {
+        .b = b, .j = j, .all = 1ull << 62, .interval = count_interval, .data = &clocks};
+    clocks.run = &run;
+    bool at_cut;
+    URD_TRY(urd_runner_create(j->session, URD_PROBE_COUNT | URD_PROBE_COVER, &sink, &run.r));
+    urd_runner_keep_code(run.r, code);
+    urd_err *err = run_to_end(&run, &at_cut);
     g->start = j->start;
-    g->end = (struct urd_moment){s->event, at_cut ? total - last_event : 0};
-    g->steps = total;
+    g->end = (struct urd_moment){j->session->event, at_cut ? run.steps - clocks.last_event : 0};
+    g->steps = run.steps;
     g->counted = true;
-    urd_runner_destroy(r);
-    urd_blob_pack(clocks.data, clocks.size, &packed);
+    urd_runner_destroy(run.r);
+    urd_blob_pack(clocks.deltas.data, clocks.deltas.size, &packed);
     g->event_steps = urd_store_keep(g, packed.data, packed.size);
     g->ran = keep_coarse(g, &ran);
     if (j->has_pages)
         g->pages = keep_coarse(g, &j->pages);
     urd_coarse_deinit(&ran);
-    urd_buf_deinit(&clocks);
+    urd_buf_deinit(&clocks.deltas);
     urd_buf_deinit(&packed);
     return err;
 }
@@ -887,24 +899,9 @@ static urd_err *lead_gaps(struct leader *l, struct gap *gaps, uint32_t n)
     return NULL;
 }
 
-/** Of the table meta; 0 when it is not there. */
-static uint64_t number_of(struct urd_store *store, const char *key)
-{
-    sqlite3_stmt *q;
-    uint64_t n = 0;
-    if (sqlite3_prepare_v2(urd_store_db(store), "SELECT value FROM meta WHERE key = ?", -1, &q,
-                           NULL) == SQLITE_OK) {
-        sqlite3_bind_text(q, 1, key, -1, SQLITE_STATIC);
-        if (sqlite3_step(q) == SQLITE_ROW)
-            n = (uint64_t)sqlite3_column_int64(q, 0);
-    }
-    sqlite3_finalize(q);
-    return n;
-}
-
 static bool is_set(struct urd_store *store, const char *key)
 {
-    return number_of(store, key) == 1;
+    return urd_store_number(store, key) == 1;
 }
 
 /** gaps NULL: all from where an earlier build stopped. */
@@ -1125,7 +1122,7 @@ urd_err *urd_index_build(struct urd_trace *trace, const struct urd_index_options
         URD_TRY(fill_gaps(trace, store, o, &summary, &n_gaps));
     summary.was_there = complete && !n_gaps;
     if (!summary.was_there) /* some may have been counted and indexed */
-        summary.steps = number_of(store, "steps");
+        summary.steps = urd_store_number(store, "steps");
     if (o->reads && !is_set(store, "reads")) {
         summary.was_there = false;
         URD_TRY(urd_store_share(store));

@@ -4,17 +4,6 @@
  */
 #include "indexer/builder_state.h"
 
-static urd_err *keep_page_row(void *data, const struct urd_page_row *row)
-{
-    struct urd_store_segment *g = data;
-    struct urd_store_write w = {
-        .space = row->space, .page = row->page, .first = row->first, .n = row->n};
-    memcpy(w.words, row->words, 64);
-    w.data = urd_store_keep(g, row->data, row->size);
-    URD_PUSH(g->writes, g->n_write_rows, g->cap_write_rows) = w;
-    return NULL;
-}
-
 static const struct urd_consumer *consumer_for(const char *processor)
 {
     if ((processor && !strcmp(processor, "plain")) || !__builtin_cpu_supports("avx2") ||
@@ -32,7 +21,7 @@ struct urd_builder *urd_builder_create(struct urd_trace *trace, const char *proc
     struct urd_builder *b = urd_xcalloc(1, sizeof *b);
     b->trace = trace;
     b->out = out;
-    b->writes = urd_writes_create(keep_page_row, out);
+    b->writes = urd_writes_create(urd_store_keep_page_row, out);
     b->modules = urd_xcalloc(urd_trace_file_count(trace) + 1, sizeof *b->modules);
     urd_flow_begin(&b->flow);
     urd_stores_init(&b->stores);

@@ -1,3 +1,4 @@
+/* Reads become rows as writes are, without bytes. The pass follows no paths and has no hot loop of its own: it is asked for seldom. */
 #include "indexer/reads.h"
 #include "indexer/writes.h"
 
@@ -9,21 +10,10 @@ struct urd_reads {
 
 static const uint8_t zeros[4096];
 
-static urd_err *keep_row(void *data, const struct urd_page_row *row)
-{
-    struct urd_store_segment *g = data;
-    struct urd_store_write w = {
-        .space = row->space, .page = row->page, .first = row->first, .n = row->n};
-    memcpy(w.words, row->words, 64);
-    w.data = urd_store_keep(g, row->data, row->size);
-    URD_PUSH(g->writes, g->n_write_rows, g->cap_write_rows) = w;
-    return NULL;
-}
-
 struct urd_reads *urd_reads_create(struct urd_store_segment *out)
 {
     struct urd_reads *r = urd_xcalloc(1, sizeof *r);
-    *r = (struct urd_reads){.out = out, .columns = urd_writes_create(keep_row, out)};
+    *r = (struct urd_reads){.out = out, .columns = urd_writes_create(urd_store_keep_page_row, out)};
     return r;
 }
 

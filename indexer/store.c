@@ -1,5 +1,6 @@
 #include "indexer/store.h"
 #include "indexer/schema.h"
+#include "indexer/writes.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -64,15 +65,18 @@ static urd_err *check_version(struct urd_store *s)
     return err;
 }
 
-static bool is_complete(struct urd_store *s)
+uint64_t urd_store_number(struct urd_store *s, const char *key)
 {
     sqlite3_stmt *q;
-    bool complete = false;
-    if (sqlite3_prepare_v2(s->db, "SELECT value FROM meta WHERE key = 'complete'", -1, &q, NULL) ==
-        SQLITE_OK)
-        complete = sqlite3_step(q) == SQLITE_ROW && sqlite3_column_int(q, 0) == 1;
+    uint64_t n = 0;
+    if (sqlite3_prepare_v2(s->db, "SELECT value FROM meta WHERE key = ?", -1, &q, NULL) ==
+        SQLITE_OK) {
+        sqlite3_bind_text(q, 1, key, -1, SQLITE_STATIC);
+        if (sqlite3_step(q) == SQLITE_ROW)
+            n = (uint64_t)sqlite3_column_int64(q, 0);
+    }
     sqlite3_finalize(q);
-    return complete;
+    return n;
 }
 
 urd_err *urd_store_share(struct urd_store *s)
@@ -149,7 +153,7 @@ urd_err *urd_store_open(const char *directory, struct urd_store **ret)
     sqlite3_busy_timeout(s->db, 2000);
     URD_TRY(urd_store_exec(s, "PRAGMA page_size=16384; PRAGMA synchronous=OFF; "
                               "PRAGMA cache_size=-65536;"));
-    if (!is_complete(s))
+    if (urd_store_number(s, "complete") != 1)
         URD_TRY(urd_store_exec(s, "PRAGMA journal_mode=TRUNCATE; PRAGMA locking_mode=EXCLUSIVE;"));
     URD_TRY(urd_store_exec(s, URD_INDEX_SCHEMA));
     URD_TRY(check_version(s));
@@ -212,6 +216,17 @@ struct urd_store_blob urd_store_keep(struct urd_store_segment *g, const void *da
     struct urd_store_blob b = {g->bytes.size, size};
     urd_buf_put(&g->bytes, data, size);
     return b;
+}
+
+urd_err *urd_store_keep_page_row(void *segment, const struct urd_page_row *row)
+{
+    struct urd_store_segment *g = segment;
+    struct urd_store_write w = {
+        .space = row->space, .page = row->page, .first = row->first, .n = row->n};
+    memcpy(w.words, row->words, 64);
+    w.data = urd_store_keep(g, row->data, row->size);
+    URD_PUSH(g->writes, g->n_write_rows, g->cap_write_rows) = w;
+    return NULL;
 }
 
 void urd_store_segment_deinit(struct urd_store_segment *g)

@@ -21,6 +21,8 @@ void urd_store_close(struct urd_store *s);
 sqlite3 *urd_store_db(struct urd_store *s);
 urd_err *urd_store_exec(struct urd_store *s, const char *sql) URD_MUST_USE;
 urd_err *urd_store_failed(sqlite3 *db, const char *what);
+/** The number at a key of the table `meta`; 0: none. */
+uint64_t urd_store_number(struct urd_store *s, const char *key);
 /**
  * From now on others can read while this one writes, which costs a copy of all that is written. Before that they cannot, unless the index was
  * complete when it was opened.
@@ -74,6 +76,9 @@ struct urd_store_segment {
 };
 
 struct urd_store_blob urd_store_keep(struct urd_store_segment *g, const void *data, size_t size);
+struct urd_page_row;
+/** An urd_page_row_fn: row goes to the segment's writes. segment: a struct urd_store_segment. */
+urd_err *urd_store_keep_page_row(void *segment, const struct urd_page_row *row) URD_MUST_USE;
 urd_err *urd_store_put_segment(struct urd_store *s, const struct urd_store_segment *g) URD_MUST_USE;
 /** The writes of g are reads (reads.h). */
 urd_err *urd_store_put_reads(struct urd_store *s, const struct urd_store_segment *g) URD_MUST_USE;

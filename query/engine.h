@@ -72,8 +72,8 @@ struct answer {
     json_t *summary;
     uint64_t rows, limit; /* limit 0: none */
     bool truncated;
-    bool
-        indexed; /* it relies on the index: where that lacks what is needed, the answer is partial */
+    /** It relies on the index: where that lacks what is needed, the answer is partial. */
+    bool indexed;
     struct urd_index_need needs;          /* everything, unless the question says what */
     struct urd_coarse_range *needed_code; /* owned: needs.code */
     struct urd_index_gap *needed_gaps;    /* owned: needs.also */
@@ -186,8 +186,8 @@ bool frame_register(const struct user_regs_struct *r, unsigned reg, uint64_t *re
 /** A frame as `stack` shows it: a function that was called, or one that was inlined there. */
 struct stack_frame {
     uint64_t pc;
-    bool
-        exact; /* pc is where it stands (innermost, tail call, interrupted), not a return address */
+    /** pc is where it stands (innermost, tail call, interrupted), not a return address. */
+    bool exact;
     int64_t entry;  /* clock of the call, -1: not known, or it was inlined */
     unsigned level; /* urd_frame.level; name.levels: it was called */
     struct place_name name;

@@ -162,20 +162,30 @@ static void take_block(struct owning *o, sqlite3_stmt *q, uint32_t space, int64_
     json_array_append_new(o->live, block_row(o, q, &b, "live"));
 }
 
+/** Rows of one space that began before `until` at or below the address (?3), as far as `rest` of the statement has it. */
+static urd_err *owned_by(struct owning *o, uint32_t space, int64_t until, const char *rest,
+                         sqlite3_stmt **ret)
+{
+    URD_AUTO_FREE char *sql =
+        urd_xprintf("SELECT " OWNED_COLUMNS " FROM allocations WHERE space = ?1 AND "
+                    "returned <= ?2 AND address <= ?3 AND %s",
+                    rest);
+    if (sqlite3_prepare_v2(o->db, sql, -1, ret, NULL) != SQLITE_OK)
+        return urd_store_failed(o->db, "cannot read the allocations");
+    sqlite3_bind_int64(*ret, 1, space);
+    sqlite3_bind_int64(*ret, 2, until);
+    sqlite3_bind_int64(*ret, 3, (int64_t)o->address);
+    return NULL;
+}
+
 /** Blocks of one space that cover the address and began before `until`: when the question's space was forked, or the question. */
 static urd_err *look_in(struct owning *o, uint32_t space, int64_t until)
 {
     sqlite3_stmt *q;
-    if (sqlite3_prepare_v2(
-            o->db,
-            "SELECT " OWNED_COLUMNS
-            " FROM allocations WHERE kind = 'block' AND space = ?1 AND returned <= ?2 AND "
-            "address <= ?3 AND address + max(size, 1) > ?3 ORDER BY returned DESC, id DESC",
-            -1, &q, NULL) != SQLITE_OK)
-        return urd_store_failed(o->db, "cannot read the allocations");
-    sqlite3_bind_int64(q, 1, space);
-    sqlite3_bind_int64(q, 2, until);
-    sqlite3_bind_int64(q, 3, (int64_t)o->address);
+    URD_TRY(owned_by(o, space, until,
+                     "kind = 'block' AND address + max(size, 1) > ?3 "
+                     "ORDER BY returned DESC, id DESC",
+                     &q));
     while (sqlite3_step(q) == SQLITE_ROW)
         take_block(o, q, space, until);
     sqlite3_finalize(q);
@@ -207,16 +217,10 @@ static urd_err *region_of(struct owning *o, uint32_t space, int64_t until, json_
                           bool *ret_found)
 {
     sqlite3_stmt *q;
-    if (sqlite3_prepare_v2(
-            o->db,
-            "SELECT " OWNED_COLUMNS
-            " FROM allocations WHERE kind = 'mapping' AND space = ?1 AND returned <= ?2 AND "
-            "address <= ?3 AND address + size > ?3 ORDER BY freed IS NULL DESC, freed DESC LIMIT 1",
-            -1, &q, NULL) != SQLITE_OK)
-        return urd_store_failed(o->db, "cannot read the allocations");
-    sqlite3_bind_int64(q, 1, space);
-    sqlite3_bind_int64(q, 2, until);
-    sqlite3_bind_int64(q, 3, (int64_t)o->address);
+    URD_TRY(owned_by(o, space, until,
+                     "kind = 'mapping' AND address + size > ?3 "
+                     "ORDER BY freed IS NULL DESC, freed DESC LIMIT 1",
+                     &q));
     *ret_found = sqlite3_step(q) == SQLITE_ROW;
     if (*ret_found) {
         struct owned b = read_owned(q);
