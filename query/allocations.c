@@ -103,27 +103,19 @@ static urd_err *find_entries(struct pass *p)
 {
     struct urd_engine *e = p->e;
     sqlite3_stmt *q;
-    if (sqlite3_prepare_v2(e->index->db,
-                           "SELECT DISTINCT space, start, size, file, file_offset FROM mappings "
-                           "WHERE prot & 4 AND file > 0",
-                           -1, &q, NULL) != SQLITE_OK)
+    struct code_mapping c;
+    if (sqlite3_prepare_v2(e->index->db, ENGINE_CODE_MAPPINGS, -1, &q, NULL) != SQLITE_OK)
         return urd_store_failed(e->index->db, "cannot read the index");
     while (sqlite3_step(q) == SQLITE_ROW) {
-        struct urd_module *m = engine_module(e, (uint32_t)sqlite3_column_int64(q, 3) - 1);
-        if (!m)
+        if (!engine_code_mapping(e, q, &c))
             continue;
-        uint64_t bias = 0, start = (uint64_t)sqlite3_column_int64(q, 1),
-                 size = (uint64_t)sqlite3_column_int64(q, 2);
-        struct urd_image *image = urd_debuginfo_image_create();
-        urd_debuginfo_image_add(image, m, start, size, (uint64_t)sqlite3_column_int64(q, 4), &bias);
-        urd_debuginfo_image_destroy(image);
         size_t n;
-        const struct urd_symbol *symbols = urd_debuginfo_symbols(m, &n);
+        const struct urd_symbol *symbols = urd_debuginfo_symbols(c.module, &n);
         for (size_t i = 0; i < n; i++) {
             int allocator = allocator_named(&symbols[i]);
-            uint64_t pc = symbols[i].address + bias;
-            if (allocator >= 0 && pc >= start && pc < start + size)
-                add_entry(p, (uint32_t)sqlite3_column_int64(q, 0), pc, allocator);
+            uint64_t pc = symbols[i].address + c.bias;
+            if (allocator >= 0 && pc - c.start < c.size)
+                add_entry(p, c.space, pc, allocator);
         }
     }
     sqlite3_finalize(q);

@@ -104,6 +104,17 @@ struct urd_module *engine_module(struct urd_engine *e, uint32_t file_index);
 /** The modules mapped executable in a space at an event. Borrowed. */
 urd_err *engine_image(struct urd_engine *e, uint32_t space, uint64_t event,
                       struct urd_image **ret) URD_MUST_USE;
+/** A mapping of a file's code. */
+struct code_mapping {
+    uint32_t space;
+    struct urd_module *module;
+    uint64_t start, size, bias; /* bias: addresses there less those in the module */
+};
+#define ENGINE_CODE_MAPPINGS                                                                       \
+    "SELECT DISTINCT space, start, size, file, file_offset FROM mappings WHERE prot & 4 AND file " \
+    "> 0"
+/** A row of ENGINE_CODE_MAPPINGS. False: the file is no module that can be read. */
+bool engine_code_mapping(struct urd_engine *e, sqlite3_stmt *row, struct code_mapping *ret);
 /** The module that holds a pc in a space, whenever that was mapped. */
 bool engine_place(struct urd_engine *e, uint32_t space, uint64_t pc, struct urd_place *ret);
 /** Strings live as long as the engine; "" when unknown. */

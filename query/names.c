@@ -323,35 +323,42 @@ static void find_function(struct finding *f, struct urd_module *m, const char *n
         f->nearest = urd_debuginfo_nearest_function(m, name);
 }
 
+bool engine_code_mapping(struct urd_engine *e, sqlite3_stmt *row, struct code_mapping *ret)
+{
+    *ret = (struct code_mapping){.space = (uint32_t)sqlite3_column_int64(row, 0),
+                                 .start = (uint64_t)sqlite3_column_int64(row, 1),
+                                 .size = (uint64_t)sqlite3_column_int64(row, 2),
+                                 .module =
+                                     engine_module(e, (uint32_t)sqlite3_column_int64(row, 3) - 1)};
+    if (!ret->module)
+        return false;
+    struct urd_image *image = urd_debuginfo_image_create();
+    urd_debuginfo_image_add(image, ret->module, ret->start, ret->size,
+                            (uint64_t)sqlite3_column_int64(row, 4), &ret->bias);
+    urd_debuginfo_image_destroy(image);
+    return true;
+}
+
 /** Addresses in modules to addresses in every space that has the module mapped. */
 static urd_err *spread(struct urd_engine *e, struct finding *f, struct location *ret)
 {
     uint32_t capacity = ret->n; /* what is there is full */
     sqlite3_stmt *q;
-    if (sqlite3_prepare_v2(e->index->db,
-                           "SELECT DISTINCT space, start, size, file, file_offset, from_event FROM "
-                           "mappings WHERE prot & 4 AND file > 0",
-                           -1, &q, NULL) != SQLITE_OK)
+    struct code_mapping c;
+    if (sqlite3_prepare_v2(e->index->db, ENGINE_CODE_MAPPINGS, -1, &q, NULL) != SQLITE_OK)
         return urd_store_failed(e->index->db, "cannot read the index");
     while (sqlite3_step(q) == SQLITE_ROW) {
-        struct urd_module *m = engine_module(e, (uint32_t)sqlite3_column_int64(q, 3) - 1);
-        if (!m)
+        if (!engine_code_mapping(e, q, &c))
             continue;
-        struct urd_image *image = urd_debuginfo_image_create();
-        uint64_t bias = 0, start = (uint64_t)sqlite3_column_int64(q, 1),
-                 size = (uint64_t)sqlite3_column_int64(q, 2);
-        urd_debuginfo_image_add(image, m, start, size, (uint64_t)sqlite3_column_int64(q, 4), &bias);
-        urd_debuginfo_image_destroy(image);
         for (uint32_t i = 0; i < f->n; i++) {
-            uint64_t pc = f->places[i].address + bias;
-            if (f->places[i].module != m || pc < start || pc >= start + size)
+            uint64_t pc = f->places[i].address + c.bias;
+            if (f->places[i].module != c.module || pc - c.start >= c.size)
                 continue;
-            uint32_t space = (uint32_t)sqlite3_column_int64(q, 0);
             bool known = false;
             for (uint32_t k = 0; k < ret->n && !known; k++)
-                known = ret->pcs[k].space == space && ret->pcs[k].pc == pc;
+                known = ret->pcs[k].space == c.space && ret->pcs[k].pc == pc;
             if (!known)
-                URD_PUSH(ret->pcs, ret->n, capacity) = (struct urd_index_pc){space, pc};
+                URD_PUSH(ret->pcs, ret->n, capacity) = (struct urd_index_pc){c.space, pc};
         }
     }
     sqlite3_finalize(q);

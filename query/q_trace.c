@@ -309,23 +309,12 @@ static const char *find_source(struct urd_engine *e, const char *file, struct ur
 static void find_biases(struct source_counts *c)
 {
     sqlite3_stmt *q;
-    if (sqlite3_prepare_v2(
-            c->e->index->db,
-            "SELECT DISTINCT space, start, size, file, file_offset FROM mappings WHERE "
-            "prot & 4 AND file > 0",
-            -1, &q, NULL) != SQLITE_OK)
+    struct code_mapping code;
+    if (sqlite3_prepare_v2(c->e->index->db, ENGINE_CODE_MAPPINGS, -1, &q, NULL) != SQLITE_OK)
         return;
-    while (sqlite3_step(q) == SQLITE_ROW) {
-        uint64_t bias = 0;
-        if (engine_module(c->e, (uint32_t)sqlite3_column_int64(q, 3) - 1) != c->module)
-            continue;
-        struct urd_image *image = urd_debuginfo_image_create();
-        urd_debuginfo_image_add(image, c->module, (uint64_t)sqlite3_column_int64(q, 1),
-                                (uint64_t)sqlite3_column_int64(q, 2),
-                                (uint64_t)sqlite3_column_int64(q, 4), &bias);
-        urd_debuginfo_image_destroy(image);
-        *urd_map_put(&c->bias_of, (uint32_t)sqlite3_column_int64(q, 0)) = bias + 1;
-    }
+    while (sqlite3_step(q) == SQLITE_ROW)
+        if (engine_code_mapping(c->e, q, &code) && code.module == c->module)
+            *urd_map_put(&c->bias_of, code.space) = code.bias + 1;
     sqlite3_finalize(q);
 }
 

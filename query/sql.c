@@ -875,16 +875,13 @@ static urd_err *next_symbol(struct cursor *c)
             c->eof = true;
             return NULL;
         }
-        c->module = engine_module(c->engine, (uint32_t)sqlite3_column_int64(c->scan, 3) - 1);
+        struct code_mapping code;
         c->n_symbols = c->at_symbol = 0;
-        if (!c->module)
+        if (!engine_code_mapping(c->engine, c->scan, &code))
             continue;
-        c->symbol_space = (uint32_t)sqlite3_column_int64(c->scan, 0);
-        struct urd_image *image = urd_debuginfo_image_create();
-        urd_debuginfo_image_add(image, c->module, (uint64_t)sqlite3_column_int64(c->scan, 1),
-                                (uint64_t)sqlite3_column_int64(c->scan, 2),
-                                (uint64_t)sqlite3_column_int64(c->scan, 4), &c->bias);
-        urd_debuginfo_image_destroy(image);
+        c->module = code.module;
+        c->symbol_space = code.space;
+        c->bias = code.bias;
         c->symbols = urd_debuginfo_symbols(c->module, &c->n_symbols);
     }
     return NULL;

@@ -50,8 +50,8 @@ struct patch {
 struct patch_code {
     uint64_t start, size, offset;
     uint32_t file;
-    bool
-        runs; /* exec or the dynamic linker has mapped it, or calls came from it; others may only read it, as valgrind and qemu do */
+    /** Exec or the dynamic linker has mapped it, or calls came from it; others may only read it, as valgrind and qemu do. */
+    bool runs;
 };
 
 /** Pages of trampolines near some mapped files. */

@@ -38,8 +38,8 @@ struct urd_cut {
     uint64_t vectors;  /* hash of the x87 and vector registers */
     uint64_t near;     /* hash of the memory that rsp and the other registers point to */
     bool has_stack;    /* no cut of a version before 5 has */
-    uint64_t
-        stack; /* hash of the live stack as far as memory leaves it out, without what XSAVE left there */
+    /** Hash of the live stack as far as memory leaves it out, without what XSAVE left there. */
+    uint64_t stack;
     uint64_t memory; /* urd_checksum_memory */
     uint32_t n_words;
     struct urd_cut_word {
