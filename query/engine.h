@@ -134,6 +134,9 @@ void engine_name(struct urd_engine *e, uint32_t space, uint64_t event, uint64_t 
 enum { NAMED_CALLED = 1 << 30 };
 void engine_name_level(struct urd_engine *e, uint32_t space, uint64_t event, uint64_t pc,
                        bool is_caller, unsigned level, struct place_name *ret);
+/** The same, of the instruction at pc in an image. */
+void engine_name_in(struct urd_engine *e, const struct urd_image *image, uint64_t pc,
+                    unsigned level, struct place_name *ret);
 void json_set_place(json_t *row, const struct place_name *n);
 const char *engine_process_name(struct urd_engine *e, int32_t tid);
 /** Name and place of the instruction at a clock into a row: pc, function, file, line, tid, pid. */
@@ -144,7 +147,6 @@ struct location {
     struct urd_index_pc *pcs;
     uint32_t n;
     bool is_return; /* stop after the function returned: pcs are its entries */
-    bool is_function;
     unsigned line;  /* the line found, 0 */
     char *function; /* its name, or NULL */
 };

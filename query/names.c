@@ -154,6 +154,13 @@ static const char *demangled(struct urd_engine *e, const char *name)
     return (const char *)(uintptr_t)*slot;
 }
 
+/** The name by which a function that begins at entry is known: malloc, not __libc_malloc. */
+static const char *public_name(struct urd_module *m, uint64_t entry, const char *name)
+{
+    const char *public = name[0] == '_' ? urd_debuginfo_public_name(m, entry) : NULL;
+    return public ? public : name;
+}
+
 void engine_name(struct urd_engine *e, uint32_t space, uint64_t event, uint64_t pc, bool is_caller,
                  struct place_name *ret)
 {
@@ -163,16 +170,20 @@ void engine_name(struct urd_engine *e, uint32_t space, uint64_t event, uint64_t 
 void engine_name_level(struct urd_engine *e, uint32_t space, uint64_t event, uint64_t pc,
                        bool is_caller, unsigned level, struct place_name *ret)
 {
-    *ret = NO_PLACE;
     struct urd_image *image;
-    struct urd_place place;
+    *ret = NO_PLACE;
     urd_err *err = engine_image(e, space, event, &image);
-    if (err) {
-        urd_err_free(err);
-        return;
-    }
-    uint64_t at = pc - (is_caller ? 1 : 0);
-    if (!urd_debuginfo_image_find(image, at, &place))
+    if (!err)
+        engine_name_in(e, image, pc - (is_caller ? 1 : 0), level, ret);
+    urd_err_free(err);
+}
+
+void engine_name_in(struct urd_engine *e, const struct urd_image *image, uint64_t pc,
+                    unsigned level, struct place_name *ret)
+{
+    struct urd_place place;
+    *ret = NO_PLACE;
+    if (!urd_debuginfo_image_find(image, pc, &place))
         return;
     ret->module = urd_debuginfo_module_name(place.module);
     enum { LEVELS = 32 };
@@ -205,10 +216,8 @@ void engine_name_level(struct urd_engine *e, uint32_t space, uint64_t event, uin
         ret->function = demangled(e, symbol->name);
         entry = symbol->address;
     }
-    const char *public =
-        entry && ret->function[0] == '_' ? urd_debuginfo_public_name(place.module, entry) : NULL;
-    if (public)
-        ret->function = public;
+    if (entry)
+        ret->function = public_name(place.module, entry, ret->function);
 }
 
 void json_set_place(json_t *row, const struct place_name *n)
@@ -310,8 +319,10 @@ static void find_function(struct finding *f, struct urd_module *m, const char *n
         if (functions[i]->inlined && out_of_line)
             continue;
         add_place(f, m, functions[i]->entry + (for_arguments ? prologue_bytes(functions[i]) : 0));
+        const char *called = functions[i]->qualified ? functions[i]->qualified : name;
         if (!f->function)
-            f->function = strdup(functions[i]->qualified ? functions[i]->qualified : name);
+            f->function = strdup(
+                functions[i]->inlined ? called : public_name(m, functions[i]->entry, called));
     }
     free(functions);
     size_t n_symbols;
@@ -470,7 +481,6 @@ urd_err *engine_location(struct urd_engine *e, const char *text, bool for_argume
             find_function(&f, m, name, for_arguments && !ret->is_return,
                           ret->is_return || !for_arguments);
     }
-    ret->is_function = !is_line;
     ret->line = f.line;
     ret->function = f.function;
     urd_err *err = NULL;

@@ -43,25 +43,13 @@ static void set_retval(struct urd_frame *f, struct urd_value *value)
 }
 
 /** Which of the functions that were inlined at the frame's pc the location means: code of several may begin there. */
-static unsigned level_of(const struct location *l, const struct urd_frame *frame)
+static unsigned level_of(struct urd_engine *e, const struct location *l,
+                         const struct urd_frame *frame)
 {
-    enum { LEVELS = 32 };
-    struct urd_inlined inlined[LEVELS];
-    struct urd_place place;
-    struct urd_line line;
-    if (!urd_debuginfo_image_find(frame->image, frame->pc, &place))
-        return 0;
-    size_t n = urd_debuginfo_inlined_at(place.module, place.address, inlined, LEVELS);
-    if (!n || n > LEVELS)
-        return 0;
-    const struct urd_function *outer = urd_debuginfo_function_at(place.module, place.address);
-    for (unsigned k = 0; k <= n; k++) {
-        const char *name = k < n ? inlined[k].name : outer ? outer->qualified : NULL;
-        unsigned at = k ? inlined[k - 1].call_line
-                      : urd_debuginfo_line_at(place.module, place.address, &line) ? line.line
-                                                                                  : 0;
-        if (l->is_function ? name && l->function && strcmp(name, l->function) == 0
-                           : at && at == l->line)
+    struct place_name n = NO_PLACE;
+    for (unsigned k = 0; k <= n.levels; k++) {
+        engine_name_in(e, frame->image, frame->pc, k, &n);
+        if (l->function ? strcmp(n.function, l->function) == 0 : l->line && n.line == l->line)
             return k;
     }
     return 0;
@@ -75,7 +63,7 @@ static urd_err *evaluate_print(void *data, struct urd_frame *frame)
     p->yes = true;
     uint64_t *level = urd_map_put(&p->levels, frame->pc);
     if (!*level)
-        *level = level_of(p->location, frame) + 1u;
+        *level = level_of(p->a->engine, p->location, frame) + 1u;
     frame->level = (unsigned)*level - 1;
     if (p->location->is_return)
         set_retval(frame, &retval);
