@@ -61,21 +61,41 @@ static uint64_t all_bytes(void)
     return sum;
 }
 
+/** With b->lock. */
+static void look(struct urd_budget *b, unsigned n_running)
+{
+    uint64_t now = urd_now_ns();
+    if (now - b->looked_ns <= LOOK_EVERY_NS)
+        return;
+    b->used_bytes = all_bytes();
+    if (b->used_bytes > b->limit_bytes) { /* buffers that were kept for the next segment */
+        malloc_trim(0);
+        b->used_bytes = all_bytes();
+    }
+    if (b->used_bytes > b->most_bytes)
+        b->most_bytes = b->used_bytes;
+    if (n_running < URD_BUDGET_RUNNING && b->used_bytes > b->most_with[n_running])
+        b->most_with[n_running] = b->used_bytes;
+    b->looked_ns = now;
+}
+
+void urd_budget_look(struct urd_budget *b, unsigned n_running)
+{
+    pthread_mutex_lock(&b->lock);
+    look(b, n_running);
+    pthread_mutex_unlock(&b->lock);
+}
+
 bool urd_budget_allows(struct urd_budget *b, unsigned n_running)
 {
     pthread_mutex_lock(&b->lock);
-    uint64_t now = urd_now_ns();
-    if (now - b->looked_ns > LOOK_EVERY_NS) {
-        b->used_bytes = all_bytes();
-        if (b->used_bytes > b->limit_bytes) { /* buffers that were kept for the next segment */
-            malloc_trim(0);
-            b->used_bytes = all_bytes();
-        }
-        if (b->used_bytes > b->most_bytes)
-            b->most_bytes = b->used_bytes;
-        b->looked_ns = now;
-    }
-    uint64_t expected = b->used_bytes + (n_running ? b->used_bytes / n_running : 0);
+    look(b, n_running);
+    uint64_t used = b->used_bytes, with_next = 0;
+    uint64_t expected = used + (n_running ? used / n_running : 0);
+    if (n_running + 1 < URD_BUDGET_RUNNING)
+        with_next = b->most_with[n_running + 1];
+    if (with_next && with_next < expected)
+        expected = with_next > used ? with_next : used;
     pthread_mutex_unlock(&b->lock);
     return !n_running ||
            expected <= b->limit_bytes - b->limit_bytes / 8; /* it grows until the next look */

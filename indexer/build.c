@@ -426,6 +426,7 @@ static urd_err *do_job(struct build *b, struct job *j, const struct kept *kept)
         struct taker taker = {.builder = urd_builder_create(b->trace, b->options->processor,
                                                             b->options->follow_after, &g)};
         err = run_segment(b, j, kept->logged, &g, &taker);
+        urd_budget_look(&b->budget, __atomic_load_n(&b->n_running, __ATOMIC_RELAXED));
         urd_builder_destroy(taker.builder);
     }
     if (!err && !b->err)
