@@ -77,18 +77,27 @@ static bool calls(struct urd_module *m, const struct urd_die *site, struct urd_l
            v == entry + x->bias;
 }
 
-bool urd_debuginfo_entry_value(struct urd_location_context *x, struct urd_span expression,
-                               uint64_t *ret)
+/** What a call site says: of a register, which is an expression of one byte, or of a parameter (its handle) that is not passed. */
+struct wanted {
+    uint8_t reg;
+    uint64_t parameter;
+};
+
+static bool is_wanted(const struct urd_die *die, const struct wanted *w)
 {
-    if (!expression.size || !x->unit || x->frame->no_registers)
-        return false;
-    unsigned reg = expression.data[0] - DW_OP_reg0;
-    uint64_t pc = x->frame->pc - x->frame->is_caller - x->bias;
-    const struct urd_function *f = urd_debuginfo_function_at(x->m, pc);
-    if (reg > 31 || expression.size != 1 || !f)
-        return false;
-    if (pc == f->entry && !x->frame->is_caller && x->frame->read_register && reg < 17)
-        return x->frame->read_register(x->frame->data, reg, ret);
+    struct urd_attr a;
+    if (w->parameter)
+        return (urd_debuginfo_die_attr(die, DW_AT_call_parameter, &a) ||
+                urd_debuginfo_die_attr(die, DW_AT_abstract_origin, &a)) &&
+               a.class == URD_ATTR_REFERENCE && a.u == w->parameter;
+    return urd_debuginfo_die_attr(die, DW_AT_location, &a) && a.block.size == 1 &&
+           a.block.data[0] == w->reg;
+}
+
+/** f: the function that we are in. */
+static bool at_call_site(struct urd_location_context *x, const struct urd_function *f,
+                         const struct wanted *w, uint64_t *ret)
+{
     struct urd_caller *caller = urd_xcalloc(1, sizeof *caller);
     struct urd_place p;
     bool ok = false;
@@ -102,8 +111,7 @@ bool urd_debuginfo_entry_value(struct urd_location_context *x, struct urd_span e
             calls(p.module, &site, x, &caller->frame, p.bias, f->entry))
             for (bool more = urd_debuginfo_die_child(&site, &child); more && !ok;
                  more = urd_debuginfo_die_sibling(&child, &child)) {
-                if (!urd_debuginfo_die_attr(&child, DW_AT_location, &a) || a.block.size != 1 ||
-                    a.block.data[0] != expression.data[0])
+                if (!is_wanted(&child, w))
                     continue;
                 if (!urd_debuginfo_die_attr(&child, DW_AT_call_value, &a) &&
                     !urd_debuginfo_die_attr(&child, DW_AT_GNU_call_site_value, &a))
@@ -116,6 +124,31 @@ bool urd_debuginfo_entry_value(struct urd_location_context *x, struct urd_span e
     }
     free(caller);
     return ok;
+}
+
+bool urd_debuginfo_entry_value(struct urd_location_context *x, struct urd_span expression,
+                               uint64_t *ret)
+{
+    if (!expression.size || !x->unit || x->frame->no_registers)
+        return false;
+    unsigned reg = expression.data[0] - DW_OP_reg0;
+    uint64_t pc = x->frame->pc - x->frame->is_caller - x->bias;
+    const struct urd_function *f = urd_debuginfo_function_at(x->m, pc);
+    if (reg > 31 || expression.size != 1 || !f)
+        return false;
+    if (pc == f->entry && !x->frame->is_caller && x->frame->read_register && reg < 17)
+        return x->frame->read_register(x->frame->data, reg, ret);
+    return at_call_site(x, f, &(struct wanted){.reg = expression.data[0]}, ret);
+}
+
+bool urd_debuginfo_parameter_value(struct urd_location_context *x, uint64_t parameter,
+                                   uint64_t *ret)
+{
+    if (!x->unit || x->frame->no_registers)
+        return false;
+    const struct urd_function *f =
+        urd_debuginfo_function_at(x->m, x->frame->pc - x->frame->is_caller - x->bias);
+    return f && at_call_site(x, f, &(struct wanted){.parameter = parameter}, ret);
 }
 
 /* ---- thread-local storage ---- */

@@ -11,5 +11,8 @@
 
 bool urd_debuginfo_entry_value(struct urd_location_context *x, struct urd_span expression,
                                uint64_t *ret);
+/** The value of a parameter (its handle) that the compiler does not pass (DW_OP_GNU_parameter_ref): the call site has it. */
+bool urd_debuginfo_parameter_value(struct urd_location_context *x, uint64_t parameter,
+                                   uint64_t *ret);
 
 #endif

@@ -588,6 +588,11 @@ static bool step(struct machine *s, struct urd_cursor *c, const uint8_t *start, 
         const uint8_t *p = urd_cursor_bytes(c, n);
         return p && entry_value(s, (struct urd_span){p, n});
     }
+    case DW_OP_GNU_parameter_ref:
+        n = (x->unit->offset + urd_cursor_u32(c)) | x->unit->tag_bits;
+        if (s->nesting >= MAX_NESTING || !urd_debuginfo_parameter_value(x, n, &v))
+            return stop(s, URD_VALUE_OPTIMISED_OUT, "it is not passed, and its value is gone");
+        return push(s, v);
     case DW_OP_const_type:
     case DW_OP_GNU_const_type:
         return const_type(s, c);
@@ -605,7 +610,6 @@ static bool step(struct machine *s, struct urd_cursor *c, const uint8_t *start, 
         return convert(s, base_type(s, urd_cursor_varint(c)), true);
     case DW_OP_GNU_uninit:
         return true;
-    case DW_OP_GNU_parameter_ref:
     case DW_OP_GNU_variable_value:
         return stop(s, URD_VALUE_OPTIMISED_OUT, "the compiler describes it by another variable");
     }

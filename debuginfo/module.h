@@ -80,8 +80,9 @@ const struct urd_symbol *urd_debuginfo_symbols(struct urd_module *m, size_t *ret
 
 struct urd_line {
     const char *file; /* full path as the compiler wrote it, joined with its directory */
-    unsigned line;    /* 0: the compiler attributes this code to no line */
-    unsigned column;  /* 0: unknown */
+    unsigned
+        line; /* of code that the compiler attributes to none, that of what stands before it in the function; 0: none does */
+    unsigned column; /* 0: unknown */
     bool is_stmt;
     uint64_t start, end; /* the row's address range */
 };

@@ -12,7 +12,17 @@ bool urd_debuginfo_line_at(struct urd_module *m, uint64_t address, struct urd_li
     const struct urd_line_row *r = urd_debuginfo_row_at(t, address, &start, &end);
     if (!r || r->file >= t->n_files)
         return false;
-    *ret = (struct urd_line){t->files[r->file].path, r->line, r->column, r->is_stmt, start, end};
+    const struct urd_line_row *named = r;
+    if (!r->line) { /* as gdb does: code without a line of its own goes with what stands before it in the function */
+        const struct urd_function *f = urd_debuginfo_function_at(m, address);
+        while (named > t->rows && !named->line && !named[-1].end && f &&
+               named[-1].address >= f->entry)
+            named--;
+        if (!named->line || named->file >= t->n_files)
+            named = r;
+    }
+    *ret = (struct urd_line){
+        t->files[named->file].path, named->line, named->column, r->is_stmt, start, end};
     return true;
 }
 
