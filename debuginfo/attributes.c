@@ -15,6 +15,8 @@ static bool unit_string(const struct urd_unit *u, uint64_t index, const char **r
 
 bool urd_debuginfo_unit_address(const struct urd_unit *u, uint64_t index, uint64_t *ret)
 {
+    if (u->skeleton)
+        u = u->skeleton;
     struct urd_span s = u->dwarf->addr;
     uint64_t at = u->addr_base + index * u->address_size;
     if (index > s.size || at > s.size || s.size - at < u->address_size)
@@ -186,7 +188,7 @@ static void read_form(const struct urd_unit *u, int64_t constant, struct urd_cur
     case DW_FORM_ref_addr:
         a->class = URD_ATTR_REFERENCE;
         a->u = urd_debuginfo_read_sized(c, u->version == 2 ? u->address_size : o) |
-               (u->tag_bits & URD_DIE_ALT);
+               (u->tag_bits & ~URD_DIE_TYPES);
         break;
     case DW_FORM_ref_sup4:
     case DW_FORM_ref_sup8:

@@ -1,4 +1,6 @@
 #include "debuginfo/dwarf.h"
+#include <stdio.h>
+#include <unistd.h>
 
 uint64_t urd_debuginfo_read_sized(struct urd_cursor *c, unsigned bytes)
 {
@@ -52,7 +54,7 @@ static bool scan_unit(struct urd_dwarf *d, struct urd_span s, uint64_t bits, uin
         u.address_size = urd_cursor_u8(&c);
         u.abbrev_offset = urd_debuginfo_read_sized(&c, u.offset_size);
         if (u.kind == DW_UT_skeleton || u.kind == DW_UT_split_compile)
-            urd_cursor_u64(&c);
+            u.split_id = urd_cursor_u64(&c);
     } else {
         u.abbrev_offset = urd_debuginfo_read_sized(&c, u.offset_size);
         u.address_size = urd_cursor_u8(&c);
@@ -68,6 +70,16 @@ static bool scan_unit(struct urd_dwarf *d, struct urd_span s, uint64_t bits, uin
     if (u.type_offset)
         *urd_map_put(&d->signatures, u.type_signature) = (u.offset + u.type_offset) | bits;
     return true;
+}
+
+static void scan_units(struct urd_dwarf *d)
+{
+    for (uint64_t at = 0; at < d->info.size;)
+        if (!scan_unit(d, d->info, d->tag_bits, &at))
+            break;
+    for (uint64_t at = 0; at < d->types.size;)
+        if (!scan_unit(d, d->types, d->tag_bits | URD_DIE_TYPES, &at))
+            break;
 }
 
 void urd_debuginfo_dwarf_scan(struct urd_dwarf *d)
@@ -87,12 +99,7 @@ void urd_debuginfo_dwarf_scan(struct urd_dwarf *d)
     d->rnglists = urd_debuginfo_elf_named(d->elf, ".debug_rnglists");
     d->loc = urd_debuginfo_elf_named(d->elf, ".debug_loc");
     d->loclists = urd_debuginfo_elf_named(d->elf, ".debug_loclists");
-    for (uint64_t at = 0; at < d->info.size;)
-        if (!scan_unit(d, d->info, d->tag_bits, &at))
-            break;
-    for (uint64_t at = 0; at < d->types.size;)
-        if (!scan_unit(d, d->types, d->tag_bits | URD_DIE_TYPES, &at))
-            break;
+    scan_units(d);
 }
 
 void urd_debuginfo_dwarf_deinit(struct urd_dwarf *d)
@@ -107,6 +114,13 @@ void urd_debuginfo_dwarf_deinit(struct urd_dwarf *d)
     free(d->units);
     urd_map_deinit(&d->signatures);
     urd_map_deinit(&d->abbrevs);
+    for (size_t i = 0; i < d->n_splits; i++) {
+        urd_debuginfo_dwarf_deinit(d->splits[i]);
+        urd_debuginfo_elf_close(d->splits[i]->elf);
+        free(d->splits[i]->elf);
+        free(d->splits[i]);
+    }
+    free(d->splits);
 }
 
 /* ---- abbreviations ---- */
@@ -169,6 +183,10 @@ static bool open_root(struct urd_unit *u)
     u->tag = root.abbrev->tag;
     u->str_offsets_base = u->offset_size == 8 ? 16 : 8;
     u->addr_base = 8;
+    if (u->dwarf->main) { /* its lists begin behind their headers; GNU's have none */
+        u->rnglists_base = u->loclists_base = u->offset_size == 8 ? 20 : 12;
+        u->str_offsets_base = u->version >= 5 ? u->str_offsets_base : 0;
+    }
     /* the bases first: names may need them */
     static const uint16_t bases[] = {DW_AT_str_offsets_base, DW_AT_addr_base, DW_AT_GNU_addr_base,
                                      DW_AT_rnglists_base, DW_AT_loclists_base};
@@ -191,6 +209,15 @@ static bool open_root(struct urd_unit *u)
     }
     if (urd_debuginfo_die_attr(&root, DW_AT_language, &a))
         u->language = (unsigned)a.u;
+    if (urd_debuginfo_die_attr(&root, DW_AT_GNU_dwo_id, &a))
+        u->split_id = a.u;
+    if (urd_debuginfo_die_attr(&root, DW_AT_GNU_ranges_base, &a))
+        u->ranges_base = a.u;
+    if (urd_debuginfo_die_attr(&root, DW_AT_dwo_name, &a) ||
+        urd_debuginfo_die_attr(&root, DW_AT_GNU_dwo_name, &a))
+        u->split_name = a.string;
+    if (u->dwarf->main)
+        u->has_stmt_list = false;
     return true;
 }
 
@@ -204,14 +231,87 @@ bool urd_debuginfo_unit_open(struct urd_unit *u)
     return !u->damaged;
 }
 
+/* ---- split units: DWARF 5, 7.3.2; before that GNU's "Fission" ---- */
+
+static struct urd_dwarf *open_split(struct urd_dwarf *d, const char *path)
+{
+    struct urd_elf elf;
+    urd_err *err = access(path, R_OK) ? NULL : urd_debuginfo_elf_open(path, &elf);
+    if (err || access(path, R_OK)) {
+        urd_err_free(err);
+        return NULL;
+    }
+    struct urd_dwarf *s = urd_xcalloc(1, sizeof *s);
+    *s = (struct urd_dwarf){
+        .elf = urd_xcalloc(1, sizeof elf), .scanned = true, .main = d, .arena = d->arena};
+    *s->elf = elf;
+    s->info = urd_debuginfo_elf_named(s->elf, ".debug_info.dwo");
+    s->types = urd_debuginfo_elf_named(s->elf, ".debug_types.dwo");
+    s->abbrev = urd_debuginfo_elf_named(s->elf, ".debug_abbrev.dwo");
+    s->str = urd_debuginfo_elf_named(s->elf, ".debug_str.dwo");
+    s->str_offsets = urd_debuginfo_elf_named(s->elf, ".debug_str_offsets.dwo");
+    s->rnglists = urd_debuginfo_elf_named(s->elf, ".debug_rnglists.dwo");
+    s->loc = urd_debuginfo_elf_named(s->elf, ".debug_loc.dwo");
+    s->loclists = urd_debuginfo_elf_named(s->elf, ".debug_loclists.dwo");
+    URD_PUSH(d->splits, d->n_splits, d->cap_splits) = s;
+    s->tag_bits = (uint64_t)d->n_splits << URD_DIE_SPLIT_SHIFT;
+    scan_units(s);
+    return s;
+}
+
+/** The unit in a .dwo file that belongs to a skeleton: their numbers agree unless one of them was built again. */
+static struct urd_unit *find_split(struct urd_unit *u, const char *path)
+{
+    struct urd_dwarf *s = open_split(u->dwarf, path);
+    for (size_t i = 0; s && i < s->n_units; i++) {
+        struct urd_unit *full = &s->units[i];
+        if (!urd_debuginfo_unit_open(full) || full->tag != DW_TAG_compile_unit ||
+            full->split_id != u->split_id)
+            continue;
+        full->skeleton = u;
+        full->low_pc = u->low_pc;
+        full->has_low_pc = u->has_low_pc;
+        full->comp_dir = u->comp_dir;
+        return full;
+    }
+    return NULL;
+}
+
+struct urd_unit *urd_debuginfo_unit_full(struct urd_unit *u)
+{
+    if (!urd_debuginfo_unit_open(u) || u->skeleton || !u->split_name)
+        return u;
+    if (!u->split_searched) {
+        u->split_searched = true;
+        char path[4600];
+        const char *module = u->dwarf->module_path, *name = u->split_name,
+                   *last = strrchr(name, '/'), *slash = module ? strrchr(module, '/') : NULL;
+        const char *dirs[] = {*name == '/' ? "" : u->comp_dir, module};
+        for (int i = 0; i < 2 && !u->split; i++) {
+            if (!dirs[i] || (i && !slash))
+                continue;
+            snprintf(path, sizeof path, "%.*s%s%.2000s",
+                     i ? (int)(slash - module) : (int)strnlen(dirs[i], 2000), dirs[i],
+                     *dirs[i] ? "/" : "", i && last ? last + 1 : name);
+            u->split = find_split(u, path);
+        }
+    }
+    return u->split ? u->split : u;
+}
+
 struct urd_unit *urd_debuginfo_unit_of(struct urd_dwarf *d, uint64_t handle)
 {
+    uint64_t split = (handle & ~(URD_DIE_ALT | URD_DIE_TYPES)) >> URD_DIE_SPLIT_SHIFT;
+    if (d->main)
+        d = d->main;
     if ((handle & URD_DIE_ALT) && !(d->tag_bits & URD_DIE_ALT))
         d = d->alt;
+    if (d && split)
+        d = split <= d->n_splits ? d->splits[split - 1] : NULL;
     if (!d)
         return NULL;
     urd_debuginfo_dwarf_scan(d);
-    uint64_t offset = handle & ~(URD_DIE_ALT | URD_DIE_TYPES), types = handle & URD_DIE_TYPES;
+    uint64_t offset = handle & URD_DIE_OFFSET, types = handle & URD_DIE_TYPES;
     size_t lo = 0, hi = d->n_units;
     while (lo < hi) { /* .debug_info's units are before .debug_types', each sorted */
         size_t mid = (lo + hi) / 2;
@@ -246,7 +346,7 @@ bool urd_debuginfo_die_read(struct urd_unit *u, uint64_t offset, struct urd_die 
 bool urd_debuginfo_die_at(struct urd_dwarf *d, uint64_t handle, struct urd_die *ret)
 {
     struct urd_unit *u = handle ? urd_debuginfo_unit_of(d, handle) : NULL;
-    return u && urd_debuginfo_die_read(u, handle & ~(URD_DIE_ALT | URD_DIE_TYPES), ret);
+    return u && urd_debuginfo_die_read(u, handle & URD_DIE_OFFSET, ret);
 }
 
 uint64_t urd_debuginfo_die_handle(const struct urd_die *die)
@@ -275,7 +375,7 @@ bool urd_debuginfo_die_sibling(const struct urd_die *die, struct urd_die *ret)
     if (!die->abbrev->children)
         return urd_debuginfo_die_read(die->unit, end_of(die), ret);
     if (urd_debuginfo_die_attr(die, DW_AT_sibling, &a) && a.class == URD_ATTR_REFERENCE) {
-        uint64_t at = a.u & ~(URD_DIE_ALT | URD_DIE_TYPES);
+        uint64_t at = a.u & URD_DIE_OFFSET;
         return at > die->offset && urd_debuginfo_die_read(die->unit, at, ret);
     }
     uint64_t at = end_of(die);

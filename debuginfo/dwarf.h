@@ -10,7 +10,7 @@
  * FORMAT   DWARF 5, chapter 7; DWARF 4 the same; GNU extensions of both.
  *
  * A DIE is named by a handle: its offset in .debug_info, with bit 63 for the supplementary (dwz)
- * file and bit 62 for .debug_types. 0 is no DIE.
+ * file and bit 62 for .debug_types; bits 40 to 61 number the split unit's file (.dwo, from 1) when it is in one. 0 is no DIE.
  */
 #ifndef URD_DEBUGINFO_DWARF_H
 #define URD_DEBUGINFO_DWARF_H
@@ -19,8 +19,10 @@
 #include "debuginfo/elf.h"
 #include <dwarf.h> /* libdwarf's: the numbers only */
 
-#define URD_DIE_ALT   (1ull << 63)
-#define URD_DIE_TYPES (1ull << 62)
+#define URD_DIE_ALT         (1ull << 63)
+#define URD_DIE_TYPES       (1ull << 62)
+#define URD_DIE_SPLIT_SHIFT 40
+#define URD_DIE_OFFSET      ((1ull << URD_DIE_SPLIT_SHIFT) - 1)
 
 struct urd_range {
     uint64_t low, high; /* module addresses, high exclusive */
@@ -57,7 +59,7 @@ struct urd_unit {
     uint64_t offset, end; /* in the section */
     uint64_t root;        /* offset of its first DIE */
     uint64_t abbrev_offset;
-    uint64_t type_signature, type_offset;
+    uint64_t type_signature, type_offset, split_id;
     uint16_t version;
     uint8_t address_size, offset_size, kind;
     bool opened, damaged;
@@ -69,6 +71,13 @@ struct urd_unit {
     bool has_stmt_list, has_low_pc;
     uint64_t str_offsets_base, addr_base, rnglists_base, loclists_base;
     unsigned language;
+    /* split DWARF: what stands in the program's file, and what in the .dwo file that it names */
+    const char *split_name;
+    bool split_searched;
+    uint64_t ranges_base;   /* before DWARF 5: of the ranges in the .dwo file */
+    struct urd_unit *split; /* the other one, NULL: not found */
+    struct urd_unit
+        *skeleton; /* of a unit in a .dwo file, which has no addresses and lines of its own */
     struct urd_unit_index *index;
     bool indexing;
 };
@@ -84,7 +93,10 @@ struct urd_dwarf {
     struct urd_map signatures; /* type signature -> DIE handle */
     struct urd_map abbrevs;    /* offset -> struct urd_abbrevs * */
     struct urd_abbrevs *all_abbrevs;
-    struct urd_dwarf *alt; /* supplementary file, or NULL */
+    struct urd_dwarf *alt;            /* supplementary file, or NULL */
+    struct urd_dwarf **splits, *main; /* .dwo files; of one of these, whose it is */
+    size_t n_splits, cap_splits;
+    const char *module_path; /* beside which .dwo files may lie */
     struct urd_arena *arena;
 };
 
@@ -121,6 +133,8 @@ void urd_debuginfo_dwarf_scan(struct urd_dwarf *d);
 void urd_debuginfo_dwarf_deinit(struct urd_dwarf *d);
 /** Read a unit's abbreviations and root DIE; false when damaged. */
 bool urd_debuginfo_unit_open(struct urd_unit *u);
+/** All of a unit: that of the .dwo file when it is split and that is found, else itself. */
+struct urd_unit *urd_debuginfo_unit_full(struct urd_unit *u);
 /** The unit that holds a handle, opened, or NULL. */
 struct urd_unit *urd_debuginfo_unit_of(struct urd_dwarf *d, uint64_t handle);
 

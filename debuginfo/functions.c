@@ -131,7 +131,7 @@ const struct urd_function *urd_debuginfo_functions(struct urd_module *m, size_t 
         m->functions_read = true;
         struct urd_dwarf *d = urd_debuginfo_module_dwarf(m);
         for (size_t i = 0; i < d->n_units; i++)
-            add_unit(m, &d->units[i]);
+            add_unit(m, urd_debuginfo_unit_full(&d->units[i]));
         if (m->n_functions)
             qsort(m->functions, m->n_functions, sizeof *m->functions, compare);
         add_symbols(m);

@@ -219,6 +219,8 @@ static void read_header(struct urd_module *m, struct urd_unit *u, struct urd_lin
 
 struct urd_line_table *urd_debuginfo_unit_lines(struct urd_module *m, struct urd_unit *u)
 {
+    if (u->skeleton)
+        u = u->skeleton;
     if (!urd_debuginfo_unit_open(u) || !u->has_stmt_list || u->stmt_list >= u->dwarf->line.size)
         return NULL;
     uint64_t *slot = urd_map_put(&m->line_tables, u->stmt_list | u->dwarf->tag_bits);

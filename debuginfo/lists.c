@@ -5,7 +5,8 @@ typedef void range_fn(void *data, struct urd_range r);
 
 static void ranges_v4(const struct urd_unit *u, uint64_t offset, range_fn *fn, void *data)
 {
-    struct urd_span s = u->dwarf->ranges;
+    struct urd_span s = u->skeleton ? u->skeleton->dwarf->ranges : u->dwarf->ranges;
+    offset += u->skeleton ? u->skeleton->ranges_base : 0;
     if (offset >= s.size)
         return;
     struct urd_cursor c = urd_cursor(s.data + offset, s.size - offset);
@@ -142,6 +143,47 @@ static bool location_v4(const struct urd_unit *u, uint64_t offset, uint64_t addr
     }
 }
 
+/** GNU's split units before DWARF 5: addresses are indices. */
+static bool location_split(const struct urd_unit *u, uint64_t offset, uint64_t address,
+                           struct urd_span *ret)
+{
+    struct urd_span s = u->dwarf->loc;
+    if (offset >= s.size)
+        return false;
+    struct urd_cursor c = urd_cursor(s.data + offset, s.size - offset);
+    uint64_t base = u->low_pc;
+    for (;;) {
+        uint64_t low = 0, high = 0;
+        unsigned kind = urd_cursor_u8(&c);
+        bool ok = true;
+        enum { END = 0, BASE = 1, START_END = 2, START_LENGTH = 3, OFFSETS = 4 };
+        if (kind == BASE) {
+            ok = urd_debuginfo_unit_address(u, urd_cursor_varint(&c), &base);
+        } else if (kind == START_END) {
+            ok = urd_debuginfo_unit_address(u, urd_cursor_varint(&c), &low);
+            ok = urd_debuginfo_unit_address(u, urd_cursor_varint(&c), &high) && ok;
+        } else if (kind == START_LENGTH) {
+            ok = urd_debuginfo_unit_address(u, urd_cursor_varint(&c), &low);
+            high = low + urd_cursor_u32(&c);
+        } else if (kind == OFFSETS) {
+            low = base + urd_cursor_u32(&c);
+            high = base + urd_cursor_u32(&c);
+        } else {
+            return false;
+        }
+        if (!c.ok)
+            return false;
+        if (kind == BASE)
+            continue;
+        size_t size = urd_debuginfo_read_sized(&c, 2);
+        const uint8_t *p = urd_cursor_bytes(&c, size);
+        if (p && ok && address >= low && address < high) {
+            *ret = (struct urd_span){p, size};
+            return true;
+        }
+    }
+}
+
 static bool location_v5(const struct urd_unit *u, uint64_t offset, uint64_t address,
                         struct urd_span *ret)
 {
@@ -197,5 +239,6 @@ bool urd_debuginfo_die_location(const struct urd_die *die, unsigned name, uint64
         !list_offset(u, u->dwarf->loclists, u->loclists_base, a.u, &offset))
         return false;
     return u->version >= 5 ? location_v5(u, offset, address, ret)
+           : u->skeleton   ? location_split(u, offset, address, ret)
                            : location_v4(u, offset, address, ret);
 }

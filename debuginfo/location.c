@@ -572,7 +572,7 @@ static bool step(struct machine *s, struct urd_cursor *c, const uint8_t *start, 
         n = urd_debuginfo_read_sized(c, x->unit ? x->unit->offset_size : 4);
         v = (uint64_t)urd_debuginfo_read_sleb(c);
         if (s->value && x->unit && !s->pieces && s->value->size == 8) {
-            s->value->points_to = n | (x->unit->tag_bits & URD_DIE_ALT);
+            s->value->points_to = n | (x->unit->tag_bits & ~URD_DIE_TYPES);
             s->value->points_offset = (int64_t)v;
             s->value->points_module = x->m;
         }

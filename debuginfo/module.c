@@ -21,8 +21,10 @@ void urd_debuginfo_module_close(struct urd_module *m)
 {
     if (!m)
         return;
-    for (size_t i = 0; i < m->dwarf.n_units; i++)
-        urd_debuginfo_unit_index_free(m->dwarf.units[i].index);
+    for (size_t i = 0; i < m->dwarf.n_units; i++) {
+        struct urd_unit *u = &m->dwarf.units[i];
+        urd_debuginfo_unit_index_free(u->split ? u->split->index : u->index);
+    }
     for (size_t i = 0; i < m->alt_dwarf.n_units; i++)
         urd_debuginfo_unit_index_free(m->alt_dwarf.units[i].index);
     for (size_t i = 0; i < m->line_tables.capacity; i++) {
@@ -233,6 +235,7 @@ struct urd_elf *urd_debuginfo_module_debug_file(struct urd_module *m)
     m->debug_searched = true;
     m->dwarf.arena = &m->arena;
     m->dwarf.elf = &m->elf;
+    m->dwarf.module_path = m->path;
     if (!urd_debuginfo_elf_section(&m->elf, ".debug_info") &&
         !urd_debuginfo_elf_section(&m->elf, ".zdebug_info")) {
         find_debug(m);

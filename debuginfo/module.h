@@ -161,6 +161,11 @@ struct urd_inlined {
     uint64_t die;
 };
 
+/**
+ * Of code compiled with -gsplit-dwarf: the .dwo file that has its functions and variables, when that is not where the program says nor beside
+ * the program, or is of another build. NULL: nothing is missing.
+ */
+const char *urd_debuginfo_missing_split(struct urd_module *m, uint64_t address);
 /** Innermost first, at most capacity; returns how many there are. */
 size_t urd_debuginfo_inlined_at(struct urd_module *m, uint64_t address, struct urd_inlined *ret,
                                 size_t capacity);

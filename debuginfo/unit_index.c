@@ -330,6 +330,7 @@ static void walk_unit(struct walk *w)
 
 struct urd_unit_index *urd_debuginfo_unit_index(struct urd_module *m, struct urd_unit *u)
 {
+    u = urd_debuginfo_unit_full(u);
     if (u->index && !u->indexing)
         return u->index;
     if (u->indexing || !urd_debuginfo_unit_open(u))
@@ -442,8 +443,14 @@ struct urd_unit *urd_debuginfo_unit_at(struct urd_module *m, uint64_t address)
     }
     for (size_t steps = 0; lo-- > 0 && steps < 64; steps++)
         if (address < m->unit_ranges[lo].high)
-            return &m->dwarf.units[m->unit_ranges[lo].unit];
+            return urd_debuginfo_unit_full(&m->dwarf.units[m->unit_ranges[lo].unit]);
     return NULL;
+}
+
+const char *urd_debuginfo_missing_split(struct urd_module *m, uint64_t address)
+{
+    const struct urd_unit *u = urd_debuginfo_unit_at(m, address);
+    return u && !u->skeleton ? u->split_name : NULL;
 }
 
 bool urd_debuginfo_scope_has(const struct urd_unit_index *x, uint32_t scope, uint64_t address,

@@ -223,7 +223,7 @@ static void read_globals(struct urd_module *m)
     struct urd_dwarf *d = urd_debuginfo_module_dwarf(m);
     m->globals_read = true;
     for (size_t i = 0; i < d->n_units; i++) {
-        struct urd_unit *u = &d->units[i];
+        struct urd_unit *u = urd_debuginfo_unit_full(&d->units[i]);
         struct urd_unit_index *x = urd_debuginfo_unit_index(m, u);
         for (size_t k = 0; x && k < x->n_variables; k++) {
             struct urd_named_die *n = &x->variables[k];

@@ -350,6 +350,11 @@ static urd_err *unknown(const struct evaluation *x, const struct node *n)
                              n->file ? n->file : "");
     if (x->frame->no_registers)
         urd_err_hint(err, "a local variable is known only at a moment within its function");
+    const char *split = x->in_module ? urd_debuginfo_missing_split(x->module, pc) : NULL;
+    if (split)
+        urd_err_hint(
+            err, "the variables of this code are in %s, which is not there or is of another build",
+            split);
     return urd_err_at(err, n->offset, near);
 }
 

@@ -235,7 +235,7 @@ urd_err *q_values(struct answer *a)
     struct frame_state f;
     const struct urd_frame *frame;
     URD_TRY(open_frame(a, false, &m, &f, &frame));
-    struct urd_place place;
+    struct urd_place place = {0};
     int64_t clock = 0, since = 0;
     urd_err *err = NULL;
     if (e->index) {
@@ -267,6 +267,15 @@ urd_err *q_values(struct answer *a)
         else
             err = answer_row(a, row, NULL);
     }
+    const char *split =
+        n || !place.module ? NULL : urd_debuginfo_missing_split(place.module, place.address);
+    if (split && !err)
+        err = urd_err_hint(
+            URD_ERROR(
+                URD_ERR_NOTHING,
+                "the variables of this code are in %s, which is not there or is of another build",
+                split),
+            "put it where the compiler wrote it, or beside the program");
     json_object_set_new(a->summary, "debug_information", json_boolean(n > 0));
     json_object_set_new(a->summary, "at", json_moment(m));
     free(variables);
