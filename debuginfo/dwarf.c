@@ -233,6 +233,30 @@ bool urd_debuginfo_unit_open(struct urd_unit *u)
 
 /* ---- split units: DWARF 5, 7.3.2; before that GNU's "Fission" ---- */
 
+/** All sections of a name, one behind the other: units of types have one each. */
+static struct urd_span all_named(struct urd_dwarf *s, const char *name)
+{
+    struct urd_span all = urd_debuginfo_elf_named(s->elf, name);
+    size_t n = 0, size = 0;
+    for (size_t i = 0; i < s->elf->n_sections; i++)
+        if (!strcmp(s->elf->sections[i].name, name)) {
+            n++;
+            size += urd_debuginfo_elf_bytes(s->elf, &s->elf->sections[i]).size;
+        }
+    if (n < 2)
+        return all;
+    uint8_t *to = urd_arena_alloc(s->arena, size);
+    all = (struct urd_span){to, size};
+    for (size_t i = 0; i < s->elf->n_sections; i++)
+        if (!strcmp(s->elf->sections[i].name, name)) {
+            struct urd_span part = urd_debuginfo_elf_bytes(s->elf, &s->elf->sections[i]);
+            if (part.size)
+                memcpy(to, part.data, part.size);
+            to += part.size;
+        }
+    return all;
+}
+
 static struct urd_dwarf *open_split(struct urd_dwarf *d, const char *path)
 {
     struct urd_elf elf;
@@ -245,8 +269,8 @@ static struct urd_dwarf *open_split(struct urd_dwarf *d, const char *path)
     *s = (struct urd_dwarf){
         .elf = urd_xcalloc(1, sizeof elf), .scanned = true, .main = d, .arena = d->arena};
     *s->elf = elf;
-    s->info = urd_debuginfo_elf_named(s->elf, ".debug_info.dwo");
-    s->types = urd_debuginfo_elf_named(s->elf, ".debug_types.dwo");
+    s->info = all_named(s, ".debug_info.dwo");
+    s->types = all_named(s, ".debug_types.dwo");
     s->abbrev = urd_debuginfo_elf_named(s->elf, ".debug_abbrev.dwo");
     s->str = urd_debuginfo_elf_named(s->elf, ".debug_str.dwo");
     s->str_offsets = urd_debuginfo_elf_named(s->elf, ".debug_str_offsets.dwo");

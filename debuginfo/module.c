@@ -17,16 +17,20 @@ urd_err *urd_debuginfo_module_open(const char *path, const char *original_path,
     return NULL;
 }
 
+static void free_indexes(struct urd_dwarf *d)
+{
+    for (size_t i = 0; i < d->n_units; i++)
+        urd_debuginfo_unit_index_free(d->units[i].index);
+    for (size_t i = 0; i < d->n_splits; i++)
+        free_indexes(d->splits[i]);
+}
+
 void urd_debuginfo_module_close(struct urd_module *m)
 {
     if (!m)
         return;
-    for (size_t i = 0; i < m->dwarf.n_units; i++) {
-        struct urd_unit *u = &m->dwarf.units[i];
-        urd_debuginfo_unit_index_free(u->split ? u->split->index : u->index);
-    }
-    for (size_t i = 0; i < m->alt_dwarf.n_units; i++)
-        urd_debuginfo_unit_index_free(m->alt_dwarf.units[i].index);
+    free_indexes(&m->dwarf);
+    free_indexes(&m->alt_dwarf);
     for (size_t i = 0; i < m->line_tables.capacity; i++) {
         if (m->line_tables.slots[i].used != 1)
             continue;

@@ -102,8 +102,11 @@ const struct urd_type *urd_debuginfo_type_of(struct urd_module *m, uint64_t hand
     if (m->type_depth >= MAX_TYPE_DEPTH ||
         !urd_debuginfo_die_at(urd_debuginfo_module_dwarf(m), handle, &die))
         return NULL;
+    struct urd_attr a;
+    bool elsewhere = urd_debuginfo_die_attr(&die, DW_AT_signature, &a) &&
+                     a.class == URD_ATTR_REFERENCE && a.u != handle; /* in a type unit */
     m->type_depth++;
-    const struct urd_type *t = make(m, &die);
+    const struct urd_type *t = elsewhere ? urd_debuginfo_type_of(m, a.u) : make(m, &die);
     m->type_depth--;
     return t;
 }

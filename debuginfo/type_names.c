@@ -18,16 +18,25 @@ static void add(struct urd_module *m, const char *name, const struct urd_named_d
     *slot = m->n_type_list;
 }
 
+/** What a unit has; of .dwo files only the units of types, as the others come with their skeletons. */
+static struct urd_unit_index *index_of(struct urd_module *m, struct urd_unit *u)
+{
+    bool of_types = u->kind == DW_UT_type || u->kind == DW_UT_split_type;
+    return u->dwarf->main && !of_types ? NULL : urd_debuginfo_unit_index(m, u);
+}
+
 static void add_units(struct urd_module *m, struct urd_dwarf *d)
 {
     for (size_t i = d->n_units; i-- > 0;) { /* the first unit's is found first */
-        struct urd_unit_index *x = urd_debuginfo_unit_index(m, &d->units[i]);
+        struct urd_unit_index *x = index_of(m, &d->units[i]);
         for (size_t k = x ? x->n_types : 0; k-- > 0;) {
             add(m, x->types[k].name, &x->types[k]);
             if (x->types[k].qualified && strcmp(x->types[k].qualified, x->types[k].name))
                 add(m, x->types[k].qualified, &x->types[k]);
         }
     }
+    for (size_t i = 0; i < d->n_splits; i++)
+        add_units(m, d->splits[i]);
 }
 
 static void read_names(struct urd_module *m)
@@ -138,12 +147,11 @@ const char *urd_debuginfo_type_qualified(const struct urd_type *t)
     return x && lo < x->n_types && x->types[lo].die == t->die ? x->types[lo].qualified : t->name;
 }
 
-bool urd_debuginfo_constant_named(struct urd_module *m, const char *name,
-                                  const struct urd_type **type, int64_t *ret)
+static bool find_constant(struct urd_module *m, struct urd_dwarf *d, const char *name,
+                          const struct urd_type **type, int64_t *ret)
 {
-    struct urd_dwarf *d = urd_debuginfo_module_dwarf(m);
     for (size_t i = 0; i < d->n_units; i++) {
-        struct urd_unit_index *x = urd_debuginfo_unit_index(m, &d->units[i]);
+        struct urd_unit_index *x = index_of(m, &d->units[i]);
         for (size_t k = 0; x && k < x->n_constants; k++) {
             struct urd_named_die *c = &x->constants[k];
             if (!c->name ||
@@ -160,7 +168,16 @@ bool urd_debuginfo_constant_named(struct urd_module *m, const char *name,
                 }
         }
     }
+    for (size_t i = 0; i < d->n_splits; i++)
+        if (find_constant(m, d->splits[i], name, type, ret))
+            return true;
     return false;
+}
+
+bool urd_debuginfo_constant_named(struct urd_module *m, const char *name,
+                                  const struct urd_type **type, int64_t *ret)
+{
+    return find_constant(m, urd_debuginfo_module_dwarf(m), name, type, ret);
 }
 
 /* ---- spelling ---- */

@@ -42,6 +42,13 @@ static uint64_t read_entry(const struct urd_die *die, struct entry *e)
         case DW_AT_name:
             e->name = a.string;
             break;
+        case DW_AT_signature: { /* a declaration of what stands in a type unit: clang gives it no name */
+            struct urd_die whole;
+            if (!e->name && a.class == URD_ATTR_REFERENCE &&
+                urd_debuginfo_die_at(die->unit->dwarf, a.u, &whole))
+                e->name = urd_debuginfo_die_name(&whole);
+            break;
+        }
         case DW_AT_linkage_name:
         case DW_AT_MIPS_linkage_name:
             e->linkage = a.string;
@@ -149,6 +156,20 @@ static void remember_name(struct walk *w, const struct entry *e, const struct le
         *urd_map_put(&w->x->names, e->die) = (uintptr_t)qualify(w, l->prefix, e->name);
 }
 
+/** The qualified name of a type that was declared before, where it belongs, and is defined elsewhere; or NULL. */
+static const char *declared_name(const struct urd_unit_index *x, uint64_t die)
+{
+    size_t lo = 0, hi = x->n_types;
+    while (lo < hi) {
+        size_t mid = (lo + hi) / 2;
+        if (x->types[mid].die < die)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < x->n_types && x->types[lo].die == die ? x->types[lo].qualified : NULL;
+}
+
 static void add_named(struct walk *w, const struct entry *e, const struct level *l, uint64_t aux)
 {
     struct urd_unit_index *x = w->x;
@@ -164,8 +185,12 @@ static void add_named(struct walk *w, const struct entry *e, const struct level 
         URD_PUSH(x->constants, x->n_constants, x->cap_constants) = d;
     else if (e->tag == DW_TAG_variable || e->tag == DW_TAG_formal_parameter)
         URD_PUSH(x->variables, x->n_variables, x->cap_variables) = d;
-    else if (e->name)
+    else if (e->name) {
+        const char *declared = e->has_origin ? declared_name(x, e->origin) : NULL;
+        if (declared)
+            d.qualified = declared;
         URD_PUSH(x->types, x->n_types, x->cap_types) = d;
+    }
 }
 
 /** What the children of an entry see. */
@@ -183,12 +208,14 @@ static struct level visit(struct walk *w, const struct urd_die *die, const struc
     case DW_TAG_structure_type:
     case DW_TAG_class_type:
     case DW_TAG_union_type:
-    case DW_TAG_interface_type:
+    case DW_TAG_interface_type: {
         add_named(w, e, l, 0);
         in.record = true;
         if (e->name)
-            in.prefix = urd_debuginfo_module_printf(w->m, "%s%s::", l->prefix, e->name);
+            in.prefix =
+                urd_debuginfo_module_printf(w->m, "%s::", w->x->types[w->x->n_types - 1].qualified);
         break;
+    }
     case DW_TAG_enumeration_type:
         add_named(w, e, l, 0);
         break;

@@ -291,7 +291,8 @@ int main(int argc, char **argv)
     static const char *const subjects[] = {"debuginfo_types.c", "debuginfo_inline.c",
                                            "debuginfo_classes.cc"};
     static const char *const levels[] = {"-O0", "-O1", "-O2", "-Og"};
-    static const char *const versions[] = {"-gdwarf-5", "-gdwarf-4"};
+    static const char *const versions[] = {"-gdwarf-5", "-gdwarf-4",
+                                           "-gdwarf-4 -gsplit-dwarf -fdebug-types-section"};
     verbose = argc > 1 && !strcmp(argv[1], "-v");
     const char *only = argc > 1 && !verbose ? argv[1] : NULL;
     if (system("gdb --version >/dev/null 2>&1")) {
@@ -301,15 +302,16 @@ int main(int argc, char **argv)
     for (size_t s = 0; s < 3; s++)
         for (size_t c = 0; c < 2; c++)
             for (size_t o = 0; o < 4; o++)
-                for (size_t v = 0; v < 2; v++) {
+                for (size_t v = 0; v < (o == 0 || (o == 2 && !c) ? 3 : 2); v++) {
                     bool cc = strstr(subjects[s], ".cc");
                     const char *compiler = c ? cc ? "clang++" : "clang" : cc ? "g++" : "gcc";
                     char *source = urd_xprintf("%s/tests/subjects/%s", URD_SOURCE_DIR, subjects[s]);
                     char *binary = urd_xprintf("/tmp/urd-expr-gdb-%d", getpid());
                     char *what =
                         urd_xprintf("%s %s %s %s", subjects[s], compiler, levels[o], versions[v]);
-                    char *command = urd_xprintf("%s -w %s %s -o %s %s 2>/dev/null", compiler,
-                                                levels[o], versions[v], binary, source);
+                    char *command = urd_xprintf(
+                        "cd /tmp && %s -w %s %s -c -o %s.o %s 2>/dev/null && %s -o %s %s.o",
+                        compiler, levels[o], versions[v], binary, source, compiler, binary, binary);
                     if (!only || strstr(what, only)) {
                         int before = different, had = checked;
                         if (system(command))
@@ -319,7 +321,12 @@ int main(int argc, char **argv)
                         printf("%s: %d checked, %d different\n", what, checked - had,
                                different - before);
                         fflush(stdout);
-                        unlink(binary);
+                        static const char *const made[] = {"", ".o", ".dwo"};
+                        for (size_t i = 0; i < 3; i++) {
+                            char *path = urd_xprintf("%s%s", binary, made[i]);
+                            unlink(path);
+                            free(path);
+                        }
                     }
                     free(source);
                     free(binary);

@@ -74,18 +74,24 @@ struct Right {
 };
 struct Both : Left, Right {
     int b = 3;
+    struct Inner;
+};
+struct Both::Inner {
+    enum class Depth { Flat, Deep };
+    Depth depth = Depth::Deep;
 };
 
 int main()
 {
     geometry::Rectangle r(7, 3, 4);
     Both both;
+    Both::Inner nested;
     int n = 5;
     bool flag = true;
     wchar_t wide = L'w';
     char16_t c16 = u'c';
     int Both::*member = &Both::b;
-    sink = r.area() + both.b + flag + wide + c16 + both.*member; // stop: both; both.r; flag; both.l + both.r; (Right *)&both; geometry::counter; n
+    sink = r.area() + both.b + (int)nested.depth + flag + wide + c16 + both.*member; // stop: both; both.r; nested.depth; *(Both::Inner *)&nested; (Both::Inner::Depth)0; flag; both.l + both.r; (Right *)&both; geometry::counter; n
     r.grow(2);
     overloaded(4);
     overloaded(2.5);
