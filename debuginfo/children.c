@@ -81,11 +81,7 @@ static void members(const struct urd_frame *frame, const struct urd_value *v,
             c->expression = urd_xprintf("%s%s%s%s%s", plain ? "" : "(", expression,
                                         plain ? "" : ")", arrow ? "->" : ".", m[i].name);
         }
-        urd_debuginfo_value_part(frame, v, m[i].type, m[i].offset, m[i].bit_offset, m[i].bit_size,
-                                 &c->value);
-        if (m[i].is_virtual_base)
-            urd_debuginfo_value_fail(&c->value, URD_VALUE_UNREADABLE,
-                                     "virtual base classes are not supported");
+        urd_debuginfo_value_member(frame, v, &m[i], &c->value);
         finish(frame, c);
     }
 }

@@ -362,6 +362,7 @@ const struct urd_member *urd_debuginfo_type_members(const struct urd_type *type,
             struct urd_member r = {.name = urd_debuginfo_die_name(&child),
                                    .type = urd_debuginfo_die_type(m, &child),
                                    .is_base = tag == DW_TAG_inheritance,
+                                   .die = urd_debuginfo_die_handle(&child),
                                    .artificial = urd_debuginfo_die_flag(&child, DW_AT_artificial)};
             struct urd_attr a;
             if (r.is_base && urd_debuginfo_die_attr(&child, DW_AT_virtuality, &a) && a.u)

@@ -54,10 +54,12 @@ struct urd_member {
     const struct urd_type *type;
     uint64_t offset; /* bytes from the start of the struct */
     unsigned bit_offset,
-        bit_size;         /* bit_size 0: no bit-field; bit_offset from `offset`, low first */
-    bool is_base;         /* a base class */
-    bool is_virtual_base; /* offset must be read from the vtable: not supported, offset is 0 */
-    bool artificial;      /* _vptr */
+        bit_size; /* bit_size 0: no bit-field; bit_offset from `offset`, low first */
+    bool is_base; /* a base class */
+    bool
+        is_virtual_base; /* where it lies is read from the object (urd_debuginfo_value_member); offset is 0 */
+    uint64_t die;    /* handle of its DIE */
+    bool artificial; /* _vptr */
 };
 
 struct urd_enumerator {

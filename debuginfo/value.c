@@ -1,3 +1,4 @@
+#include "debuginfo/private.h"
 #include "debuginfo/value.h"
 #include "base/buf.h"
 #include <stdarg.h>
@@ -238,6 +239,34 @@ void urd_debuginfo_value_part(const struct urd_frame *frame, const struct urd_va
             part.lvalue = false, part.n_pieces = 0;
     }
     *ret = part;
+}
+
+void urd_debuginfo_value_member(const struct urd_frame *frame, const struct urd_value *v,
+                                const struct urd_member *member, struct urd_value *ret)
+{
+    if (!member->is_virtual_base) {
+        urd_debuginfo_value_part(frame, v, member->type, member->offset, member->bit_offset,
+                                 member->bit_size, ret);
+        return;
+    }
+    struct urd_module *m = urd_debuginfo_type_strip(v->type)->module;
+    uint64_t address = v->address;
+    struct urd_die die;
+    struct urd_attr a;
+    bool whole =
+        v->status == URD_VALUE_OK && v->n_pieces == 1 && v->pieces[0].kind == URD_PIECE_MEMORY;
+    if (whole && urd_debuginfo_die_at(&m->dwarf, member->die, &die) &&
+        urd_debuginfo_die_attr(&die, DW_AT_data_member_location, &a) && a.class == URD_ATTR_BLOCK) {
+        struct urd_location_context x = {m, die.unit, frame, 0, 0, &v->address, false};
+        if (urd_debuginfo_location_number(&x, a.block, &address)) {
+            urd_debuginfo_value_at(member->type, address, ret);
+            return;
+        }
+    }
+    urd_debuginfo_value_at(member->type, v->address, ret);
+    ret->lvalue = false;
+    urd_debuginfo_value_fail(ret, v->status ? v->status : URD_VALUE_UNREADABLE,
+                             "where this virtual base class lies cannot be read");
 }
 
 bool urd_debuginfo_value_to_u64(const struct urd_value *v, uint64_t *ret)

@@ -129,6 +129,9 @@ void urd_debuginfo_value_integer(const struct urd_type *type, uint64_t n, struct
 void urd_debuginfo_value_part(const struct urd_frame *frame, const struct urd_value *v,
                               const struct urd_type *type, uint64_t offset, unsigned bit_offset,
                               unsigned bit_size, struct urd_value *ret);
+/** A member of a struct, a base class too: where a virtual one lies is read from the object, which must be in memory. */
+void urd_debuginfo_value_member(const struct urd_frame *frame, const struct urd_value *v,
+                                const struct urd_member *member, struct urd_value *ret);
 /** What a synthetic pointer (points_to) points to, as target type. */
 void urd_debuginfo_value_follow(const struct urd_frame *frame, const struct urd_value *pointer,
                                 const struct urd_type *target, struct urd_value *ret);

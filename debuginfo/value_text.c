@@ -7,6 +7,11 @@ struct writer {
     struct urd_buf *out;
     size_t start;
     bool full;
+    struct {
+        const struct urd_type *type;
+        uint64_t address;
+    } shared[16]; /* virtual base classes that were written: once in an object */
+    unsigned n_shared;
 };
 
 static void write_value(struct writer *w, struct urd_value *v, unsigned depth);
@@ -45,6 +50,20 @@ static void write_status(struct writer *w, const struct urd_value *v)
     }
 }
 
+/** Whether a virtual base class was written before; it counts as written from now on. */
+static bool was_shown(struct writer *w, const struct urd_value *base)
+{
+    unsigned most = sizeof w->shared / sizeof *w->shared;
+    for (unsigned i = 0; i < w->n_shared; i++)
+        if (w->shared[i].type == base->type && w->shared[i].address == base->address)
+            return true;
+    if (w->n_shared < most) {
+        w->shared[w->n_shared].type = base->type;
+        w->shared[w->n_shared++].address = base->address;
+    }
+    return false;
+}
+
 static void write_struct(struct writer *w, struct urd_value *v, unsigned depth)
 {
     size_t n, shown = 0;
@@ -61,8 +80,11 @@ static void write_struct(struct writer *w, struct urd_value *v, unsigned depth)
     urd_buf_printf(w->out, "{");
     for (size_t i = 0; i < n && !is_full(w); i++) {
         struct urd_value part;
-        if (m[i].is_virtual_base)
+        urd_debuginfo_value_member(w->frame, v, &m[i], &part);
+        if (m[i].is_virtual_base && was_shown(w, &part)) {
+            urd_debuginfo_value_deinit(&part);
             continue;
+        }
         urd_buf_printf(w->out, "%s", shown++ ? ", " : "");
         if (m[i].is_base) {
             const struct urd_type *base = urd_debuginfo_type_strip(m[i].type);
@@ -71,8 +93,6 @@ static void write_struct(struct writer *w, struct urd_value *v, unsigned depth)
         } else if (m[i].name) {
             urd_buf_printf(w->out, "%s = ", m[i].name);
         }
-        urd_debuginfo_value_part(w->frame, v, m[i].type, m[i].offset, m[i].bit_offset,
-                                 m[i].bit_size, &part);
         write_value(w, &part, depth + 1);
         urd_debuginfo_value_deinit(&part);
     }

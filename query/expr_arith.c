@@ -476,6 +476,32 @@ static bool base_offset(const struct urd_type *derived, const struct urd_type *b
     return false;
 }
 
+/** Where a base class that is a virtual one, or is one's base, lies in the object at an address. */
+static bool virtual_base(const struct evaluation *x, const struct urd_type *derived,
+                         uint64_t address, const struct urd_type *base, int depth, uint64_t *ret)
+{
+    size_t n;
+    derived = urd_debuginfo_type_strip(derived);
+    if (derived == base) {
+        *ret = address;
+        return true;
+    }
+    const struct urd_member *m = urd_debuginfo_type_members(derived, &n);
+    bool ok = false;
+    struct urd_value object, part;
+    urd_debuginfo_value_at(derived, address, &object);
+    for (size_t i = 0; i < n && depth < 16 && !ok; i++) {
+        if (!m[i].is_base)
+            continue;
+        urd_debuginfo_value_member(x->frame, &object, &m[i], &part);
+        ok = part.status == URD_VALUE_OK &&
+             virtual_base(x, m[i].type, part.address, base, depth + 1, ret);
+        urd_debuginfo_value_deinit(&part);
+    }
+    urd_debuginfo_value_deinit(&object);
+    return ok;
+}
+
 urd_err *urd_expr_cast(const struct evaluation *x, const struct node *n,
                        const struct urd_type *type, struct urd_value *a, struct urd_value *ret)
 {
@@ -507,11 +533,13 @@ urd_err *urd_expr_cast(const struct evaluation *x, const struct node *n,
         const struct urd_type *to = urd_debuginfo_type_strip(t->target);
         const struct urd_type *of =
             urd_debuginfo_type_strip(urd_debuginfo_type_strip(a->type)->target);
-        uint64_t by;
+        uint64_t by, at;
         if (base_offset(of, to, 0, &by))
             p.i += (int64_t)by;
         else if (base_offset(to, of, 0, &by))
             p.i -= (int64_t)by;
+        else if (virtual_base(x, of, (uint64_t)p.i, to, 0, &at))
+            p.i = (int64_t)at;
     }
     store(&p, type, ret);
     return NULL;

@@ -92,6 +92,19 @@ static bool find_member(const struct urd_type *t, const char *name, int depth,
     return false;
 }
 
+bool urd_expr_has_member(const struct urd_type *t, const char *name)
+{
+    struct urd_member ignored;
+    size_t n;
+    if (urd_expr_member(t, name, &ignored))
+        return true;
+    const struct urd_member *m = urd_debuginfo_type_members(urd_debuginfo_type_strip(t), &n);
+    bool has = false;
+    for (size_t i = 0; i < n && !has; i++) /* a class is no base of itself: this ends */
+        has = m[i].is_base && urd_expr_has_member(m[i].type, name);
+    return has;
+}
+
 bool urd_expr_member(const struct urd_type *t, const char *name, struct urd_member *ret)
 {
     return find_member(t, name, 0, ret);
@@ -210,11 +223,10 @@ static bool bind_local(const struct evaluation *x, const struct node *n, bool in
         }
     }
     for (size_t i = 0; i < count && !found; i++) { /* members of *this */
-        struct urd_member m;
         if (strcmp(list[i]->name, "this") || !list[i]->type)
             continue;
         const struct urd_type *t = urd_debuginfo_type_strip(list[i]->type);
-        if (t->kind == URD_TYPE_POINTER && urd_expr_member(t->target, n->text, &m)) {
+        if (t->kind == URD_TYPE_POINTER && urd_expr_has_member(t->target, n->text)) {
             *b = (struct binding){
                 .kind = BIND_MEMBER, .variable = list[i], .bias = x->bias, .module = x->module};
             found = true;

@@ -48,21 +48,43 @@ static void follow_reference(const struct evaluation *x, struct urd_value *v)
     *v = to;
 }
 
+/** A member of a class that is a virtual base, near or far. */
+static bool member_of_base(const struct evaluation *x, struct urd_value *v, const char *name,
+                           int depth, struct urd_value *ret)
+{
+    size_t n;
+    struct urd_member found;
+    const struct urd_member *m = urd_debuginfo_type_members(urd_debuginfo_type_strip(v->type), &n);
+    if (urd_expr_member(v->type, name, &found)) {
+        urd_debuginfo_value_part(x->frame, v, found.type, found.offset, found.bit_offset,
+                                 found.bit_size, ret);
+        return true;
+    }
+    bool ok = false;
+    for (size_t i = 0; i < n && depth < 16 && !ok; i++) {
+        if (!m[i].is_base)
+            continue;
+        struct urd_value base;
+        urd_debuginfo_value_member(x->frame, v, &m[i], &base);
+        ok = member_of_base(x, &base, name, depth + 1, ret);
+        urd_debuginfo_value_deinit(&base);
+    }
+    return ok;
+}
+
 static urd_err *member_of(const struct evaluation *x, const struct node *n, struct urd_value *v,
                           struct urd_value *ret)
 {
-    struct urd_member m;
     const struct urd_type *t = urd_debuginfo_type_strip(v->type);
     if (t->kind != URD_TYPE_STRUCT && t->kind != URD_TYPE_UNION)
         return wrong_type(n, "only a struct has members, not", v->type);
-    if (!urd_expr_member(t, n->text, &m)) {
+    if (!member_of_base(x, v, n->text, 0, ret)) {
         char *text = urd_debuginfo_type_text(v->type);
         urd_err *err = URD_ERROR(URD_ERR_QUESTION, "%s has no member named %s%s", text, n->text,
                                  t->declaration ? ": it is only declared in this program" : "");
         free(text);
         return urd_err_at(err, n->offset, urd_expr_nearest_member(t, n->text));
     }
-    urd_debuginfo_value_part(x->frame, v, m.type, m.offset, m.bit_offset, m.bit_size, ret);
     return NULL;
 }
 

@@ -109,6 +109,8 @@ URD_MUST_USE urd_err *urd_expr_type(const struct evaluation *x, struct type_name
                                     const struct urd_type **ret);
 /** A member by name, through anonymous structs and base classes; offsets are summed. */
 bool urd_expr_member(const struct urd_type *t, const char *name, struct urd_member *ret);
+/** Whether there is such a member, in virtual base classes too. */
+bool urd_expr_has_member(const struct urd_type *t, const char *name);
 const char *urd_expr_nearest_member(const struct urd_type *t, const char *name);
 
 URD_MUST_USE urd_err *urd_expr_binary(const struct evaluation *x, const struct node *n,

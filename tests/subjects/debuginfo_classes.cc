@@ -81,8 +81,28 @@ struct Both::Inner {
     Depth depth = Depth::Deep;
 };
 
+struct Top {
+    int top = 1;
+    virtual ~Top() = default;
+};
+struct West : virtual Top {
+    int west = 2;
+};
+struct East : virtual Top {
+    int east = 3;
+};
+struct Bottom : West, East {
+    int bottom = 4;
+    int all()
+    {
+        return top + west + east + bottom; // stop: top; west + bottom; *this; this->top; &top
+    }
+};
+
 int main()
 {
+    Bottom diamond;
+    West *west = &diamond;
     geometry::Rectangle r(7, 3, 4);
     Both both;
     Both::Inner nested;
@@ -92,6 +112,7 @@ int main()
     char16_t c16 = u'c';
     int Both::*member = &Both::b;
     sink = r.area() + both.b + (int)nested.depth + flag + wide + c16 + both.*member; // stop: both; both.r; nested.depth; *(Both::Inner *)&nested; (Both::Inner::Depth)0; flag; both.l + both.r; (Right *)&both; geometry::counter; n
+    sink = diamond.all() + west->top; // stop: diamond; diamond.top; west->top; *west; ((Top *)&diamond)->top; (Top *)west == &diamond.top
     r.grow(2);
     overloaded(4);
     overloaded(2.5);
