@@ -2,11 +2,14 @@
 #include "base/log.h"
 #include "base/tracee.h"
 #include "record/calls.h"
+#include "record/launch.h"
 #include "record/others.h"
 #include "record/traced.h"
 #include <elf.h>
 #include <errno.h>
 #include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <stddef.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -240,6 +243,64 @@ static int64_t signal_mask(const struct request *q)
     return give(q, q->data, &mask, sizeof mask);
 }
 
+/** Signals that are to come: those that the recorder keeps for the next call, and then the kernel's. */
+static int64_t peek_siginfo(const struct request *q)
+{
+    struct __ptrace_peeksiginfo_args asked;
+    if (!fetch(q, q->address, &asked, sizeof asked))
+        return -EFAULT;
+    if (asked.flags & ~(uint32_t)PTRACE_PEEKSIGINFO_SHARED || asked.nr < 0)
+        return -EINVAL;
+    const struct task *o = q->of;
+    const siginfo_t *kept = o->deferred + o->injecting; /* the first one is the kernel's again */
+    uint64_t n_kept = asked.flags || !o->n_deferred ? 0 : o->n_deferred - o->injecting;
+    for (int n = 0; n < asked.nr; n++) {
+        siginfo_t si;
+        uint64_t at = asked.off + (uint64_t)n;
+        struct __ptrace_peeksiginfo_args one = {at - n_kept, asked.flags, 1};
+        int64_t result = 1;
+        if (at < n_kept)
+            si = kept[at];
+        else
+            result = forward(q, (uint64_t)(uintptr_t)&one, &si);
+        if (result == 1)
+            result = give(q, q->data + (uint64_t)n * sizeof si, &si, sizeof si) ? -EFAULT : 1;
+        if (result != 1)
+            return n ? n : result;
+    }
+    return asked.nr;
+}
+
+/* ---- what the task has asked the kernel for ---- */
+
+/** Filters count from the oldest one. The recorder's (launch.c) is among them, and not there for the tracer. */
+static int64_t get_filter(const struct request *q)
+{
+    struct sock_filter code[BPF_MAXINSNS];
+    uint64_t number = q->address, n_filters = 0;
+    int64_t n;
+    bool own = false;
+    for (; (n = forward(q, n_filters, code)) > 0 && !own; n_filters++)
+        own = code[n - 1].k == (SECCOMP_RET_TRACE | LAUNCH_FILTER_DATA);
+    if (own && n == -ENOENT && n_filters == 1)
+        return -EINVAL;
+    n = forward(q, own && number >= n_filters - 1 ? number + 1 : number, code);
+    if (n <= 0 || !q->data)
+        return n;
+    int64_t result = give(q, q->data, code, (size_t)n * sizeof *code);
+    return result < 0 ? result : n;
+}
+
+static int64_t get_rseq(const struct request *q)
+{
+    struct __ptrace_rseq_configuration c;
+    uint64_t size = q->address < sizeof c ? q->address : sizeof c;
+    int64_t result = forward(q, sizeof c, &c);
+    if (result < 0)
+        return result;
+    return give(q, q->data, &c, size) ? -EFAULT : result;
+}
+
 static int64_t syscall_info(const struct request *q)
 {
     const struct traced_stop *stop = &q->of->tracing.stop;
@@ -392,6 +453,12 @@ static int64_t request_held(const struct request *q)
         return signal_mask(q);
     case PTRACE_GET_SYSCALL_INFO:
         return syscall_info(q);
+    case PTRACE_PEEKSIGINFO:
+        return peek_siginfo(q);
+    case PTRACE_SECCOMP_GET_FILTER:
+        return get_filter(q);
+    case PTRACE_GET_RSEQ_CONFIGURATION:
+        return get_rseq(q);
     case PTRACE_GETEVENTMSG:
         return event_message(q);
     case PTRACE_SETOPTIONS:
@@ -401,7 +468,10 @@ static int64_t request_held(const struct request *q)
     case PTRACE_SYSCALL:
     case PTRACE_SYSEMU:
     case PTRACE_SINGLESTEP:
+    case PTRACE_SYSEMU_SINGLESTEP:
         return resume(q, (int)number);
+    case PTRACE_SINGLEBLOCK: /* as on processors that do not stop at branches: most virtual ones */
+        return resume(q, PTRACE_SINGLESTEP);
     case PTRACE_DETACH:
         return detach(q);
     case PTRACE_LISTEN:

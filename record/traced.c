@@ -28,10 +28,14 @@
 
 #define TRAP_FLAG 0x100ull
 
+static bool emulates(const struct task *t)
+{
+    return t->tracing.mode == PTRACE_SYSEMU || t->tracing.mode == PTRACE_SYSEMU_SINGLESTEP;
+}
+
 bool traced_wants_calls(const struct task *t)
 {
-    int mode = t->tracing.mode;
-    return t->tracing.tracer && (mode == PTRACE_SYSCALL || mode == PTRACE_SYSEMU);
+    return t->tracing.tracer && (t->tracing.mode == PTRACE_SYSCALL || emulates(t));
 }
 
 static bool wants(const struct task *t, uint32_t option)
@@ -96,7 +100,7 @@ urd_err *traced_entry(struct recorder *r, struct task *t, bool again)
 {
     URD_TRY(calls_emit_enter(r, t));
     t->tracing.again = again;
-    t->tracing.emulates = t->tracing.mode == PTRACE_SYSEMU;
+    t->tracing.emulates = emulates(t);
     return hold(r, t, PLACE_ENTRY, at_call(t, PTRACE_SYSCALL_INFO_ENTRY));
 }
 
@@ -466,7 +470,7 @@ urd_err *traced_go_on(struct recorder *r, struct task *t, bool *ret_run)
     if (t->state != TASK_READY)
         return NULL;
     *ret_run = true;
-    if (x->tracer && x->mode == PTRACE_SINGLESTEP)
+    if (x->tracer && (x->mode == PTRACE_SINGLESTEP || x->mode == PTRACE_SYSEMU_SINGLESTEP))
         return step(r, t, ret_run);
     return set_trap_flag(r, t, false);
 }

@@ -210,10 +210,24 @@ static bool take(struct recorder *r, struct task *t, const struct wanted *w)
     return true;
 }
 
+/** Who has ended is the recorder's to reap before its parent can wait for it, though a pidfd has told the parent already. */
+static urd_err *reap_ended(struct recorder *r)
+{
+    for (struct task *k = r->tasks, *next; k; k = next) {
+        int status;
+        pid_t tid = k->tid;
+        next = k->next;
+        if (k->exit_emitted && waitpid(tid, &status, __WALL | WNOHANG) == tid)
+            URD_TRY(recorder_note_status(r, tid, status));
+    }
+    return NULL;
+}
+
 urd_err *waits_entry(struct recorder *r, struct task *t)
 {
     if (!is_wait(t))
         return NULL;
+    URD_TRY(reap_ended(r));
     struct wanted w = wanted_by(t);
     bool pauses = t->paused;
     t->cancelled = t->paused = false;

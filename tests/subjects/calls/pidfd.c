@@ -32,4 +32,18 @@ int main(void)
     printf("code %d status %d\n", si.si_code, si.si_status);
     IS(si.si_pid == child);
     SAY(pidfd_send_signal(f, 0, NULL, 0));
+    /* who is told of an end by a pidfd can wait for it at once */
+    for (int i = 0; i < 20; i++) {
+        fflush(stdout);
+        if ((child = fork()) == 0) {
+            usleep(i % 3 * 300);
+            _exit(7);
+        }
+        f = pidfd_open(child, 0);
+        poll(&(struct pollfd){.fd = f, .events = POLLIN}, 1, -1);
+        memset(&si, 0, sizeof si);
+        waitid(P_PIDFD, f, &si, WEXITED | WNOHANG);
+        printf("%d %d\n", si.si_pid == child, si.si_status);
+        close(f);
+    }
 }

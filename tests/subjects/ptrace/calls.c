@@ -1,5 +1,7 @@
 /* Stops at system calls, and what a tracer makes of them. */
 #include "tracer.h"
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 
 static char text[] = "hello from the tracee\n";
 
@@ -263,5 +265,41 @@ BEHAVIOUR(emulated_calls)
     }
     printf("%x", resume(PTRACE_SYSCALL, pid, 0));
     printf(" %lld\n", regs_of(pid).orig_rax);
+    printf("end %d\n", end_of(pid, PTRACE_CONT));
+}
+
+static struct sock_filter allows[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+
+static void filters(void)
+{
+    struct sock_fprog program = {2, allows};
+    raise(SIGTRAP);
+    CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+    CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+    raise(SIGTRAP);
+    _exit(3);
+}
+
+static long filter_of(pid_t pid, long number, struct sock_filter *ret)
+{
+    long n = ptrace(PTRACE_SECCOMP_GET_FILTER, pid, number, ret);
+    return n < 0 ? -errno : n;
+}
+
+/* Only those of the program; and restartable sequences are not there. Asked by root, where the kernel was built for it. */
+BEHAVIOUR(filters_and_sequences)
+{
+    pid_t pid = traced(filters);
+    struct sock_filter code[16] = {0};
+    struct __ptrace_rseq_configuration rseq;
+    printf("%x", resume(PTRACE_CONT, pid, 0));
+    long before = filter_of(pid, 0, code);
+    printf(" %d", before == -EINVAL || before == -EACCES);
+    printf(" %x", resume(PTRACE_CONT, pid, 0));
+    long n = filter_of(pid, 0, code);
+    printf(" %d", n == -EACCES || (n == 2 && memcmp(code, allows, sizeof allows) == 0 && filter_of(pid, 0, NULL) == 2));
+    n = filter_of(pid, 1, code);
+    printf(" %d\n", n == -EACCES || n == -ENOENT);
+    printf("%ld\n", ptrace(PTRACE_GET_RSEQ_CONFIGURATION, pid, sizeof rseq, &rseq));
     printf("end %d\n", end_of(pid, PTRACE_CONT));
 }

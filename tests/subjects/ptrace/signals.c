@@ -237,3 +237,35 @@ BEHAVIOUR(group_stop_and_WUNTRACED)
     CHECK(waitpid(pid, &status, WUNTRACED) == pid);
     printf("%x\n", status);
 }
+
+static void blocks_signals(void)
+{
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    for (int i = 0; i < 3; i++)
+        sigqueue(getpid(), SIGRTMIN + 1, (union sigval){.sival_int = 40 + i});
+    syscall(SYS_tgkill, getpid(), getpid(), SIGUSR1);
+    __asm__ volatile("int3");
+    _exit(9);
+}
+
+/* Signals that are to come, of the process and of the thread. */
+BEHAVIOUR(signals_to_come)
+{
+    pid_t pid = traced(blocks_signals);
+    printf("%x\n", resume(PTRACE_CONT, pid, 0));
+    siginfo_t si[8];
+    struct __ptrace_peeksiginfo_args of_thread = {0, 0, 8}, of_process = {1, PTRACE_PEEKSIGINFO_SHARED, 8}, wrong = {0, 8, 8};
+    long n = ptrace(PTRACE_PEEKSIGINFO, pid, &of_thread, si);
+    printf("%ld:", n);
+    for (long i = 0; i < n; i++)
+        printf(" %d", si[i].si_signo);
+    n = ptrace(PTRACE_PEEKSIGINFO, pid, &of_process, si);
+    printf("\n%ld:", n);
+    for (long i = 0; i < n; i++)
+        printf(" %d %d", si[i].si_signo, si[i].si_value.sival_int);
+    CHECK(ptrace(PTRACE_PEEKSIGINFO, pid, &wrong, si) == -1 && errno == EINVAL);
+    kill(pid, SIGKILL);
+    printf("\nend %d\n", status_of(pid));
+}

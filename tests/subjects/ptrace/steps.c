@@ -289,3 +289,40 @@ BEHAVIOUR(memory_through_proc)
         CHECK(pwrite(self, &seven, 4, (off_t)(long)&mine) == 4);
     printf("%d\n", mine);
 }
+
+/* At each instruction, or at taken branches only: that is the processor's. All see the branch back, and the place behind the loop. */
+BEHAVIOUR(steps_of_blocks)
+{
+    pid_t pid = traced(steps);
+    resume(PTRACE_CONT, pid, 0);
+    int back = 0, last = 0;
+    for (int i = 0; i < 25; i++) {
+        CHECK(resume(PTRACE_SINGLEBLOCK, pid, 0) == SIGTRAP);
+        struct user_regs_struct r = regs_of(pid);
+        back += r.rip == (unsigned long)loop && r.rcx < 3;
+        last |= r.rip >= (unsigned long)after_call;
+        if (last)
+            break;
+    }
+    printf("%d times back\n", back);
+    printf("end %d\n", end_of(pid, PTRACE_CONT));
+}
+
+/* Stops at the call's entry, which is not made; the instruction behind it is the next step. */
+BEHAVIOUR(steps_with_emulated_calls)
+{
+    pid_t pid = traced(steps);
+    resume(PTRACE_CONT, pid, 0);
+    options(pid, PTRACE_O_TRACESYSGOOD);
+    for (int i = 0; i < 13; i++) {
+        int stop = resume(PTRACE_SYSEMU_SINGLESTEP, pid, 0);
+        struct user_regs_struct r = regs_of(pid);
+        printf("%x at %ld\n", stop, (long)r.rip - (long)code);
+        if (stop == SYSCALL_STOP) {
+            printf("call %lld\n", r.orig_rax);
+            r.rax = 77;
+            set_regs(pid, &r);
+        }
+    }
+    printf("end %d\n", end_of(pid, PTRACE_CONT));
+}
