@@ -1,4 +1,5 @@
 /* The verbs that ask: each makes a question in JSON, gives it to the engine, and prints the rows. */
+#include "base/buf.h"
 #include "cli/cli.h"
 #include "cli/index.h"
 #include "cli/options.h"
@@ -16,10 +17,25 @@ struct printer {
     uint64_t rows;
 };
 
+static int append(const char *text, size_t size, void *buf)
+{
+    urd_buf_put(buf, text, size);
+    return 0;
+}
+
+/** At one go: jansson gives out a few bytes at a time, and each write to a FILE takes its lock. */
+static void print_json(const json_t *j)
+{
+    static struct urd_buf line;
+    line.size = 0;
+    json_dump_callback(j, append, &line, JSON_COMPACT);
+    urd_buf_u8(&line, '\n');
+    fwrite(line.data, 1, line.size, stdout);
+}
+
 static urd_err *print_json_row(json_t *row)
 {
-    json_dumpf(row, stdout, JSON_COMPACT | JSON_ENSURE_ASCII * 0);
-    putchar('\n');
+    print_json(row);
     if (ferror(stdout)) /* head has seen enough */
         return URD_ERROR(URD_ERR_FAILED, "cannot write the answer");
     return NULL;
@@ -649,8 +665,7 @@ static bool batch_line(struct asking *g, const char *line, size_t size)
     json_object_set_new(out, "ms", json_real(now_ms() - started));
     bool ok = !err;
     urd_err_free(err);
-    json_dumpf(out, stdout, JSON_COMPACT);
-    putchar('\n');
+    print_json(out);
     fflush(stdout);
     json_decref(out);
     return ok;

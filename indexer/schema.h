@@ -85,7 +85,7 @@
 #define URD_INDEX_INDEXES                                                                          \
     "CREATE INDEX IF NOT EXISTS writes_by_page ON writes(space, page, segment, first, n, words);"  \
     "CREATE INDEX IF NOT EXISTS touched_by_page ON touched(space, page, segment);"                 \
-    "CREATE INDEX IF NOT EXISTS calls_by_entry ON calls(space, entry, segment);"                   \
+    "CREATE INDEX IF NOT EXISTS calls_by_entry ON calls(space, entry, segment, n);"                \
     "CREATE INDEX IF NOT EXISTS events_by_clock ON events(clock);"                                 \
     "CREATE INDEX IF NOT EXISTS mappings_by_space ON mappings(space, start);"
 

@@ -164,9 +164,10 @@ void urd_stores_pack_page(struct urd_stores_page *p, struct urd_buf *ret)
 /* ---- reading ---- */
 
 urd_err *urd_stores_decoder_init(struct urd_stores_decoder *d, const void *data, size_t size,
-                                 const uint32_t *starts, uint32_t n_dense)
+                                 const uint32_t *starts, uint32_t n_dense, uint64_t low,
+                                 uint64_t high)
 {
-    *d = (struct urd_stores_decoder){.starts = starts};
+    *d = (struct urd_stores_decoder){.starts = starts, .low = low, .high = high};
     struct urd_cursor in = urd_cursor("\0\0\0\0\0\0\0", 8); /* no groups at all */
     size_t raw = 0;
     if (size) {
@@ -178,6 +179,8 @@ urd_err *urd_stores_decoder_init(struct urd_stores_decoder *d, const void *data,
         URD_FAIL("a row of stores in the index is damaged");
     }
     d->remembered = urd_xcalloc(starts[n_dense] + 1, sizeof *d->remembered);
+    if (low || high != UINT64_MAX)
+        d->quiet = urd_xcalloc(n_dense + 1, sizeof *d->quiet);
     return NULL;
 }
 
@@ -186,19 +189,53 @@ void urd_stores_decoder_deinit(struct urd_stores_decoder *d)
     urd_stores_decoded_deinit(&d->out);
     free(d->blob);
     free(d->remembered);
+    free(d->quiet);
     *d = (struct urd_stores_decoder){0};
 }
 
-static void make_room(struct urd_stores_decoder *d, unsigned n_shapes)
+/** Room for one more store. */
+static void make_room(struct urd_stores_decoder *d)
 {
-    if (d->out.n + n_shapes > d->capacity) {
-        d->capacity = d->capacity ? d->capacity * 2 : 16384;
+    if (d->out.n == d->capacity) {
+        d->capacity = d->capacity ? d->capacity * 2 : 1024;
         d->out.stores = urd_xrealloc(d->out.stores, d->capacity * sizeof *d->out.stores);
     }
-    if (d->n_values + URD_STORES_MAX * 64 > d->cap_values) {
-        d->cap_values = d->cap_values ? d->cap_values * 2 : 1 << 18;
+    if (d->n_values + 64 > d->cap_values) {
+        d->cap_values = d->cap_values ? d->cap_values * 2 : 1 << 14;
         d->out.values = urd_xrealloc(d->out.values, d->cap_values);
     }
+}
+
+#define NO_SP UINT16_MAX
+
+/** A trace all of whose stores ran, and whose words are those of the last time: passed over when none of its stores is kept. */
+static bool pass_over(struct urd_stores_decoder *d, uint32_t dense)
+{
+    const struct urd_stores_quiet *q = &d->quiet[dense];
+    size_t n_groups = (d->starts[dense + 1] - d->starts[dense] + 7) / 8;
+    if (!q->known || urd_cursor_left(&d->in.groups) < n_groups)
+        return false;
+    for (size_t i = 0; i < n_groups; i++)
+        if (d->in.groups.at[i])
+            return false;
+    if (q->first_sp != NO_SP) {
+        uint64_t first = d->sp + d->remembered[d->starts[dense] + q->first_sp];
+        if (first + q->low < d->high && first + q->high > d->low)
+            return false;
+        d->sp = first + q->last;
+    }
+    d->in.groups.at += n_groups;
+    return true;
+}
+
+/** The bytes of one more store by the stack pointer, relative to the first of them. */
+static void add_quiet(struct urd_stores_quiet *q, unsigned word, uint64_t at, unsigned bytes)
+{
+    if (q->first_sp == NO_SP)
+        *q = (struct urd_stores_quiet){.first_sp = (uint16_t)word};
+    q->last = at;
+    q->low = (int64_t)at < (int64_t)q->low ? at : q->low;
+    q->high = (int64_t)(at + bytes) > (int64_t)q->high ? at + bytes : q->high;
 }
 
 void urd_stores_next(struct urd_stores_decoder *d, uint32_t dense,
@@ -206,11 +243,11 @@ void urd_stores_next(struct urd_stores_decoder *d, uint32_t dense,
                      int64_t clock)
 {
     uint64_t *memory = d->remembered + d->starts[dense], first = 0;
-    bool any_sp = false;
+    struct urd_stores_quiet quiet = {.first_sp = NO_SP};
+    bool any_sp = false, whole = !n_shapes || shapes[n_shapes - 1].insn < n_insns, kept = false;
     unsigned at = 0;
-    if (!d->in.groups.ok)
+    if (!d->in.groups.ok || (d->quiet && whole && pass_over(d, dense)))
         return;
-    make_room(d, n_shapes);
     for (unsigned i = 0; i < n_shapes && shapes[i].insn < n_insns; i++) {
         unsigned bytes = urd_store_bytes(shapes[i].code), words = urd_store_words(shapes[i].code);
         uint64_t address = urd_words_get(&d->in, at % 8, &memory[at]);
@@ -222,7 +259,15 @@ void urd_stores_next(struct urd_stores_decoder *d, uint32_t dense,
             first = any_sp ? first : address;
             any_sp = true;
             d->sp = address;
+            add_quiet(&quiet, at - 1, address - first, bytes);
         }
+        if (address >= d->high || address + bytes <= d->low) {
+            for (unsigned k = 1; k < words; k++, at++)
+                urd_words_get(&d->in, at % 8, &memory[at]);
+            continue;
+        }
+        kept |= !(shapes[i].code >> 3 & 1);
+        make_room(d);
         d->out.stores[d->out.n++] =
             (struct urd_store){clock + shapes[i].insn, address, (uint32_t)d->n_values, bytes};
         for (unsigned k = 1; k < words; k++, at++) {
@@ -231,6 +276,9 @@ void urd_stores_next(struct urd_stores_decoder *d, uint32_t dense,
         }
         d->n_values += bytes;
     }
+    quiet.known = whole && !kept;
+    if (d->quiet)
+        d->quiet[dense] = quiet;
 }
 
 urd_err *urd_stores_take(struct urd_stores_decoder *d, struct urd_stores_decoded *ret)

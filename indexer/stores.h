@@ -145,6 +145,14 @@ struct urd_stores_decoded {
     uint8_t *values;
 };
 
+/** Of a trace that was walked over while only stores to some place were kept: where its stores are, as long as its words stay the same. */
+struct urd_stores_quiet {
+    bool known;
+    uint16_t first_sp;  /* the word of its first address by the stack pointer; no_sp: there is none */
+    uint64_t low, high; /* the bytes of such stores, relative to the first of them */
+    uint64_t last;      /* the last of them, likewise */
+};
+
 /** Reading a row back: give it the row's blocks one by one. */
 struct urd_stores_decoder {
     struct urd_stores_decoded out;
@@ -153,13 +161,17 @@ struct urd_stores_decoder {
     uint64_t sp;
     uint64_t *remembered;   /* of all stores of all blocks */
     const uint32_t *starts; /* of each block in it; borrowed */
+    uint64_t low, high;     /* only stores to bytes of [low, high) are kept */
+    struct urd_stores_quiet *quiet; /* by trace; NULL: everything is kept */
     uint32_t capacity;
     size_t n_values, cap_values;
 };
 
-/** starts: for each trace of the dictionary where its stores' words begin, and at the end the sum. */
+/** starts: for each trace of the dictionary where its stores' words begin, and at the end the sum. Of the row's stores those to bytes of
+ * [low, high) are kept. */
 urd_err *urd_stores_decoder_init(struct urd_stores_decoder *d, const void *data, size_t size,
-                                 const uint32_t *starts, uint32_t n_dense) URD_MUST_USE;
+                                 const uint32_t *starts, uint32_t n_dense, uint64_t low,
+                                 uint64_t high) URD_MUST_USE;
 void urd_stores_decoder_deinit(struct urd_stores_decoder *d);
 /** The stores of the first n_insns of trace `dense`, whose first instruction runs at clock. */
 void urd_stores_next(struct urd_stores_decoder *d, uint32_t dense,

@@ -112,7 +112,15 @@ static inline uint64_t urd_words_get(struct urd_words_reader *r, unsigned i, uin
     if (!(r->group >> i & 1))
         return *memory;
     uint64_t d = 0;
-    for (unsigned bytes = urd_cursor_u8(&r->bytes); bytes; bytes &= bytes - 1)
+    unsigned bytes = urd_cursor_u8(&r->bytes);
+    if (bytes && !(bytes & (bytes + 1)) && urd_cursor_left(&r->data) >= 8) { /* mostly: the low ones */
+        unsigned unused = (unsigned)__builtin_clz(bytes) - 24;
+        memcpy(&d, r->data.at, 8);
+        d &= ~0ull >> 8 * unused;
+        r->data.at += 8 - unused;
+        bytes = 0;
+    }
+    for (; bytes; bytes &= bytes - 1)
         d |= (uint64_t)urd_cursor_u8(&r->data) << 8 * __builtin_ctz(bytes);
     return *memory += (uint64_t)urd_unzigzag(d);
 }

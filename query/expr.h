@@ -36,5 +36,7 @@ URD_MUST_USE urd_err *urd_expr_condition(struct urd_expr *e, const struct urd_fr
                                          bool *ret, bool *ret_known);
 /** Whether it names a register or $retval. (Whether a name is a local is known only in a frame.) */
 bool urd_expr_names_registers(const struct urd_expr *e);
+/** Whether it consists of numbers, operators and C's own types: then it means the same in every frame, as far as it reads no memory. */
+bool urd_expr_is_plain(const struct urd_expr *e);
 
 #endif

@@ -138,20 +138,8 @@ const char *urd_expr_nearest_member(const struct urd_type *t, const char *name)
 
 /* ---- types ---- */
 
-static const struct urd_type *find_type(const struct evaluation *x, const char *name)
+const struct urd_type *urd_expr_own_type(const char *name)
 {
-    const struct urd_type *t = x->module ? urd_debuginfo_type_named(x->module, name) : NULL;
-    const struct urd_image *image = x->frame->image;
-    for (size_t i = 0; image && !t && i < urd_debuginfo_image_count(image); i++) {
-        struct urd_module *m = urd_debuginfo_image_module(image, i).module;
-        if (m != x->module)
-            t = urd_debuginfo_type_named(m, name);
-    }
-    if (t)
-        return t;
-    char *copy = urd_xprintf("%s", name), *end = copy + strlen(copy);
-    (void)end;
-    t = urd_debuginfo_type_builtin(copy);
     static const struct {
         const char *written, *meant;
     } same[] = {{"unsigned", "unsigned int"},
@@ -162,11 +150,23 @@ static const struct urd_type *find_type(const struct evaluation *x, const char *
                 {"signed", "int"},
                 {"unsigned short int", "unsigned short"},
                 {"long long int", "long long"}};
+    const struct urd_type *t = urd_debuginfo_type_builtin(name);
     for (size_t i = 0; !t && i < sizeof same / sizeof *same; i++)
         if (!strcmp(same[i].written, name))
             t = urd_debuginfo_type_builtin(same[i].meant);
-    free(copy);
     return t;
+}
+
+static const struct urd_type *find_type(const struct evaluation *x, const char *name)
+{
+    const struct urd_type *t = x->module ? urd_debuginfo_type_named(x->module, name) : NULL;
+    const struct urd_image *image = x->frame->image;
+    for (size_t i = 0; image && !t && i < urd_debuginfo_image_count(image); i++) {
+        struct urd_module *m = urd_debuginfo_image_module(image, i).module;
+        if (m != x->module)
+            t = urd_debuginfo_type_named(m, name);
+    }
+    return t ? t : urd_expr_own_type(name);
 }
 
 urd_err *urd_expr_type(const struct evaluation *x, struct type_name *t, const struct urd_type **ret)

@@ -632,3 +632,17 @@ bool urd_expr_names_registers(const struct urd_expr *e)
 {
     return e->names_registers;
 }
+
+bool urd_expr_is_plain(const struct urd_expr *e)
+{
+    const struct urd_type *own;
+    for (const struct node *n = e->nodes; n; n = n->next)
+        if (n->kind == NODE_NAME || n->kind == NODE_REGISTER || n->kind == NODE_RETVAL ||
+            n->kind == NODE_STRING || n->kind == NODE_MEMBER)
+            return false;
+    for (int i = 0; i < e->n_types; i++)
+        if (!(own = urd_expr_own_type(e->types[i]->base)) ||
+            (own->kind != URD_TYPE_INT && own->kind != URD_TYPE_CHAR))
+            return false;
+    return true;
+}

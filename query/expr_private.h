@@ -107,6 +107,8 @@ URD_MUST_USE urd_err *urd_expr_bind(const struct evaluation *x, struct node *n,
                                     const struct binding **ret);
 URD_MUST_USE urd_err *urd_expr_type(const struct evaluation *x, struct type_name *t,
                                     const struct urd_type **ret);
+/** A type of C itself, as it may be written ("unsigned", "long int"); NULL: it is none. */
+const struct urd_type *urd_expr_own_type(const char *name);
 /** A member by name, through anonymous structs and base classes; offsets are summed. */
 bool urd_expr_member(const struct urd_type *t, const char *name, struct urd_member *ret);
 /** Whether there is such a member, in virtual base classes too. */

@@ -6,7 +6,8 @@
 #include <unistd.h>
 
 /* Decoded rows are kept: questions come in runs that touch the same ones. */
-#define FLOW_CACHE 8
+#define FLOW_CACHE   8
+#define FLOW_COLUMNS "chunk, tid, space, first, blocks, data, stack"
 
 struct flow_step {
     int64_t clock;  /* of the block's first instruction */
@@ -29,6 +30,12 @@ struct flow_cache {
         uint64_t stamp;
     } rows[FLOW_CACHE];
     uint64_t stamp;
+    /* Rows in which one instruction was looked for, and which are not kept: the second time they will be. */
+    struct {
+        const struct urd_index_segment *segment;
+        uint32_t chunk;
+    } walked[FLOW_CACHE];
+    unsigned next_walked;
 };
 
 #define STORES_CACHE 16
@@ -37,6 +44,7 @@ struct stores_cache {
     struct stores_entry {
         struct urd_stores_decoded d; /* first: what is handed out points here */
         uint32_t segment, row, users;
+        uint64_t low, high; /* it has the row's stores to [low, high) */
         bool used;
         uint64_t stamp;
     } * rows[STORES_CACHE];
@@ -315,6 +323,8 @@ urd_err *urd_index_open(const char *directory, struct urd_index **ret)
     URD_TRY(prepare(
         x, "SELECT segment, data FROM touched WHERE space = ? AND page = ? ORDER BY segment",
         &x->touched));
+    URD_TRY(prepare(x, "SELECT " FLOW_COLUMNS ", stores FROM flow WHERE segment = ? AND chunk = ?",
+                    &x->flow_row));
     urd_index_release(x);
     make_caches(x);
     *ret = x;
@@ -339,6 +349,7 @@ void urd_index_close(struct urd_index *x)
     sqlite3_finalize(x->by_page);
     sqlite3_finalize(x->page_data);
     sqlite3_finalize(x->touched);
+    sqlite3_finalize(x->flow_row);
     sqlite3_close(x->db);
     free(x);
 }
@@ -512,14 +523,12 @@ static urd_err *flow_from(struct urd_index *x, struct urd_index_segment *s, sqli
     return NULL;
 }
 
-#define FLOW_COLUMNS "chunk, tid, space, first, blocks, data, stack"
-
-/** The row that covers a clock; row->n is 0 when there is none. stack: gets the row's stack blob, or NULL. */
-static urd_err *flow_row_at(struct urd_index *x, int64_t clock, struct flow_row *row,
-                            struct urd_buf *stack)
+/** The number of the row that covers a clock, or begins last before it, and its segment; NULL: there is none. */
+static urd_err *find_row(struct urd_index *x, int64_t clock, struct urd_index_segment **ret,
+                         uint32_t *ret_chunk)
 {
-    *row = (struct flow_row){0};
     struct urd_index_segment *s = segment_at(x, clock);
+    *ret = NULL;
     if (!s)
         return NULL;
     const int64_t *firsts;
@@ -532,16 +541,39 @@ static urd_err *flow_row_at(struct urd_index *x, int64_t clock, struct flow_row 
         else
             high = middle;
     }
-    if (!low || (!stack && flow_cached(x, s, low - 1, row)))
+    *ret = low ? s : NULL;
+    *ret_chunk = low - 1;
+    return NULL;
+}
+
+/** x->flow_row stands at a row, with FLOW_COLUMNS and stores: reset it. */
+static urd_err *read_row(struct urd_index *x, const struct urd_index_segment *s, uint32_t chunk)
+{
+    sqlite3_bind_int64(x->flow_row, 1, s->id);
+    sqlite3_bind_int64(x->flow_row, 2, chunk);
+    if (sqlite3_step(x->flow_row) == SQLITE_ROW)
         return NULL;
-    sqlite3_stmt *q;
-    URD_TRY(prepare(x, "SELECT " FLOW_COLUMNS " FROM flow WHERE segment = ? AND chunk = ?", &q));
-    sqlite3_bind_int64(q, 1, s->id);
-    sqlite3_bind_int64(q, 2, low - 1);
-    urd_err *err = sqlite3_step(q) == SQLITE_ROW ? flow_from(x, s, q, row) : failed(x);
+    urd_err *err = failed(x);
+    sqlite3_reset(x->flow_row);
+    return err;
+}
+
+/** The row that covers a clock; row->n is 0 when there is none. stack: gets the row's stack blob, or NULL. */
+static urd_err *flow_row_at(struct urd_index *x, int64_t clock, struct flow_row *row,
+                            struct urd_buf *stack)
+{
+    *row = (struct flow_row){0};
+    struct urd_index_segment *s;
+    uint32_t chunk;
+    URD_TRY(find_row(x, clock, &s, &chunk));
+    if (!s || (!stack && flow_cached(x, s, chunk, row)))
+        return NULL;
+    sqlite3_stmt *q = x->flow_row;
+    URD_TRY(read_row(x, s, chunk));
+    urd_err *err = flow_from(x, s, q, row);
     if (!err && stack)
         urd_buf_put(stack, sqlite3_column_blob(q, 6), (size_t)sqlite3_column_bytes(q, 6));
-    sqlite3_finalize(q);
+    sqlite3_reset(q);
     return err;
 }
 
@@ -565,10 +597,10 @@ urd_err *urd_index_rows(struct urd_index *x, uint32_t i, const int64_t **ret_fir
     return NULL;
 }
 
-/** From a statement whose columns are those of FLOW_COLUMNS and stores. Of which the flow is decoded once more: the row's steps know
- * no traces. */
+/** The stores to [low, high), from a statement whose columns are those of FLOW_COLUMNS and stores. Of which the flow is decoded once
+ * more: the row's steps know no traces. */
 static urd_err *decode_stores(struct urd_index *x, struct urd_index_segment *s, sqlite3_stmt *q,
-                              struct urd_stores_decoded *ret)
+                              uint64_t low, uint64_t high, struct urd_stores_decoded *ret)
 {
     struct urd_flow_decoder flow;
     struct urd_stores_decoder d;
@@ -577,8 +609,9 @@ static urd_err *decode_stores(struct urd_index *x, struct urd_index_segment *s, 
     URD_TRY(urd_flow_decoder_init(&flow, sqlite3_column_blob(q, 5),
                                   (size_t)sqlite3_column_bytes(q, 5),
                                   (uint32_t)sqlite3_column_int(q, 4), n_traces));
-    urd_err *err = urd_stores_decoder_init(&d, sqlite3_column_blob(q, 7),
-                                           (size_t)sqlite3_column_bytes(q, 7), s->memory, n_traces);
+    urd_err *err =
+        urd_stores_decoder_init(&d, sqlite3_column_blob(q, 7), (size_t)sqlite3_column_bytes(q, 7),
+                                s->memory, n_traces, low, high);
     while (!err && urd_flow_next(&flow, &dense, &partial)) {
         const struct urd_flow_trace *t = &s->dictionary.traces[dense];
         urd_stores_next(&d, dense, t->stores, t->n_stores, partial, clock);
@@ -605,30 +638,37 @@ static struct stores_entry *stores_victim(struct stores_cache *c)
     return c->rows[victim];
 }
 
-urd_err *urd_index_stores(struct urd_index *x, uint32_t i, uint32_t row,
-                          const struct urd_stores_decoded **ret)
+urd_err *urd_index_stores(struct urd_index *x, uint32_t i, uint32_t row, uint64_t address,
+                          uint64_t size, const struct urd_stores_decoded **ret)
 {
     struct stores_cache *c = x->stores_cache;
     struct stores_entry *e = NULL;
-    for (unsigned k = 0; k < STORES_CACHE && !e; k++)
-        if (c->rows[k] && c->rows[k]->used && c->rows[k]->segment == i && c->rows[k]->row == row)
-            e = c->rows[k];
+    uint64_t low = address, high = address + size;
+    for (unsigned k = 0; k < STORES_CACHE && !e; k++) {
+        struct stores_entry *known = c->rows[k];
+        if (!known || !known->used || known->segment != i || known->row != row)
+            continue;
+        if (known->low <= address && address + size <= known->high) {
+            e = known;
+        } else { /* of another place in the row */
+            low = 0;
+            high = UINT64_MAX;
+        }
+    }
     if (!e) {
         struct urd_index_segment *s = &x->segments[i];
-        sqlite3_stmt *q;
         e = stores_victim(c);
         e->used = false;
         urd_stores_decoded_deinit(&e->d);
         URD_TRY(load_blocks(x, s));
-        URD_TRY(prepare(
-            x, "SELECT " FLOW_COLUMNS ", stores FROM flow WHERE segment = ? AND chunk = ?", &q));
-        sqlite3_bind_int64(q, 1, s->id);
-        sqlite3_bind_int64(q, 2, row);
-        urd_err *err = sqlite3_step(q) == SQLITE_ROW ? decode_stores(x, s, q, &e->d) : failed(x);
-        sqlite3_finalize(q);
+        URD_TRY(read_row(x, s, row));
+        urd_err *err = decode_stores(x, s, x->flow_row, low, high, &e->d);
+        sqlite3_reset(x->flow_row);
         URD_TRY(err);
         e->segment = i;
         e->row = row;
+        e->low = low;
+        e->high = high;
         e->used = true;
     }
     e->stamp = ++c->stamp;
@@ -665,10 +705,73 @@ static uint64_t pc_in_block(const struct urd_flow_block *b, unsigned insn)
     return pc;
 }
 
+/** The instruction of a trace that is the n-th, from 0, of those of its plain blocks. */
+static uint64_t pc_in_trace(const struct urd_flow_dictionary *d, const struct urd_flow_trace *t,
+                            unsigned n)
+{
+    const struct urd_flow_block *b = &d->blocks[t->first];
+    for (; n >= b->n_insns; b++)
+        n -= b->n_insns;
+    return pc_in_block(b, n);
+}
+
+/** Was this row walked over not long ago? Then it is now. */
+static bool walked_before(struct flow_cache *c, const struct urd_index_segment *s, uint32_t chunk)
+{
+    for (unsigned i = 0; i < FLOW_CACHE; i++)
+        if (c->walked[i].segment == s && c->walked[i].chunk == chunk)
+            return true;
+    c->walked[c->next_walked].segment = s;
+    c->walked[c->next_walked].chunk = chunk;
+    c->next_walked = (c->next_walked + 1) % FLOW_CACHE;
+    return false;
+}
+
+/** In the row at which x->flow_row stands. */
+static urd_err *walk_to(struct urd_index *x, struct urd_index_segment *s, int64_t clock,
+                        struct urd_index_place *ret)
+{
+    struct urd_flow_decoder d;
+    sqlite3_stmt *q = x->flow_row;
+    uint32_t dense, left, n = (uint32_t)sqlite3_column_int(q, 4);
+    int64_t at = sqlite3_column_int64(q, 3) + s->start;
+    URD_TRY(urd_flow_decoder_init(&d, sqlite3_column_blob(q, 5), (size_t)sqlite3_column_bytes(q, 5),
+                                  n, s->dictionary.n_traces));
+    for (; n && urd_flow_next(&d, &dense, &left) && !ret->found; n--) {
+        const struct urd_flow_trace *t = &s->dictionary.traces[dense];
+        uint32_t insns = t->n_insns < left ? t->n_insns : left;
+        ret->found = clock < at + insns;
+        if (ret->found)
+            ret->pc = pc_in_trace(&s->dictionary, t, (unsigned)(clock - at));
+        at += insns;
+    }
+    urd_flow_decoder_deinit(&d);
+    if (n && !ret->found)
+        URD_FAIL("a row of control flow in the index is damaged");
+    ret->tid = sqlite3_column_int(q, 1);
+    ret->space = (uint32_t)sqlite3_column_int(q, 2);
+    return NULL;
+}
+
 urd_err *urd_index_place(struct urd_index *x, int64_t clock, struct urd_index_place *ret)
 {
-    *ret = (struct urd_index_place){0};
-    struct flow_row row;
+    struct urd_index_segment *in;
+    struct urd_index_place place = {0};
+    struct flow_row row = {0};
+    uint32_t chunk;
+    *ret = place;
+    URD_TRY(find_row(x, clock, &in, &chunk));
+    if (!in)
+        return NULL;
+    if (!flow_cached(x, in, chunk, &row) && !walked_before(x->flow_cache, in, chunk)) {
+        URD_TRY(load_blocks(x, in));
+        URD_TRY(read_row(x, in, chunk));
+        urd_err *err = walk_to(x, in, clock, &place);
+        sqlite3_reset(x->flow_row);
+        URD_TRY(err);
+        *ret = place.found ? place : *ret;
+        return NULL;
+    }
     URD_TRY(flow_row_at(x, clock, &row, NULL));
     if (!row.n)
         return NULL;
@@ -680,6 +783,28 @@ urd_err *urd_index_place(struct urd_index *x, int64_t clock, struct urd_index_pl
     ret->space = row.space;
     ret->found = true;
     return NULL;
+}
+
+urd_err *urd_index_runner(struct urd_index *x, int64_t clock, struct urd_index_place *ret)
+{
+    struct urd_index_segment *s;
+    uint32_t chunk;
+    sqlite3_stmt *q;
+    *ret = (struct urd_index_place){0};
+    URD_TRY(find_row(x, clock, &s, &chunk));
+    if (!s)
+        return NULL;
+    URD_TRY(prepare(x, "SELECT tid, space, first + steps FROM flow WHERE segment = ? AND chunk = ?",
+                    &q));
+    sqlite3_bind_int64(q, 1, s->id);
+    sqlite3_bind_int64(q, 2, chunk);
+    urd_err *err = sqlite3_step(q) == SQLITE_ROW ? NULL : failed(x);
+    if (!err && clock < s->start + sqlite3_column_int64(q, 2))
+        *ret = (struct urd_index_place){.tid = sqlite3_column_int(q, 0),
+                                        .space = (uint32_t)sqlite3_column_int(q, 1),
+                                        .found = true};
+    sqlite3_finalize(q);
+    return err;
 }
 
 /** Which instruction of each block is a wanted one: a list, for each row's space. */

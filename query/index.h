@@ -120,7 +120,7 @@ struct urd_index {
     struct urd_index_remap *remaps; /* by space and event */
     uint32_t *first_remap;          /* by space; one more behind the last */
     struct urd_index_life life;     /* that was asked for last */
-    sqlite3_stmt *by_page, *page_data, *touched;
+    sqlite3_stmt *by_page, *page_data, *touched, *flow_row;
     struct flow_cache *flow_cache;
     struct stores_cache *stores_cache;
     struct urd_writes_cache *writes_cache;
@@ -193,6 +193,9 @@ struct urd_index_place {
 };
 urd_err *urd_index_place(struct urd_index *x, int64_t clock,
                          struct urd_index_place *ret) URD_MUST_USE;
+/** As urd_index_place, but only whose instruction it is; found: the clock lies within what a task ran. pc is 0. */
+urd_err *urd_index_runner(struct urd_index *x, int64_t clock,
+                          struct urd_index_place *ret) URD_MUST_USE;
 
 /** The blocks that ran in the i-th segment. Borrowed. */
 urd_err *urd_index_blocks(struct urd_index *x, uint32_t i, const struct urd_flow_block **ret,
@@ -201,9 +204,12 @@ urd_err *urd_index_blocks(struct urd_index *x, uint32_t i, const struct urd_flow
 /** When each row of flow of the i-th segment begins. Borrowed. */
 urd_err *urd_index_rows(struct urd_index *x, uint32_t i, const int64_t **ret_firsts,
                         uint32_t *ret_n) URD_MUST_USE;
-/** The stores of a row of flow of the i-th segment, with absolute clocks; kept until urd_index_release_stores. */
-urd_err *urd_index_stores(struct urd_index *x, uint32_t i, uint32_t row,
-                          const struct urd_stores_decoded **ret) URD_MUST_USE;
+/**
+ * The stores of a row of flow of the i-th segment to [address, address + size), and perhaps others, with absolute clocks; kept until
+ * urd_index_release_stores. Who asks of one place in a row pays for walking over it; a row that is asked about two places is decoded whole.
+ */
+urd_err *urd_index_stores(struct urd_index *x, uint32_t i, uint32_t row, uint64_t address,
+                          uint64_t size, const struct urd_stores_decoded **ret) URD_MUST_USE;
 void urd_index_release_stores(struct urd_index *x, const struct urd_stores_decoded *d);
 
 /** Gets executions in order of clock (or descending); false stops. which: index into pcs. */

@@ -205,7 +205,7 @@ static urd_err *next_store(struct urd_index *x, struct page_query *q, struct sto
         if (!in_time)
             continue;
         if (!w->d)
-            URD_TRY(urd_index_stores(x, r->segment, r->row, &w->d));
+            URD_TRY(urd_index_stores(x, r->segment, r->row, q->address, q->size, &w->d));
         while (w->k < w->d->n) {
             uint32_t k = w->k++;
             const struct urd_store *s = &w->d->stores[q->descending ? w->d->n - 1 - k : k];

@@ -327,14 +327,86 @@ static bool on_write(void *data, const struct urd_index_write *w)
     return !b->err && !b->done;
 }
 
+/** A place in memory as a value; an error tells what else the value is. */
+static urd_err *set_target(const char *text, struct urd_value *v, struct target *t)
+{
+    if (v->status == URD_VALUE_OPTIMISED_OUT || !v->lvalue || !urd_debuginfo_value_in_memory(v)) {
+        const char *why = v->status == URD_VALUE_OPTIMISED_OUT ? "is optimised out at this moment"
+                          : v->lvalue ? "lives in a register at this moment, not in memory"
+                                      : "is a computed value, not memory";
+        return urd_err_hint(
+            URD_ERROR(URD_ERR_QUESTION, "'%s' %s", text, why),
+            "blame needs something in memory: a variable, a field, *pointer, or (type *)0xADDRESS; "
+            "choose a moment with --at");
+    }
+    t->address = v->n_pieces ? v->pieces[0].address : v->address;
+    t->size = v->size;
+    t->type = v->type;
+    t->bit_offset = v->bit_offset;
+    t->bit_size = v->bit_size;
+    if (!t->size || t->size > 1u << 24)
+        URD_WRONG("'%s' has %llu bytes: blame a part of it", text, (unsigned long long)t->size);
+    return NULL;
+}
+
+/** Memory that an expression may want to read, and of which nobody looked what it holds. */
+static bool read_nothing(void *data, uint64_t address, void *buf, size_t size)
+{
+    *(bool *)data = true;
+    return false;
+}
+
+/**
+ * What is written as an address, `*(int *)0x1234`, names the same memory whatever the program's state is: in whose space is all there is to
+ * be known, and the index tells it. *ret_done false: the expression needs the state, or who runs at the moment does not follow from its clock.
+ */
+static urd_err *resolve_plain(struct answer *a, struct urd_expr *expr, struct urd_moment at,
+                              struct target *t, bool *ret_done)
+{
+    struct urd_engine *e = a->engine;
+    struct urd_index_place runner;
+    struct urd_image *image;
+    struct urd_value v = {0};
+    int64_t clock;
+    bool needs_memory = false;
+    *ret_done = false;
+    if (!urd_expr_is_plain(expr) || question_number(a, "frame", -1) >= 0)
+        return NULL;
+    URD_TRY(urd_index_clock(e->index, at, &clock));
+    struct urd_moment same = urd_index_moment(e->index, clock);
+    if (same.event != at.event)
+        return NULL;
+    URD_TRY(urd_index_runner(e->index, clock, &runner));
+    if (!runner.found)
+        return NULL;
+    URD_TRY(engine_image(e, runner.space, at.event, &image));
+    struct urd_frame frame = {
+        .image = image, .no_registers = true, .data = &needs_memory, .read_memory = read_nothing};
+    URD_TRY(urd_expr_locate(expr, &frame, &v));
+    if (!needs_memory) {
+        t->space = runner.space;
+        t->frame.frame = (struct urd_frame){.image = image, .no_registers = true};
+        *ret_done = true;
+    }
+    urd_err *err = needs_memory ? NULL : set_target(urd_expr_text(expr), &v, t);
+    urd_debuginfo_value_deinit(&v);
+    return err;
+}
+
 /** The memory that an expression names at a moment. */
 static urd_err *resolve(struct answer *a, const char *text, struct urd_moment at, struct target *t)
 {
     struct urd_engine *e = a->engine;
     struct urd_expr *expr;
     URD_TRY(urd_expr_parse(text, &expr));
-    struct urd_session *s;
-    urd_err *err = engine_seek(e, at, &s);
+    struct urd_session *s = NULL;
+    bool done;
+    urd_err *err = resolve_plain(a, expr, at, t, &done);
+    if (err || done) {
+        urd_expr_free(expr);
+        return err;
+    }
+    err = engine_seek(e, at, &s);
     struct urd_task *task = err ? NULL : live_task(s);
     if (!err && !task)
         err = URD_ERROR(URD_ERR_NOTHING, "no process exists at %llu:%llu",
@@ -358,26 +430,9 @@ static urd_err *resolve(struct answer *a, const char *text, struct urd_moment at
     urd_expr_free(expr);
     URD_TRY(err);
     t->space = task->space;
-    if (v.status == URD_VALUE_OPTIMISED_OUT || !v.lvalue || !urd_debuginfo_value_in_memory(&v)) {
-        const char *why = v.status == URD_VALUE_OPTIMISED_OUT ? "is optimised out at this moment"
-                          : v.lvalue ? "lives in a register at this moment, not in memory"
-                                     : "is a computed value, not memory";
-        err = urd_err_hint(
-            URD_ERROR(URD_ERR_QUESTION, "'%s' %s", text, why),
-            "blame needs something in memory: a variable, a field, *pointer, or (type *)0xADDRESS; "
-            "choose a moment with --at");
-        urd_debuginfo_value_deinit(&v);
-        return err;
-    }
-    t->address = v.n_pieces ? v.pieces[0].address : v.address;
-    t->size = v.size;
-    t->type = v.type;
-    t->bit_offset = v.bit_offset;
-    t->bit_size = v.bit_size;
+    err = set_target(text, &v, t);
     urd_debuginfo_value_deinit(&v);
-    if (!t->size || t->size > 1u << 24)
-        URD_WRONG("'%s' has %llu bytes: blame a part of it", text, (unsigned long long)t->size);
-    return NULL;
+    return err;
 }
 
 /** Which event mapped the memory is then the answer. */

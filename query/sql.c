@@ -138,6 +138,11 @@ struct cursor {
         int64_t n;
     } * counts;
     uint32_t n_counts, cap_counts;
+    struct mapped_code {
+        uint32_t space;
+        uint64_t start, size, event;
+    } * code; /* while they are counted */
+    uint32_t n_code;
     /* lines */
     struct line_hit {
         int64_t clock;
@@ -297,6 +302,7 @@ static void cursor_reset(struct cursor *c)
     for (uint32_t i = 0; i < c->n_counts; i++)
         free(c->counts[i].name);
     free(c->counts);
+    free(c->code);
     free(c->asked);
     free(c->calls);
     free(c->entries);
@@ -617,17 +623,39 @@ static bool take_first(void *data, uint32_t space, const struct urd_call *call)
     return false;
 }
 
-/** The function of the first call of the row; malloc'ed, "": unknown. */
-static urd_err *name_of_row(struct urd_engine *e, sqlite3_stmt *q, char **ret)
+static void add_count(struct cursor *c, uint32_t space, uint64_t event, uint64_t callee, int64_t n)
 {
-    struct urd_call first = {0};
-    struct place_name n;
-    bool more = true;
-    URD_TRY(urd_index_call_row(e->index, q, take_first, &first, &more));
-    engine_name_level(e, (uint32_t)sqlite3_column_int64(q, 0),
-                      urd_index_moment(e->index, first.entry).event, first.callee, false,
-                      NAMED_CALLED, &n);
-    *ret = urd_xprintf("%s", n.function);
+    struct place_name name;
+    engine_name_level(c->engine, space, event, callee, false, NAMED_CALLED, &name);
+    URD_PUSH(c->counts, c->n_counts, c->cap_counts) =
+        (struct named_count){urd_xprintf("%s", name.function), n};
+}
+
+/** The only event at which code was ever mapped at an address; false: there is none, or there are several. */
+static bool only_mapped_at(const struct cursor *c, uint32_t space, uint64_t pc, uint64_t *ret_event)
+{
+    unsigned n = 0;
+    for (uint32_t i = 0; i < c->n_code; i++)
+        if (c->code[i].space == space && pc - c->code[i].start < c->code[i].size) {
+            *ret_event = c->code[i].event;
+            n++;
+        }
+    return n == 1;
+}
+
+static urd_err *load_code(struct cursor *c)
+{
+    sqlite3 *db = c->engine->index->db;
+    sqlite3_stmt *q;
+    uint32_t capacity = 0;
+    if (sqlite3_prepare_v2(db, "SELECT space, start, size, from_event FROM mappings WHERE prot & 4",
+                           -1, &q, NULL) != SQLITE_OK)
+        return urd_store_failed(db, "cannot read the index");
+    while (sqlite3_step(q) == SQLITE_ROW)
+        URD_PUSH(c->code, c->n_code, capacity) = (struct mapped_code){
+            (uint32_t)sqlite3_column_int64(q, 0), (uint64_t)sqlite3_column_int64(q, 1),
+            (uint64_t)sqlite3_column_int64(q, 2), (uint64_t)sqlite3_column_int64(q, 3)};
+    sqlite3_finalize(q);
     return NULL;
 }
 
@@ -653,37 +681,56 @@ static void merge_counts(struct cursor *c)
     c->n_counts = n;
 }
 
-/** A row of the table has the calls of one function in one segment; the next with the same address are counted with it where only one file was ever mapped. */
-static const char count_sql[] =
-    "SELECT " URD_INDEX_CALL_COLUMNS
-    ", (SELECT count(*) FROM mappings m WHERE m.space = calls.space AND "
-    "m.start <= entry AND m.start + m.size > entry) FROM calls WHERE segment < 0 OR segment IN "
-    "(SELECT id FROM segments WHERE start_clock IS NOT NULL) ORDER BY space, entry, segment";
+/* A row of the table has the calls of one function in one segment. */
+#define COUNTED_CALLS                                                                              \
+    " FROM calls WHERE (segment < 0 OR segment IN (SELECT id FROM segments WHERE start_clock IS "  \
+    "NOT NULL))"
+
+/** Of code at whose address there were several mappings, row by row: each has the name that its first call tells. */
+static urd_err *count_rows(struct cursor *c, uint32_t space, uint64_t entry)
+{
+    struct urd_index *x = c->engine->index;
+    sqlite3_stmt *q;
+    if (sqlite3_prepare_v2(
+            x->db, "SELECT " URD_INDEX_CALL_COLUMNS COUNTED_CALLS " AND space = ? AND entry = ?",
+            -1, &q, NULL) != SQLITE_OK)
+        return urd_store_failed(x->db, "cannot read the index");
+    sqlite3_bind_int64(q, 1, space);
+    sqlite3_bind_int64(q, 2, (int64_t)entry);
+    urd_err *err = NULL;
+    while (!err && sqlite3_step(q) == SQLITE_ROW) {
+        struct urd_call first = {0};
+        bool more = true;
+        err = urd_index_call_row(x, q, take_first, &first, &more);
+        if (!err)
+            add_count(c, space, urd_index_moment(x, first.entry).event, entry,
+                      sqlite3_column_int64(q, 3));
+    }
+    sqlite3_finalize(q);
+    return err;
+}
 
 static urd_err *filter_counts(struct cursor *c, bool by_name)
 {
-    struct urd_engine *e = c->engine;
+    struct urd_index *x = c->engine->index;
     sqlite3_stmt *q;
-    if (sqlite3_prepare_v2(e->index->db, count_sql, -1, &q, NULL) != SQLITE_OK)
-        return urd_store_failed(e->index->db, "cannot read the index");
-    int64_t space = -1, entry = 0;
-    urd_err *err = NULL;
+    if (sqlite3_prepare_v2(x->db,
+                           by_name ? "SELECT space, entry, sum(n)" COUNTED_CALLS
+                                     " GROUP BY space, entry"
+                                   : "SELECT 0, 0, sum(n)" COUNTED_CALLS,
+                           -1, &q, NULL) != SQLITE_OK)
+        return urd_store_failed(x->db, "cannot read the index");
+    urd_err *err = by_name ? load_code(c) : NULL;
     while (!err && sqlite3_step(q) == SQLITE_ROW) {
-        bool same = space == sqlite3_column_int64(q, 0) && entry == sqlite3_column_int64(q, 1) &&
-                    sqlite3_column_int64(q, 5) == 1;
-        if (c->n_counts && (same || !by_name)) {
-            c->counts[c->n_counts - 1].n += sqlite3_column_int64(q, 3);
-            continue;
-        }
-        space = sqlite3_column_int64(q, 0);
-        entry = sqlite3_column_int64(q, 1);
-        char *name = NULL;
-        if (by_name)
-            err = name_of_row(e, q, &name);
-        if (err)
-            break;
-        URD_PUSH(c->counts, c->n_counts, c->cap_counts) =
-            (struct named_count){name, sqlite3_column_int64(q, 3)};
+        uint32_t space = (uint32_t)sqlite3_column_int64(q, 0);
+        uint64_t entry = (uint64_t)sqlite3_column_int64(q, 1), event;
+        int64_t n = sqlite3_column_int64(q, 2);
+        if (!by_name && n)
+            URD_PUSH(c->counts, c->n_counts, c->cap_counts) = (struct named_count){NULL, n};
+        else if (by_name && only_mapped_at(c, space, entry, &event))
+            add_count(c, space, event, entry, n);
+        else if (by_name)
+            err = count_rows(c, space, entry);
     }
     sqlite3_finalize(q);
     if (by_name)

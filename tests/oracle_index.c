@@ -94,7 +94,7 @@ static urd_err *read_flow_row(struct run *r, sqlite3_stmt *q, struct segment *g,
                                   g->d.n_traces));
     struct urd_stores_decoder stores;
     urd_err *err = urd_stores_decoder_init(&stores, sqlite3_column_blob(q, 7), (size_t)sqlite3_column_bytes(q, 7),
-                                           g->memory, g->d.n_traces);
+                                           g->memory, g->d.n_traces, 0, UINT64_MAX);
     for (; !err && urd_flow_next(&d, &dense, &partial); n++) {
         const struct urd_flow_trace *t = &g->d.traces[dense];
         seen[dense]++;
