@@ -475,7 +475,8 @@ static void hand_over(struct urd_builder *b, struct task_state *from,
     from->outer_sp = 0;
 }
 
-static void end_dead(struct urd_builder *b, struct task_state *ts, uint64_t slot, int64_t clock)
+static __attribute__((noinline)) void end_dead(struct urd_builder *b, struct task_state *ts,
+                                               uint64_t slot, int64_t clock)
 {
     switch (urd_calls_call(&ts->stack, slot, clock, ts->tid, call_done, b)) {
     case URD_CALLS_SETTLED:
@@ -546,13 +547,10 @@ static struct urd_call_jump jump_to(const struct urd_flow_place *to, uint64_t si
                                   .to_entry = to->flags & URD_BLOCK_ENTRY};
 }
 
-static void arrive(struct urd_builder *b, struct task_state *ts, const struct urd_flow_place *to)
+static __attribute__((noinline)) void arrive_by_jump(struct urd_builder *b, struct task_state *ts,
+                                                     const struct urd_flow_node *from,
+                                                     const struct urd_flow_place *to)
 {
-    const struct urd_flow_node *from = &b->flow.nodes[ts->last];
-    if (ts->pending == URD_TRANSFER_CALL) {
-        enter(b, ts, ts->return_slot, ts->return_pc, from->site, to->pc, b->clock);
-        return;
-    }
     struct urd_call_jump j = jump_to(to, from->site, from->function, b->clock);
     if (ts->pending == URD_TRANSFER_JUMP) {
         urd_calls_jump(&ts->stack, &j);
@@ -568,9 +566,28 @@ static void arrive(struct urd_builder *b, struct task_state *ts, const struct ur
 
 void urd_builder_after_transfer(struct urd_builder *b, struct task_state *ts, uint32_t dense)
 {
-    arrive(b, ts, &b->flow.nodes[dense].start);
+    const struct urd_flow_node *to = &b->flow.nodes[dense], *from = &b->flow.nodes[ts->last];
+    if (__builtin_expect(ts->pending == URD_TRANSFER_CALL, 1))
+        enter(b, ts, ts->return_slot, ts->return_pc, from->site, to->start.pc, b->clock);
+    else
+        arrive_by_jump(b, ts, from, &to->start);
     if ((uint64_t)b->clock == b->row_first) /* the row before ended with the call or jump */
         note_stack(b, ts);
+}
+
+/** Not from the newest frame. */
+static __attribute__((noinline)) uint8_t
+return_elsewhere(struct urd_builder *b, struct task_state *ts, uint64_t sp, int64_t clock)
+{
+    enum urd_calls_verdict v = urd_calls_return(&ts->stack, sp, clock, ts->tid, call_done, b);
+    if (v == URD_CALLS_LEFT)
+        note_left(b, ts, clock);
+    if (v != URD_CALLS_UNSETTLED)
+        return URD_TRANSFER_RET;
+    ts->leaves_by_return = true;
+    ts->leaving_sp = sp;
+    ts->leaving_clock = clock;
+    return URD_TRANSFER_LEAVING;
 }
 
 uint8_t urd_builder_return(struct urd_builder *b, struct task_state *ts, uint64_t sp, int64_t clock)
@@ -590,37 +607,22 @@ uint8_t urd_builder_return(struct urd_builder *b, struct task_state *ts, uint64_
         count_call(b, c);
         return URD_TRANSFER_RET;
     }
-    switch (urd_calls_return(s, sp, clock, ts->tid, call_done, b)) {
-    case URD_CALLS_LEFT:
-        note_left(b, ts, clock);
-        return URD_TRANSFER_RET;
-    case URD_CALLS_SETTLED:
-        return URD_TRANSFER_RET;
-    case URD_CALLS_UNSETTLED:
-        break;
-    }
-    ts->leaves_by_return = true;
-    ts->leaving_sp = sp;
-    ts->leaving_clock = clock;
-    return URD_TRANSFER_LEAVING;
+    return return_elsewhere(b, ts, sp, clock);
 }
 
-/** A return or an indirect jump, or a tail call, in the middle of a block. */
-static void leave_within(struct urd_builder *b, struct task_state *ts, const struct urd_flow_op *op,
-                         uint64_t sp, int64_t behind)
+/** A return or an indirect jump in the middle of a block leaves, or a jump there, direct or not, goes to another function. */
+static __attribute__((noinline)) void leave_within(struct urd_builder *b, struct task_state *ts,
+                                                   const struct urd_flow_op *op, uint64_t sp,
+                                                   int64_t behind)
 {
     struct urd_call_jump j = jump_to(&op->to, op->site, op->function, behind);
     if (op->transfer == URD_TRANSFER_JUMP) {
         urd_calls_jump(&ts->stack, &j);
         return;
     }
-    bool by_return = op->transfer == URD_TRANSFER_RET;
-    uint8_t how =
-        by_return ? urd_builder_return(b, ts, sp, behind) : urd_builder_jump(ts, sp, behind);
     j.indirect = true;
     j.sp = sp;
-    if (how == URD_TRANSFER_LEAVING || (!by_return && op->to.function != op->function))
-        leave(b, ts, by_return, &j, sp, behind);
+    leave(b, ts, op->transfer == URD_TRANSFER_RET, &j, sp, behind);
 }
 
 void urd_builder_transfers(struct urd_builder *b, struct task_state *ts,
@@ -634,10 +636,17 @@ void urd_builder_transfers(struct urd_builder *b, struct task_state *ts,
         if (op->transfer !=
             URD_TRANSFER_JUMP) /* and not more than there is: the log may end there */
             memcpy(slot, words + 8 * op->word, op->transfer == URD_TRANSFER_CALL ? 16 : 8);
-        if (op->transfer == URD_TRANSFER_CALL)
+        if (op->transfer == URD_TRANSFER_CALL) {
             enter(b, ts, slot[0], slot[1], op->site, op->to.pc, behind);
-        else
-            leave_within(b, ts, op, slot[0], behind);
+        } else if (op->transfer == URD_TRANSFER_RET) {
+            if (urd_builder_return(b, ts, slot[0], behind) == URD_TRANSFER_LEAVING)
+                leave_within(b, ts, op, slot[0], behind);
+        } else {
+            bool leaving = op->transfer == URD_TRANSFER_JUMP_INDIRECT &&
+                           urd_builder_jump(ts, slot[0], behind) == URD_TRANSFER_LEAVING;
+            if (leaving || op->to.function != op->function)
+                leave_within(b, ts, op, slot[0], behind);
+        }
     }
 }
 
@@ -919,8 +928,11 @@ static void interrupt(struct urd_builder *b, struct urd_task *t, const struct ur
     bool pending = ts->pending >= URD_TRANSFER_CALL && ts->last != URD_FLOW_NONE;
     if (pending || !ts->first.pc) {
         struct urd_flow_place to = find_place(b, t, e->before.rip);
-        if (pending)
-            arrive(b, ts, &to);
+        const struct urd_flow_node *from = pending ? &b->flow.nodes[ts->last] : NULL;
+        if (pending && ts->pending == URD_TRANSFER_CALL)
+            enter(b, ts, ts->return_slot, ts->return_pc, from->site, to.pc, b->clock);
+        else if (pending)
+            arrive_by_jump(b, ts, from, &to);
         if (!ts->first.pc) { /* the segment before may have ended with a call */
             ts->first = to;
             ts->first_clock = b->clock;

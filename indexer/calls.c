@@ -107,12 +107,14 @@ enum urd_calls_verdict urd_calls_go(struct urd_call_stack *s, const struct urd_c
 {
     uint32_t i;
     uint64_t gap;
-    if (!s->n || s->frames[s->n - 1].sp == URD_CALLS_OUTER) {
-        if (outer_sp - j->sp > URD_CALLS_FRAME)
-            return URD_CALLS_UNSETTLED;
+    bool known = s->n && s->frames[s->n - 1].sp != URD_CALLS_OUTER;
+    if ((known ? s->frames[s->n - 1].sp : outer_sp) - j->sp <=
+        URD_CALLS_FRAME) { /* the usual one */
         urd_calls_jump(s, j);
         return URD_CALLS_SETTLED;
     }
+    if (!known)
+        return URD_CALLS_UNSETTLED;
     if (urd_calls_find(s, j->sp - 8, &i, &gap) && s->frames[i - 1].sp == j->sp - 8 &&
         s->frames[i - 1].return_pc == j->to) {
         urd_calls_cut(s, i - with_same_sp(s, i), true, j->clock, tid, done, data);
@@ -120,13 +122,7 @@ enum urd_calls_verdict urd_calls_go(struct urd_call_stack *s, const struct urd_c
     }
     if (!urd_calls_find(s, j->sp, &i, &gap))
         return URD_CALLS_UNSETTLED;
-    if (i == s->n) {
-        if (gap > URD_CALLS_FRAME)
-            return URD_CALLS_UNSETTLED;
-        urd_calls_jump(s, j);
-        return URD_CALLS_SETTLED;
-    }
-    if (gap > URD_CALLS_GAP && s->frames[i - 1].sp != j->sp)
+    if (i == s->n || (gap > URD_CALLS_GAP && s->frames[i - 1].sp != j->sp))
         return URD_CALLS_UNSETTLED;
     urd_calls_cut(s, i, false, j->clock, tid, done, data);
     urd_calls_jump(s, j);
