@@ -42,10 +42,8 @@ void urd_builder_destroy(struct urd_builder *b)
     for (uint32_t i = 0; i < b->n_codes; i++)
         free(b->codes[i].dense);
     free(b->codes);
-    for (uint32_t i = 0; i < b->n_tasks; i++) {
+    for (uint32_t i = 0; i < b->n_tasks; i++)
         free(b->tasks[i].stack.frames);
-        free(b->tasks[i].unmatched);
-    }
     free(b->tasks);
     for (uint32_t i = 0; i < b->n_callees; i++) {
         urd_words_deinit(&b->callees[i]->columns);
@@ -63,6 +61,7 @@ void urd_builder_destroy(struct urd_builder *b)
     free(b->modules);
     urd_buf_deinit(&b->stack);
     urd_buf_deinit(&b->irregular);
+    urd_buf_deinit(&b->changes);
     urd_buf_deinit(&b->event_steps);
     urd_buf_deinit(&b->data);
     urd_buf_deinit(&b->cover);
@@ -135,14 +134,14 @@ static void close_row(struct urd_builder *b)
 static void note_stack(struct urd_builder *b, const struct task_state *ts)
 {
     b->irregular.size = b->stack.size = 0;
-    urd_buf_varint(&b->stack, ts->n_unmatched);
+    urd_buf_varint(&b->stack, b->n_changes);
     urd_calls_stack_encode(&ts->stack, &b->stack);
 }
 
 static void open_row(struct urd_builder *b, struct task_state *ts, uint32_t space)
 {
     b->current = ts;
-    b->current_space = space;
+    b->current_space = ts->space = space;
     b->row_first = (uint64_t)b->clock;
     urd_flow_begin(&b->flow);
     urd_stores_begin(&b->stores, space, b->out->n_flow);
@@ -448,19 +447,52 @@ static void call_done(void *data, const struct urd_call *call)
     count_call(b, c);
 }
 
-static void add_unmatched(struct task_state *ts, uint64_t sp, int64_t clock)
+/** Frames of the row's task came or went before its block that begins at `at`, which its readers cannot tell by themselves. */
+static void note(struct urd_builder *b, const struct task_state *ts, int64_t at, uint64_t what)
 {
-    URD_PUSH(ts->unmatched, ts->n_unmatched, ts->cap_unmatched) =
-        (struct urd_call_change){.sp = sp, .clock = clock};
+    if (b->current != ts || (uint64_t)at == b->row_first) /* that block is told of by note_stack */
+        return;
+    urd_buf_varint(&b->irregular, (uint64_t)at - b->row_first);
+    urd_buf_varint(&b->irregular, what);
 }
 
-/** Frames below sp ended before the row's block that begins at clock, which its readers cannot tell by themselves. */
-static void note_dropped(struct urd_builder *b, const struct urd_call_stack *s, uint64_t sp,
-                         int64_t clock)
+/** Frames were left. */
+static void note_left(struct urd_builder *b, const struct task_state *ts, int64_t at)
 {
-    urd_buf_varint(&b->irregular, (uint64_t)clock - b->row_first);
-    urd_buf_varint(&b->irregular, s->n ? (uint64_t)s->frames[s->n - 1].entry + 1 : 0);
-    urd_buf_varint(&b->irregular, sp);
+    const struct urd_call_stack *s = &ts->stack;
+    note(b, ts, at, s->n ? 2 + (uint64_t)s->frames[s->n - 1].entry : 1);
+}
+
+/** What the frames of one task in this segment do not tell is told by those who know all: they get the frames (of the task
+ * `from`), too. */
+static void hand_over(struct urd_builder *b, struct task_state *from,
+                      const struct urd_call_change *change)
+{
+    urd_calls_change_encode(change, &b->changes);
+    urd_calls_stack_encode(&from->stack, &b->changes);
+    b->n_changes++;
+    from->stack.n = 0;
+    from->outer_sp = 0;
+}
+
+static __attribute__((noinline)) void end_dead(struct urd_builder *b, struct task_state *ts,
+                                               uint64_t slot, int64_t clock)
+{
+    switch (urd_calls_call(&ts->stack, slot, clock, ts->tid, call_done, b)) {
+    case URD_CALLS_SETTLED:
+        return;
+    case URD_CALLS_LEFT:
+        note_left(b, ts, clock);
+        return;
+    case URD_CALLS_UNSETTLED:
+        hand_over(b, ts,
+                  &(struct urd_call_change){.kind = URD_CALLS_CALLED,
+                                            .tid = ts->tid,
+                                            .space = ts->space,
+                                            .clock = clock,
+                                            .sp = slot});
+        note(b, ts, clock, 0);
+    }
 }
 
 /** A call put its return address to `slot`; the callee begins at clock. */
@@ -468,55 +500,97 @@ static void enter(struct urd_builder *b, struct task_state *ts, uint64_t slot, u
                   uint64_t site, uint64_t callee, int64_t clock)
 {
     struct urd_call_stack *s = &ts->stack;
-    if (__builtin_expect(s->n && (s->turn || s->frames[s->n - 1].sp <= slot), 0)) {
-        if (urd_calls_drop_dead(s, slot, clock, ts->tid, call_done, b))
-            note_dropped(b, s, slot, clock);
-        if (s->n)
-            urd_calls_overwrite(s, slot, clock, ts->tid, call_done, b);
-    }
+    if (__builtin_expect(s->n && s->frames[s->n - 1].sp <= slot, 0))
+        end_dead(b, ts, slot, clock);
     struct urd_call_frame *f = urd_calls_new(s);
     f->callee = callee;
     f->return_pc = return_pc;
     f->sp = slot;
     f->site = site;
     f->entry = clock;
+    f->tid = 0;
     f->inherited = f->signal = false;
 }
 
-/** A jump, perhaps a tail call. function, site: of the jump. */
-static void enter_by_jump(struct task_state *ts, bool indirect, uint64_t function, uint64_t site,
-                          const struct urd_flow_place *to, int64_t clock)
+/** What is leaving goes to `to`. clock: behind it; at: before the block there. */
+static void leave(struct urd_builder *b, struct task_state *ts, bool by_return,
+                  const struct urd_call_jump *j, uint64_t sp, int64_t clock)
 {
-    if (to->function == function)
+    enum urd_calls_verdict v =
+        by_return ? URD_CALLS_UNSETTLED
+                  : urd_calls_go(&ts->stack, j, ts->outer_sp, ts->tid, call_done, b);
+    if (v == URD_CALLS_LEFT)
+        note_left(b, ts, j->clock);
+    if (v != URD_CALLS_UNSETTLED)
         return;
-    struct urd_call_jump j = {.site = site,
-                              .function = function,
-                              .to = to->pc,
-                              .to_function = to->function,
-                              .clock = clock,
-                              .indirect = indirect,
-                              .to_entry = to->flags & URD_BLOCK_ENTRY};
-    /* a stub whose frame is of before the segment? */
-    if (!ts->stack.n && indirect && (clock <= URD_CALLS_STUB || function == 0))
-        URD_PUSH(ts->unmatched, ts->n_unmatched, ts->cap_unmatched) =
-            (struct urd_call_change){URD_CALLS_JUMPED, clock, j};
-    else
+    hand_over(b, ts,
+              &(struct urd_call_change){.kind = by_return ? URD_CALLS_RETURNED : URD_CALLS_JUMPED,
+                                        .tid = ts->tid,
+                                        .space = ts->space,
+                                        .clock = clock,
+                                        .sp = sp,
+                                        .jump = *j});
+    note(b, ts, j->clock, 0);
+    ts->outer_sp = by_return ? sp + 8 : sp;
+}
+
+/** A jump, perhaps a tail call. function, site: of the jump. */
+static struct urd_call_jump jump_to(const struct urd_flow_place *to, uint64_t site,
+                                    uint64_t function, int64_t clock)
+{
+    return (struct urd_call_jump){.site = site,
+                                  .function = function,
+                                  .to = to->pc,
+                                  .to_function = to->function,
+                                  .sp = URD_CALLS_OUTER,
+                                  .clock = clock,
+                                  .to_entry = to->flags & URD_BLOCK_ENTRY};
+}
+
+static __attribute__((noinline)) void arrive_by_jump(struct urd_builder *b, struct task_state *ts,
+                                                     const struct urd_flow_node *from,
+                                                     const struct urd_flow_place *to)
+{
+    struct urd_call_jump j = jump_to(to, from->site, from->function, b->clock);
+    if (ts->pending == URD_TRANSFER_JUMP) {
         urd_calls_jump(&ts->stack, &j);
+        return;
+    }
+    j.indirect = true;
+    j.sp = ts->leaving_sp;
+    if (ts->pending == URD_TRANSFER_LEAVING)
+        leave(b, ts, ts->leaves_by_return, &j, ts->leaving_sp, ts->leaving_clock);
+    else if (to->function != from->function)
+        leave(b, ts, false, &j, ts->leaving_sp, b->clock);
 }
 
 void urd_builder_after_transfer(struct urd_builder *b, struct task_state *ts, uint32_t dense)
 {
     const struct urd_flow_node *to = &b->flow.nodes[dense], *from = &b->flow.nodes[ts->last];
-    if (ts->pending == URD_TRANSFER_CALL)
+    if (__builtin_expect(ts->pending == URD_TRANSFER_CALL, 1))
         enter(b, ts, ts->return_slot, ts->return_pc, from->site, to->start.pc, b->clock);
     else
-        enter_by_jump(ts, ts->pending == URD_TRANSFER_JUMP_INDIRECT, from->function, from->site,
-                      &to->start, b->clock);
+        arrive_by_jump(b, ts, from, &to->start);
     if ((uint64_t)b->clock == b->row_first) /* the row before ended with the call or jump */
         note_stack(b, ts);
 }
 
-void urd_builder_return(struct urd_builder *b, struct task_state *ts, uint64_t sp, int64_t clock)
+/** Not from the newest frame. */
+static __attribute__((noinline)) uint8_t
+return_elsewhere(struct urd_builder *b, struct task_state *ts, uint64_t sp, int64_t clock)
+{
+    enum urd_calls_verdict v = urd_calls_return(&ts->stack, sp, clock, ts->tid, call_done, b);
+    if (v == URD_CALLS_LEFT)
+        note_left(b, ts, clock);
+    if (v != URD_CALLS_UNSETTLED)
+        return URD_TRANSFER_RET;
+    ts->leaves_by_return = true;
+    ts->leaving_sp = sp;
+    ts->leaving_clock = clock;
+    return URD_TRANSFER_LEAVING;
+}
+
+uint8_t urd_builder_return(struct urd_builder *b, struct task_state *ts, uint64_t sp, int64_t clock)
 {
     struct urd_call_stack *s = &ts->stack;
     const struct urd_call_frame *top = s->n ? &s->frames[s->n - 1] : NULL;
@@ -531,29 +605,24 @@ void urd_builder_return(struct urd_builder *b, struct task_state *ts, uint64_t s
         words[3] = (uint64_t)((int64_t)ts->tid * 2);
         words[4] = --s->n;
         count_call(b, c);
-        return;
+        return URD_TRANSFER_RET;
     }
-    uint32_t n = s->n;
-    if (urd_calls_return(s, sp, clock, ts->tid, call_done, b))
-        return;
-    if (n > s->n)
-        note_dropped(b, s, sp, clock);
-    add_unmatched(ts, sp << 1, clock);
-    if (sp > ts->entry_sp)
-        ts->entry_sp = sp;
+    return return_elsewhere(b, ts, sp, clock);
 }
 
-void urd_builder_jump(struct urd_builder *b, struct task_state *ts, uint64_t sp, int64_t clock)
+/** A return or an indirect jump in the middle of a block leaves, or a jump there, direct or not, goes to another function. */
+static __attribute__((noinline)) void leave_within(struct urd_builder *b, struct task_state *ts,
+                                                   const struct urd_flow_op *op, uint64_t sp,
+                                                   int64_t behind)
 {
-    struct urd_call_stack *s = &ts->stack;
-    if (urd_calls_unwind(s, sp, clock, ts->tid, call_done, b))
-        note_dropped(b, s, sp, clock);
-    bool all_left = !s->n || s->frames[s->n - 1].sp == URD_CALLS_OUTER;
-    if (all_left && sp > ts->entry_sp) { /* frames from before the segment may be left, too */
-        note_dropped(b, s, sp, clock);
-        add_unmatched(ts, sp << 1 | 1, clock);
-        ts->entry_sp = sp;
+    struct urd_call_jump j = jump_to(&op->to, op->site, op->function, behind);
+    if (op->transfer == URD_TRANSFER_JUMP) {
+        urd_calls_jump(&ts->stack, &j);
+        return;
     }
+    j.indirect = true;
+    j.sp = sp;
+    leave(b, ts, op->transfer == URD_TRANSFER_RET, &j, sp, behind);
 }
 
 void urd_builder_transfers(struct urd_builder *b, struct task_state *ts,
@@ -570,13 +639,13 @@ void urd_builder_transfers(struct urd_builder *b, struct task_state *ts,
         if (op->transfer == URD_TRANSFER_CALL) {
             enter(b, ts, slot[0], slot[1], op->site, op->to.pc, behind);
         } else if (op->transfer == URD_TRANSFER_RET) {
-            urd_builder_return(b, ts, slot[0], behind);
+            if (urd_builder_return(b, ts, slot[0], behind) == URD_TRANSFER_LEAVING)
+                leave_within(b, ts, op, slot[0], behind);
         } else {
-            bool indirect = op->transfer == URD_TRANSFER_JUMP_INDIRECT;
-            if (indirect && urd_builder_moves_up(ts, slot[0]))
-                urd_builder_jump(b, ts, slot[0], behind);
-            if (op->to.function != op->function)
-                enter_by_jump(ts, indirect, op->function, op->site, &op->to, behind);
+            bool leaving = op->transfer == URD_TRANSFER_JUMP_INDIRECT &&
+                           urd_builder_jump(ts, slot[0], behind) == URD_TRANSFER_LEAVING;
+            if (leaving || op->to.function != op->function)
+                leave_within(b, ts, op, slot[0], behind);
         }
     }
 }
@@ -642,10 +711,8 @@ static const uint8_t *rare_slot(struct urd_builder *b, struct urd_task *t, struc
     case URD_HOW_REP:
         return rep_slot(b, t, p, clock);
     case URD_HOW_SP:
-        if (returns)
-            urd_builder_return(b, ts, address, clock + 1);
-        else
-            urd_builder_jump(b, ts, address, clock + 1);
+        ts->pending = returns ? urd_builder_return(b, ts, address, clock + 1)
+                              : urd_builder_jump(ts, address, clock + 1);
         return p + 8;
     default:
         urd_writes_add(b->writes, t->space, (uint64_t)clock, address, slot->size, p + 8, 0);
@@ -732,8 +799,10 @@ static struct task_state *on_block(struct urd_builder *b, struct urd_task *t,
     *ret_dense = urd_builder_dense(b, t, code, block->id, block, stepped);
     if (ts->pending >= URD_TRANSFER_CALL && ts->last != URD_FLOW_NONE)
         urd_builder_after_transfer(b, ts, *ret_dense);
-    if (!ts->first.pc)
+    if (!ts->first.pc) {
         ts->first = b->flow.nodes[*ret_dense].start;
+        ts->first_clock = b->clock;
+    }
     ts->pending = URD_TRANSFER_NONE;
     ts->last = *ret_dense;
     return ts;
@@ -776,7 +845,7 @@ static void on_single(void *data, struct urd_task *t, const struct urd_code *cod
         ts->return_slot = t->regs.rsp;
         ts->return_pc = urd_block_pc(block, 1);
     } else if (transfer == URD_TRANSFER_RET) {
-        urd_builder_return(b, ts, slot_of_return(t, block), b->clock);
+        ts->pending = urd_builder_return(b, ts, slot_of_return(t, block), b->clock);
     }
     end_row_if_full(b);
 }
@@ -804,28 +873,31 @@ struct urd_sink urd_builder_sink(struct urd_builder *b)
 static void end_stack(struct urd_builder *b, struct task_state *ts, uint32_t space)
 {
     b->done_space = space;
-    urd_calls_abandon(&ts->stack, b->clock, ts->tid, call_done, b);
-    add_unmatched(ts, URD_CALLS_ENDED, b->clock);
+    urd_calls_cut(&ts->stack, 0, false, b->clock, ts->tid, call_done, b);
+    hand_over(b, ts,
+              &(struct urd_call_change){
+                  .kind = URD_CALLS_ENDED, .tid = ts->tid, .space = space, .clock = b->clock});
     ts->pending = URD_TRANSFER_NONE;
     ts->last = URD_FLOW_NONE;
 }
 
-static void start_child(struct urd_builder *b, const struct urd_event *e, uint64_t parent_sp)
+static void start_child(struct urd_builder *b, const struct urd_event *e, uint64_t parent_sp,
+                        uint32_t space)
 {
     task_state(b, e->other_tid);
     struct task_state *child = task_state(b, e->tid), *parent = task_state(b, e->other_tid);
     child->pending = URD_TRANSFER_NONE;
     child->last = URD_FLOW_NONE;
     child->stack.n = 0;
-    if (e->after.rsp != parent_sp) /* a thread: it has a stack of its own */
-        return;
-    child->inherits = parent->tid;
-    child->inherited_unmatched = parent->n_unmatched;
-    for (uint32_t i = 0; i < parent->stack.n; i++) {
-        struct urd_call_frame f = parent->stack.frames[i];
-        f.inherited = true;
-        urd_calls_push(&child->stack, f);
-    }
+    close_row(b);
+    hand_over(b, parent,
+              &(struct urd_call_change){.kind = URD_CALLS_STARTED,
+                                        .inherits = e->after.rsp ==
+                                                    parent_sp, /* a thread has a stack of its own */
+                                        .tid = e->tid,
+                                        .other = e->other_tid,
+                                        .space = space,
+                                        .clock = b->clock});
 }
 
 /** Of what exec leaves behind only the arguments, environment and auxiliary vector are written by it. */
@@ -849,28 +921,39 @@ static void add_kernel_write(struct urd_builder *b, const struct urd_event *e, u
                    w->data + skip, event);
 }
 
-/**
- * A tracer has moved the stack pointer down and put the task somewhere else: so debuggers call functions. The callee returns to
- * what lies there. A call that the task has just made, and whose callee has not begun, goes on afterwards.
- */
-static void start_of_tracers_call(struct urd_builder *b, const struct urd_task *t,
-                                  const struct urd_event *e)
+/** The task goes somewhere else before what it called or jumped to has begun, which goes on afterwards. */
+static void interrupt(struct urd_builder *b, struct urd_task *t, const struct urd_event *e)
 {
     struct task_state *ts = task_state(b, e->tid);
-    uint64_t return_pc = 0;
-    if (ts->pending == URD_TRANSFER_CALL && ts->last != URD_FLOW_NONE)
-        urd_calls_push(&ts->stack, (struct urd_call_frame){.callee = e->before.rip,
-                                                           .return_pc = ts->return_pc,
-                                                           .sp = ts->return_slot,
-                                                           .site = b->flow.nodes[ts->last].site,
-                                                           .entry = b->clock});
-    urd_tracee_read(t->process->mem, e->after.rsp, &return_pc, sizeof return_pc);
-    urd_calls_push(&ts->stack, (struct urd_call_frame){.callee = e->after.rip,
-                                                       .return_pc = return_pc,
-                                                       .sp = e->after.rsp,
-                                                       .site = e->before.rip,
-                                                       .entry = b->clock});
+    bool pending = ts->pending >= URD_TRANSFER_CALL && ts->last != URD_FLOW_NONE;
+    if (pending || !ts->first.pc) {
+        struct urd_flow_place to = find_place(b, t, e->before.rip);
+        const struct urd_flow_node *from = pending ? &b->flow.nodes[ts->last] : NULL;
+        if (pending && ts->pending == URD_TRANSFER_CALL)
+            enter(b, ts, ts->return_slot, ts->return_pc, from->site, to.pc, b->clock);
+        else if (pending)
+            arrive_by_jump(b, ts, from, &to);
+        if (!ts->first.pc) { /* the segment before may have ended with a call */
+            ts->first = to;
+            ts->first_clock = b->clock;
+        }
+    }
     ts->pending = URD_TRANSFER_NONE;
+}
+
+/** A tracer has moved the stack pointer down and put the task somewhere else: so debuggers call functions. The callee returns to
+ * what lies there. */
+static void start_of_tracers_call(struct urd_builder *b, struct urd_task *t,
+                                  const struct urd_event *e)
+{
+    uint64_t return_pc = 0;
+    interrupt(b, t, e);
+    urd_tracee_read(t->process->mem, e->after.rsp, &return_pc, sizeof return_pc);
+    urd_calls_push(&task_state(b, e->tid)->stack, (struct urd_call_frame){.callee = e->after.rip,
+                                                                          .return_pc = return_pc,
+                                                                          .sp = e->after.rsp,
+                                                                          .site = e->before.rip,
+                                                                          .entry = b->clock});
     close_row(b);
 }
 
@@ -879,37 +962,38 @@ void urd_builder_event(struct urd_builder *b, const struct urd_session *s,
 {
     urd_buf_varint(&b->event_steps, (uint64_t)(b->clock - b->last_event_clock));
     b->last_event_clock = b->clock;
-    const struct urd_task *t = urd_session_task((struct urd_session *)s, e->tid);
-    if (e->kind == URD_EVENT_EXEC || e->kind == URD_EVENT_EXIT) {
-        if (t)
-            end_stack(b, task_state(b, e->tid), t->space);
-        close_row(b);
-    } else if (e->kind == URD_EVENT_SIGNAL) {
-        struct task_state *ts = task_state(b, e->tid);
-        uint64_t restorer = 0;
-        if (e->n_writes && e->writes[0].size >= 8)
-            memcpy(&restorer, e->writes[0].data, 8);
-        urd_calls_push(&ts->stack, (struct urd_call_frame){.callee = e->after.rip,
-                                                           .return_pc = restorer,
-                                                           .sp = e->after.rsp,
-                                                           .site = e->before.rip,
-                                                           .signal = true,
-                                                           .entry = b->clock});
-        ts->pending = URD_TRANSFER_NONE;
-        close_row(b); /* the next row begins with the handler's frame: readers see no call for it */
-    } else if (e->flags & URD_EVENT_REGISTERS && e->after.rsp < e->before.rsp) {
-        start_of_tracers_call(b, t, e);
-    } else if (e->kind == URD_EVENT_START) {
-        start_child(b, e, urd_session_task((struct urd_session *)s, e->other_tid)->regs.rsp);
-    }
-    for (uint32_t i = 0; t && i < e->n_map_ops; i++)
-        if (e->map_ops[i].prot & 4 || e->map_ops[i].kind == URD_MAP_UNMAP)
-            forget_image(b, t->space);
+    struct urd_task *t = urd_session_task((struct urd_session *)s, e->tid);
     bool makes_space =
         e->kind == URD_EVENT_EXEC || (e->kind == URD_EVENT_START && !(e->flags & URD_EVENT_SHARES));
     uint32_t space = makes_space ? s->n_spaces + 1 : t ? t->space : 0;
     if (!space && e->kind == URD_EVENT_START)
         space = urd_session_task((struct urd_session *)s, e->other_tid)->space;
+    if (e->kind == URD_EVENT_EXEC || e->kind == URD_EVENT_EXIT) {
+        if (t)
+            end_stack(b, task_state(b, e->tid), t->space);
+        close_row(b);
+    } else if (e->kind == URD_EVENT_SIGNAL) {
+        uint64_t restorer = 0;
+        if (e->n_writes && e->writes[0].size >= 8)
+            memcpy(&restorer, e->writes[0].data, 8);
+        if (t)
+            interrupt(b, t, e);
+        urd_calls_push(&task_state(b, e->tid)->stack,
+                       (struct urd_call_frame){.callee = e->after.rip,
+                                               .return_pc = restorer,
+                                               .sp = e->after.rsp,
+                                               .site = e->before.rip,
+                                               .signal = true,
+                                               .entry = b->clock});
+        close_row(b); /* the next row begins with the handler's frame: readers see no call for it */
+    } else if (e->flags & URD_EVENT_REGISTERS && e->after.rsp < e->before.rsp) {
+        start_of_tracers_call(b, t, e);
+    } else if (e->kind == URD_EVENT_START) {
+        start_child(b, e, urd_session_task((struct urd_session *)s, e->other_tid)->regs.rsp, space);
+    }
+    for (uint32_t i = 0; t && i < e->n_map_ops; i++)
+        if (e->map_ops[i].prot & 4 || e->map_ops[i].kind == URD_MAP_UNMAP)
+            forget_image(b, t->space);
     for (uint32_t i = 0; space && i < e->n_writes; i++)
         add_kernel_write(b, e, space, &e->writes[i]);
     struct task_state *ts = b->current;
@@ -922,25 +1006,28 @@ static void encode_joins(struct urd_builder *b, struct urd_buf *raw)
     urd_buf_varint(raw, b->n_tasks);
     for (uint32_t i = 0; i < b->n_tasks; i++) {
         const struct task_state *ts = &b->tasks[i];
-        urd_buf_varint(raw, (uint32_t)ts->tid);
-        urd_buf_varint(raw, (uint32_t)ts->inherits);
-        urd_buf_varint(raw, ts->inherited_unmatched);
         /* the segment may end between a call, or a jump, and the first instruction there */
         bool pending = ts->pending >= URD_TRANSFER_CALL && ts->last != URD_FLOW_NONE;
         const struct urd_flow_node *last = pending ? &b->flow.nodes[ts->last] : NULL;
+        bool calls = ts->pending == URD_TRANSFER_CALL;
+        urd_buf_varint(raw, (uint32_t)ts->tid);
+        urd_buf_varint(raw, ts->space);
         urd_buf_varint(raw, ts->first.pc);
         urd_buf_varint(raw, ts->first.function);
         urd_buf_u8(raw, ts->first.flags);
+        urd_buf_varint(raw, (uint64_t)ts->first_clock);
         urd_buf_u8(raw, pending ? ts->pending : URD_TRANSFER_NONE);
+        urd_buf_u8(raw, ts->leaves_by_return);
         urd_buf_varint(raw, pending ? last->site : 0);
         urd_buf_varint(raw, pending ? last->function : 0);
-        urd_buf_varint(raw, ts->return_slot);
+        urd_buf_varint(raw, calls ? ts->return_slot : ts->leaving_sp);
         urd_buf_varint(raw, ts->return_pc);
-        urd_buf_varint(raw, ts->n_unmatched);
-        for (uint32_t k = 0; k < ts->n_unmatched; k++)
-            urd_calls_change_encode(&ts->unmatched[k], raw);
-        urd_calls_stack_encode(&ts->stack, raw);
+        urd_buf_varint(raw, urd_zigzag(ts->leaving_clock));
     }
+    urd_buf_varint(raw, b->n_changes);
+    urd_buf_put(raw, b->changes.data, b->changes.size);
+    for (uint32_t i = 0; i < b->n_tasks; i++)
+        urd_calls_stack_encode(&b->tasks[i].stack, raw);
 }
 
 static void keep_touched(struct urd_builder *b)

@@ -12,17 +12,19 @@
 #include "indexer/paths.h"
 
 struct task_state {
-    int32_t tid, inherits; /* inherits: the parent whose stack it began with, 0: none */
-    uint32_t inherited_unmatched;
-    struct urd_call_stack stack;
-    struct urd_call_change *unmatched;
-    uint32_t n_unmatched, cap_unmatched;
+    int32_t tid;
+    uint32_t space;
+    struct urd_call_stack stack; /* frames since its last change */
     uint8_t pending; /* enum urd_flow_transfer of the last block: what the next one's pc means */
-    uint32_t last;   /* dense id of the last block */
+    bool leaves_by_return;           /* with URD_TRANSFER_LEAVING */
+    uint32_t last;                   /* dense id of the last block */
     uint64_t return_slot, return_pc; /* of the pending call */
     uint64_t
-        entry_sp; /* highest stack pointer at which it jumped or returned in frames from before the segment */
+        leaving_sp; /* of the last indirect jump, or of what is leaving: as its slot in the log */
+    int64_t leaving_clock;
+    uint64_t outer_sp;           /* stack pointer at its last change; 0: not known */
     struct urd_flow_place first; /* its first block in this segment; pc 0: none yet */
+    int64_t first_clock;
 };
 
 struct code_ids { /* dense ids of one code space's blocks */
@@ -65,8 +67,9 @@ struct urd_builder {
     uint32_t current_space;
     uint64_t row_first;
     struct urd_buf stack, irregular, event_steps, data,
-        cover; /* stack, irregular: of the open row */
-    uint32_t row_unmatched;
+        cover;              /* stack, irregular: of the open row */
+    struct urd_buf changes; /* of all tasks, each with its frames */
+    uint32_t n_changes;
     int64_t last_event_clock;
     struct callee **callees;
     uint32_t n_callees, cap_callees;
@@ -102,21 +105,26 @@ void urd_builder_reserve(struct urd_builder *b, size_t log_bytes);
 void urd_builder_transfers(struct urd_builder *b, struct task_state *ts,
                            const struct urd_flow_node *node, const uint8_t *words, int64_t clock,
                            unsigned n_insns);
-/** The block after one that called or jumped has come: it is the callee, or a tail call. */
+/** The block after one that called or jumped has come: it is the callee, or a tail call, or on another stack. */
 void urd_builder_after_transfer(struct urd_builder *b, struct task_state *ts, uint32_t dense);
-/** It returned, or jumped to somewhere, with this stack pointer. */
-void urd_builder_return(struct urd_builder *b, struct task_state *ts, uint64_t sp, int64_t clock);
-void urd_builder_jump(struct urd_builder *b, struct task_state *ts, uint64_t sp, int64_t clock);
+/** It returned, with this stack pointer: URD_TRANSFER_RET, or URD_TRANSFER_LEAVING when the next block says what that means. */
+uint8_t urd_builder_return(struct urd_builder *b, struct task_state *ts, uint64_t sp,
+                           int64_t clock);
 /** A record, or the first n_insns of one, with all kinds of slots. p: behind the id. Gives where it ends. */
 const uint8_t *urd_builder_any_record(struct urd_builder *b, struct urd_task *t,
                                       struct task_state *ts, uint32_t dense, const uint8_t *p,
                                       int64_t clock, unsigned n_insns);
 
-/** May an indirect jump with this stack pointer leave frames? */
-static inline bool urd_builder_moves_up(const struct task_state *ts, uint64_t sp)
+/** An indirect jump with this stack pointer: URD_TRANSFER_JUMP_INDIRECT, or URD_TRANSFER_LEAVING when it may leave frames. */
+static inline uint8_t urd_builder_jump(struct task_state *ts, uint64_t sp, int64_t clock)
 {
     const struct urd_call_stack *s = &ts->stack;
     bool known = s->n && s->frames[s->n - 1].sp != URD_CALLS_OUTER;
-    return sp > (known ? s->frames[s->n - 1].sp : ts->entry_sp);
+    ts->leaving_sp = sp;
+    if (sp <= (known ? s->frames[s->n - 1].sp : ts->outer_sp))
+        return URD_TRANSFER_JUMP_INDIRECT;
+    ts->leaving_clock = clock;
+    ts->leaves_by_return = false;
+    return URD_TRANSFER_LEAVING;
 }
 #endif

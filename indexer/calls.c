@@ -1,12 +1,14 @@
 #include "indexer/calls.h"
 
-void urd_calls_encode_one(const struct urd_call *c, struct urd_buf *out)
+void urd_calls_encode(const struct urd_call *calls, uint32_t n, struct urd_buf *out)
 {
     struct urd_words_columns columns = {0};
     uint64_t words[8] = {0}, memory[8] = {0};
-    urd_call_to_words(c, words);
-    urd_words_reserve(&columns, 1);
-    urd_words_put(&columns.at, memory, words, &urd_call_group, 0, 0);
+    urd_words_reserve(&columns, n);
+    for (uint32_t i = 0; i < n; i++) {
+        urd_call_to_words(&calls[i], words);
+        urd_words_put(&columns.at, memory, words, &urd_call_group, 0, 0);
+    }
     urd_words_finish(&columns, out);
     urd_words_deinit(&columns);
 }
@@ -38,13 +40,13 @@ static void end_frame(struct urd_call_stack *s, int64_t clock, int32_t tid, bool
                       urd_call_fn done, void *data)
 {
     const struct urd_call_frame *f = &s->frames[--s->n];
-    struct urd_call c = {f->callee, f->site, f->entry, clock, s->n, tid, abandoned};
+    struct urd_call c = {f->callee, f->site, f->entry, clock, s->n, f->tid ? f->tid : tid,
+                         abandoned};
     if (!f->inherited)
         done(data, &c);
 }
 
-/** How many frames are URD_CALLS_OUTER. */
-static uint32_t outer(const struct urd_call_stack *s)
+uint32_t urd_calls_outer(const struct urd_call_stack *s)
 {
     uint32_t n = 0;
     while (n < s->n && s->frames[n].sp == URD_CALLS_OUTER)
@@ -52,102 +54,96 @@ static uint32_t outer(const struct urd_call_stack *s)
     return n;
 }
 
-/** How many frames there are up to the newest one that is not below sp. */
-static uint32_t not_below(const struct urd_call_stack *s, uint64_t sp)
+void urd_calls_cut(struct urd_call_stack *s, uint32_t n, bool returned, int64_t clock, int32_t tid,
+                   urd_call_fn done, void *data)
+{
+    uint64_t sp = n < s->n ? s->frames[n].sp : 0;
+    while (s->n > n)
+        end_frame(s, clock, tid, !returned || s->frames[s->n - 1].sp != sp, done, data);
+}
+
+bool urd_calls_find(const struct urd_call_stack *s, uint64_t sp, uint32_t *ret_n, uint64_t *ret_gap)
 {
     uint32_t i = s->n;
-    while (i && s->frames[i - 1].sp < sp)
+    while (i && s->frames[i - 1].sp < sp && (i == s->n || s->frames[i - 1].sp >= s->frames[i].sp))
         i--;
-    return i;
-}
-
-uint32_t urd_calls_unwind(struct urd_call_stack *s, uint64_t sp, int64_t clock, int32_t tid,
-                          urd_call_fn done, void *data)
-{
-    uint32_t i = not_below(s, sp), n = s->n - i;
-    if (!n || sp - s->frames[s->n - 1].sp >= URD_CALLS_STACK ||
-        (i && s->frames[i - 1].sp != URD_CALLS_OUTER && s->frames[i - 1].sp - sp >= URD_CALLS_NEAR))
-        return 0;
-    while (s->n > i)
-        end_frame(s, clock, tid, true, done, data);
-    return n;
-}
-
-bool urd_calls_return(struct urd_call_stack *s, uint64_t sp, int64_t clock, int32_t tid,
-                      urd_call_fn done, void *data)
-{
-    uint32_t i = not_below(s, sp);
-    if (!i || s->frames[i - 1].sp != sp) {
-        urd_calls_unwind(s, sp, clock, tid, done, data);
-        if (s->n == outer(s))
-            while (s->n) /* so it returns from there */
-                end_frame(s, clock, tid, false, done, data);
+    if (!i || s->frames[i - 1].sp < sp || s->frames[i - 1].sp == URD_CALLS_OUTER)
         return false;
-    }
-    while (s->n > i)
-        end_frame(s, clock, tid, true, done, data);
-    while (s->n && s->frames[s->n - 1].sp == sp)
-        end_frame(s, clock, tid, false, done, data);
+    *ret_n = i;
+    *ret_gap = s->frames[i - 1].sp - (i < s->n ? s->frames[i].sp : sp);
     return true;
 }
 
-uint32_t urd_calls_drop_dead(struct urd_call_stack *s, uint64_t sp, int64_t clock, int32_t tid,
-                             urd_call_fn done, void *data)
+/** Of the frames up to the n-th, those that have its sp, it included, are how many? */
+static uint32_t with_same_sp(const struct urd_call_stack *s, uint32_t n)
 {
-    uint32_t dropped = 0;
-    for (; s->n && s->frames[s->n - 1].sp <= sp && sp - s->frames[s->n - 1].sp < URD_CALLS_NEAR;
-         dropped++)
-        end_frame(s, clock, tid, true, done, data);
-    return dropped;
+    uint32_t first = n;
+    while (first && s->frames[first - 1].sp == s->frames[n - 1].sp)
+        first--;
+    return n - first;
 }
 
-static uint64_t *below_turn(struct urd_call_stack *s, uint64_t sp, uint64_t *ret_bit)
+enum urd_calls_verdict urd_calls_return(struct urd_call_stack *s, uint64_t sp, int64_t clock,
+                                        int32_t tid, urd_call_fn done, void *data)
 {
-    *ret_bit = 1ull << (sp >> 3) % 64;
-    return &s->below_turn[(sp >> 9) % 16];
-}
-
-static void find_turn(struct urd_call_stack *s, uint64_t next)
-{
-    uint64_t bit;
-    for (s->turn = s->n; s->turn && s->frames[s->turn - 1].sp >= next; s->turn--)
-        next = s->frames[s->turn - 1].sp;
-    memset(s->below_turn, 0, sizeof s->below_turn);
-    for (uint32_t i = 0; i < s->turn; i++)
-        *below_turn(s, s->frames[i].sp, &bit) |= bit;
-}
-
-void urd_calls_overwrite(struct urd_call_stack *s, uint64_t sp, int64_t clock, int32_t tid,
-                         urd_call_fn done, void *data)
-{
-    uint64_t bit;
-    if (s->turn >= s->n || s->frames[s->n - 1].sp <= sp)
-        find_turn(s, sp);
-    if (!(*below_turn(s, sp, &bit) & bit))
-        return;
-    uint32_t first = 0;
-    while (first < s->turn && s->frames[first].sp != sp)
-        first++;
-    uint32_t end = first;
-    while (end < s->turn && s->frames[end].sp <= sp &&
-           (end == first || s->frames[end].sp <= s->frames[end - 1].sp))
-        end++;
-    for (uint32_t i = end; i-- > first;) {
-        const struct urd_call_frame *f = &s->frames[i];
-        struct urd_call c = {f->callee, f->site, f->entry, clock, i, tid, true};
-        if (!f->inherited)
-            done(data, &c);
+    uint32_t i;
+    uint64_t gap;
+    if (!urd_calls_find(s, sp, &i, &gap))
+        return URD_CALLS_UNSETTLED;
+    if (s->frames[i - 1].sp == sp) {
+        urd_calls_cut(s, i - with_same_sp(s, i), true, clock, tid, done, data);
+        return URD_CALLS_SETTLED;
     }
-    memmove(s->frames + first, s->frames + end, (s->n - end) * sizeof *s->frames);
-    s->n -= end - first;
-    s->turn -= end - first;
+    if (i == s->n)
+        return gap <= URD_CALLS_FRAME ? URD_CALLS_SETTLED : URD_CALLS_UNSETTLED;
+    if (gap > URD_CALLS_GAP)
+        return URD_CALLS_UNSETTLED;
+    urd_calls_cut(s, i, false, clock, tid, done, data);
+    return URD_CALLS_LEFT;
 }
 
-void urd_calls_abandon(struct urd_call_stack *s, int64_t clock, int32_t tid, urd_call_fn done,
-                       void *data)
+enum urd_calls_verdict urd_calls_go(struct urd_call_stack *s, const struct urd_call_jump *j,
+                                    uint64_t outer_sp, int32_t tid, urd_call_fn done, void *data)
 {
-    while (s->n)
-        end_frame(s, clock, tid, true, done, data);
+    uint32_t i;
+    uint64_t gap;
+    bool known = s->n && s->frames[s->n - 1].sp != URD_CALLS_OUTER;
+    if ((known ? s->frames[s->n - 1].sp : outer_sp) - j->sp <=
+        URD_CALLS_FRAME) { /* the usual one */
+        urd_calls_jump(s, j);
+        return URD_CALLS_SETTLED;
+    }
+    if (!known)
+        return URD_CALLS_UNSETTLED;
+    if (urd_calls_find(s, j->sp - 8, &i, &gap) && s->frames[i - 1].sp == j->sp - 8 &&
+        s->frames[i - 1].return_pc == j->to) {
+        urd_calls_cut(s, i - with_same_sp(s, i), true, j->clock, tid, done, data);
+        return URD_CALLS_LEFT;
+    }
+    if (!urd_calls_find(s, j->sp, &i, &gap))
+        return URD_CALLS_UNSETTLED;
+    if (i == s->n || (gap > URD_CALLS_GAP && s->frames[i - 1].sp != j->sp))
+        return URD_CALLS_UNSETTLED;
+    urd_calls_cut(s, i, false, j->clock, tid, done, data);
+    urd_calls_jump(s, j);
+    return URD_CALLS_LEFT;
+}
+
+enum urd_calls_verdict urd_calls_call(struct urd_call_stack *s, uint64_t sp, int64_t clock,
+                                      int32_t tid, urd_call_fn done, void *data)
+{
+    uint32_t i;
+    uint64_t gap;
+    if (sp - s->frames[s->n - 1].sp >= URD_CALLS_STACK) /* another stack calls, and is waited for */
+        return URD_CALLS_SETTLED;
+    if (!urd_calls_find(s, sp, &i, &gap))
+        return URD_CALLS_UNSETTLED;
+    if (s->frames[i - 1].sp == sp)
+        i -= with_same_sp(s, i);
+    else if (gap > URD_CALLS_GAP)
+        return URD_CALLS_UNSETTLED;
+    urd_calls_cut(s, i, false, clock, tid, done, data);
+    return URD_CALLS_LEFT;
 }
 
 void urd_calls_jump(struct urd_call_stack *s, const struct urd_call_jump *j)
@@ -175,45 +171,52 @@ void urd_calls_jump(struct urd_call_stack *s, const struct urd_call_jump *j)
 
 void urd_calls_change_encode(const struct urd_call_change *c, struct urd_buf *out)
 {
-    urd_buf_varint(out, c->sp);
+    urd_buf_u8(
+        out, (uint8_t)(c->kind | c->inherits << 4 | c->jump.indirect << 5 | c->jump.to_entry << 6));
+    urd_buf_varint(out, (uint32_t)c->tid);
+    urd_buf_varint(out, c->space);
     urd_buf_varint(out, urd_zigzag(c->clock));
-    if (c->sp != URD_CALLS_JUMPED)
+    if (c->kind == URD_CALLS_STARTED)
+        urd_buf_varint(out, (uint32_t)c->other);
+    if (c->kind == URD_CALLS_CALLED || c->kind == URD_CALLS_RETURNED)
+        urd_buf_varint(out, c->sp);
+    if (c->kind < URD_CALLS_RETURNED)
         return;
-    urd_buf_varint(out, c->jump.site);
-    urd_buf_varint(out, c->jump.function);
     urd_buf_varint(out, c->jump.to);
     urd_buf_varint(out, c->jump.to_function);
-    urd_buf_u8(out, (uint8_t)(c->jump.indirect | c->jump.to_entry << 1));
+    urd_buf_varint(out, (uint64_t)(c->jump.clock - c->clock));
+    if (c->kind == URD_CALLS_RETURNED)
+        return;
+    urd_buf_varint(out, c->jump.sp);
+    urd_buf_varint(out, c->jump.site);
+    urd_buf_varint(out, c->jump.function);
 }
 
 struct urd_call_change urd_calls_change_decode(struct urd_cursor *in, int64_t base)
 {
-    struct urd_call_change c = {.sp = urd_cursor_varint(in)};
+    uint8_t bits = urd_cursor_u8(in);
+    struct urd_call_change c = {.kind = bits & 15, .inherits = bits >> 4 & 1};
+    c.jump.indirect = bits >> 5 & 1;
+    c.jump.to_entry = bits >> 6 & 1;
+    c.tid = (int32_t)urd_cursor_varint(in);
+    c.space = (uint32_t)urd_cursor_varint(in);
     c.clock = urd_unzigzag(urd_cursor_varint(in)) + base;
-    if (c.sp != URD_CALLS_JUMPED)
+    in->ok &= c.kind <= URD_CALLS_JUMPED;
+    if (c.kind == URD_CALLS_STARTED)
+        c.other = (int32_t)urd_cursor_varint(in);
+    if (c.kind == URD_CALLS_CALLED || c.kind == URD_CALLS_RETURNED)
+        c.sp = urd_cursor_varint(in);
+    if (c.kind < URD_CALLS_RETURNED)
         return c;
-    c.jump.site = urd_cursor_varint(in);
-    c.jump.function = urd_cursor_varint(in);
     c.jump.to = urd_cursor_varint(in);
     c.jump.to_function = urd_cursor_varint(in);
-    uint8_t flags = urd_cursor_u8(in);
-    c.jump.indirect = flags & 1;
-    c.jump.to_entry = flags >> 1 & 1;
-    c.jump.clock = c.clock;
+    c.jump.clock = c.clock + (int64_t)urd_cursor_varint(in);
+    if (c.kind == URD_CALLS_RETURNED)
+        return c;
+    c.jump.sp = urd_cursor_varint(in);
+    c.jump.site = urd_cursor_varint(in);
+    c.jump.function = urd_cursor_varint(in);
     return c;
-}
-
-void urd_calls_replay(struct urd_call_stack *s, const struct urd_call_change *c, int32_t tid,
-                      urd_call_fn done, void *data)
-{
-    if (c->sp == URD_CALLS_ENDED)
-        urd_calls_abandon(s, c->clock, tid, done, data);
-    else if (c->sp == URD_CALLS_JUMPED)
-        urd_calls_jump(s, &c->jump);
-    else if (c->sp & 1)
-        urd_calls_unwind(s, c->sp >> 1, c->clock, tid, done, data);
-    else
-        urd_calls_return(s, c->sp >> 1, c->clock, tid, done, data);
 }
 
 void urd_calls_stack_encode(const struct urd_call_stack *s, struct urd_buf *out)
@@ -226,11 +229,14 @@ void urd_calls_stack_encode(const struct urd_call_stack *s, struct urd_buf *out)
         urd_buf_varint(out, f->sp);
         urd_buf_varint(out, urd_zigzag(f->entry));
         urd_buf_varint(out, f->site);
-        urd_buf_u8(out, (uint8_t)(f->inherited | f->signal << 1));
+        urd_buf_u8(out, (uint8_t)(f->inherited | f->signal << 1 | (f->tid != 0) << 2));
+        if (f->tid)
+            urd_buf_varint(out, (uint32_t)f->tid);
     }
 }
 
-void urd_calls_stack_decode(struct urd_cursor *in, int64_t base, struct urd_call_stack *s)
+void urd_calls_stack_decode(struct urd_cursor *in, int64_t base, int32_t tid,
+                            struct urd_call_stack *s)
 {
     uint64_t n = urd_cursor_varint(in);
     for (uint64_t i = 0; i < n && in->ok; i++) {
@@ -243,6 +249,7 @@ void urd_calls_stack_decode(struct urd_cursor *in, int64_t base, struct urd_call
         uint8_t flags = urd_cursor_u8(in);
         f.inherited = flags & 1;
         f.signal = flags >> 1 & 1;
+        f.tid = flags >> 2 & 1 ? (int32_t)urd_cursor_varint(in) : tid;
         if (f.sp == URD_CALLS_OUTER && s->n) {
             f.sp = s->frames[s->n - 1].sp;
             f.return_pc = s->frames[s->n - 1].return_pc;

@@ -64,6 +64,7 @@ __attribute__((always_inline)) static inline void consume(void *data, struct urd
         memcpy(&id, p, 8);
         uint32_t first = urd_builder_dense(b, t, code, (uint32_t)id, NULL, false);
         ts->first = b->flow.nodes[first].start;
+        ts->first_clock = clock;
         nodes = b->flow.nodes;
     }
     uint8_t transfer = ts->last == URD_FLOW_NONE ? URD_TRANSFER_NONE : ts->pending;
@@ -84,7 +85,8 @@ __attribute__((always_inline)) static inline void consume(void *data, struct urd
         struct urd_flow_node *node = &nodes[dense];
         __builtin_prefetch(&nodes[node->a]); /* what came next the last time */
         if (transfer >= URD_TRANSFER_CALL) {
-            if (transfer == URD_TRANSFER_CALL || node->start.function != nodes[ts->last].function) {
+            if (transfer == URD_TRANSFER_CALL || transfer == URD_TRANSFER_LEAVING ||
+                node->start.function != nodes[ts->last].function) {
                 b->clock = clock;
                 urd_builder_after_transfer(b, ts, dense);
             } else if (transfer == URD_TRANSFER_JUMP) { /* it always goes there: not asked again */
@@ -103,15 +105,15 @@ __attribute__((always_inline)) static inline void consume(void *data, struct urd
             if (transfer == URD_TRANSFER_RET || transfer == URD_TRANSFER_JUMP_INDIRECT) {
                 uint64_t at;
                 memcpy(&at, p - 8, 8);
-                if (transfer == URD_TRANSFER_RET || urd_builder_moves_up(ts, at)) {
-                    (transfer == URD_TRANSFER_RET ? urd_builder_return
-                                                  : urd_builder_jump)(b, ts, at, clock);
-                }
+                transfer = transfer == URD_TRANSFER_RET ? urd_builder_return(b, ts, at, clock)
+                                                        : urd_builder_jump(ts, at, clock);
             }
         } else {
             b->stores.columns.at = out;
             b->stores.sp = sp;
+            ts->pending = transfer;
             p = urd_builder_any_record(b, t, ts, dense, p, clock, UINT32_MAX);
+            transfer = ts->pending;
             out = b->stores.columns.at;
             sp = b->stores.sp;
             clock += node->n_insns;

@@ -16,10 +16,10 @@
  *          data is zstd of: varint size of symbols, symbols (four a byte, low first), escapes.
  *          Example: a loop of block 7 that runs 1000 times and ends in 9 is: 2, 0 x 998 .. 2, about 251 bytes
  *          of which zstd leaves a dozen.
- *          stack is zstd of: varint unmatched returns of the task in the segment before the row, its frames then
- *          (calls.h), and for each time that frames were found dead: varint steps of the row before, varint 0 or 1 + entry clock of
- *          the newest frame of this segment that is alive (all later ones are not), varint the stack pointer below which, when
- *          there is none, older ones are not either (urd_calls_unwind).
+ *          stack is zstd of: varint changes (coroutines.h) in the segment before the row, the task's frames since its last one
+ *          (calls.h), and for each time that frames came and went in a way that return addresses do not tell: varint steps of the row
+ *          before, varint 0: there is a change, 1: all frames since the last change ended, or 2 + entry clock of the newest of
+ *          them that is alive (all later ones are not).
  *          cover is zstd of: for each block that ran, ascending, varint difference of dense id, varint times.
  */
 #ifndef URD_INDEXER_FLOW_H
@@ -99,6 +99,7 @@ enum urd_flow_transfer {
     URD_TRANSFER_CALL, /* from here on: the next block says where to */
     URD_TRANSFER_JUMP,
     URD_TRANSFER_JUMP_INDIRECT,
+    URD_TRANSFER_LEAVING, /* a return or indirect jump that goes beyond the newest frame; never of a block */
 };
 
 /** A transfer in the middle of a block, that calls.h is about. */

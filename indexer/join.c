@@ -1,20 +1,21 @@
 /* Joining the segments: absolute clocks for segments and events, the calls that cross segments, the stack of each task at
  * each segment's start, and the trace's events as rows. One pass over the segments, one over the trace. */
 #include "base/map.h"
-#include "indexer/calls.h"
+#include "indexer/coroutines.h"
 #include "indexer/flow.h"
 #include "indexer/index.h"
 #include "indexer/schema.h"
 #include "indexer/store.h"
 #include <stdio.h>
 
-struct joined_task {
+/** How the last block of a task ended that had none after it yet. */
+struct pending {
     int32_t tid;
-    struct urd_call_stack stack;
-    uint8_t
-        pending; /* enum urd_flow_transfer: a call or jump whose target begins in a later segment */
-    uint64_t site, function;  /* of it */
-    uint64_t slot, return_pc; /* of a call */
+    uint8_t transfer; /* enum urd_flow_transfer */
+    bool by_return;
+    uint64_t site, function;
+    uint64_t slot, return_pc; /* slot: of a call, or the stack pointer */
+    int64_t clock;            /* of what is leaving */
 };
 
 struct cross {
@@ -26,8 +27,9 @@ struct join {
     struct urd_trace *trace;
     struct urd_store *store;
     sqlite3 *db;
-    struct joined_task *tasks;
-    uint32_t n_tasks, cap_tasks;
+    struct urd_coroutines stacks;
+    struct pending *pending; /* of each task that was seen */
+    uint32_t n_pending, cap_pending;
     int64_t *clocks; /* of events, index 0 unused */
     uint64_t n_clocks, cap_clocks;
     int64_t base;
@@ -36,50 +38,81 @@ struct join {
     int32_t tid;
 };
 
-static struct joined_task *joined_task(struct join *j, int32_t tid)
-{
-    for (uint32_t i = 0; i < j->n_tasks; i++)
-        if (j->tasks[i].tid == tid)
-            return &j->tasks[i];
-    URD_PUSH(j->tasks, j->n_tasks, j->cap_tasks) = (struct joined_task){.tid = tid};
-    return &j->tasks[j->n_tasks - 1];
-}
-
 static void cross_done(void *data, const struct urd_call *call)
 {
     struct join *j = data;
     URD_PUSH(j->cross, j->n_cross, j->cap_cross) = (struct cross){0, *call};
 }
 
-static void copy_stack(struct urd_call_stack *to, const struct urd_call_stack *from)
+static struct pending *pending_of(struct join *j, int32_t tid)
 {
-    to->n = 0;
-    for (uint32_t i = 0; i < from->n; i++) {
-        struct urd_call_frame f = from->frames[i];
-        f.inherited = true;
-        urd_calls_push(to, f);
-    }
+    for (uint32_t i = 0; i < j->n_pending; i++)
+        if (j->pending[i].tid == tid)
+            return &j->pending[i];
+    URD_PUSH(j->pending, j->n_pending, j->cap_pending) = (struct pending){.tid = tid};
+    return &j->pending[j->n_pending - 1];
 }
 
 /** The call or jump with which the segment before ended gets its target. */
-static void enter_pending(struct join *j, struct joined_task *t, uint64_t pc, uint64_t function,
-                          bool entry)
+static void arrive(struct join *j, const struct pending *p, const struct urd_flow_place *to,
+                   int64_t clock)
 {
-    if (t->pending == URD_TRANSFER_CALL)
-        urd_calls_push(&t->stack, (struct urd_call_frame){.callee = pc,
-                                                          .return_pc = t->return_pc,
-                                                          .sp = t->slot,
-                                                          .site = t->site,
-                                                          .entry = j->base});
-    else if (t->pending)
-        urd_calls_jump(&t->stack,
-                       &(struct urd_call_jump){.site = t->site,
-                                               .function = t->function,
-                                               .to = pc,
-                                               .to_function = function,
-                                               .clock = j->base,
-                                               .indirect = t->pending == URD_TRANSFER_JUMP_INDIRECT,
-                                               .to_entry = entry});
+    struct urd_call_change c = {.kind = URD_CALLS_JUMPED, .tid = p->tid, .clock = clock};
+    c.jump = (struct urd_call_jump){.site = p->site,
+                                    .function = p->function,
+                                    .to = to->pc,
+                                    .to_function = to->function,
+                                    .sp = p->slot,
+                                    .clock = clock,
+                                    .indirect = p->transfer != URD_TRANSFER_JUMP,
+                                    .to_entry = to->flags & URD_BLOCK_ENTRY};
+    if (p->transfer == URD_TRANSFER_CALL) {
+        c.kind = URD_CALLS_CALLED;
+        c.sp = p->slot;
+        urd_coroutines_change(&j->stacks, &c);
+        urd_coroutines_push(&j->stacks, p->tid,
+                            (struct urd_call_frame){.callee = to->pc,
+                                                    .return_pc = p->return_pc,
+                                                    .sp = p->slot,
+                                                    .site = p->site,
+                                                    .entry = clock});
+        return;
+    }
+    if (p->transfer == URD_TRANSFER_LEAVING) {
+        c.clock = p->clock;
+        c.sp = p->slot;
+        c.kind = p->by_return ? URD_CALLS_RETURNED : URD_CALLS_JUMPED;
+    } else if (to->function == p->function) {
+        return;
+    } else if (p->transfer == URD_TRANSFER_JUMP) {
+        c.jump.sp = URD_CALLS_OUTER;
+    }
+    urd_coroutines_change(&j->stacks, &c);
+}
+
+/** A task of a segment: what it brought along arrives. */
+static int32_t join_task(struct join *j, struct urd_cursor *in, uint32_t *ret_space)
+{
+    struct urd_flow_place first = {0};
+    struct pending now = {.tid = (int32_t)urd_cursor_varint(in)};
+    *ret_space = (uint32_t)urd_cursor_varint(in);
+    first.pc = urd_cursor_varint(in);
+    first.function = urd_cursor_varint(in);
+    first.flags = urd_cursor_u8(in);
+    int64_t clock = (int64_t)urd_cursor_varint(in) + j->base;
+    now.transfer = urd_cursor_u8(in);
+    now.by_return = urd_cursor_u8(in);
+    now.site = urd_cursor_varint(in);
+    now.function = urd_cursor_varint(in);
+    now.slot = urd_cursor_varint(in);
+    now.return_pc = urd_cursor_varint(in);
+    now.clock = urd_unzigzag(urd_cursor_varint(in)) + j->base;
+    struct pending *p = pending_of(j, now.tid);
+    if (first.pc && p->transfer)
+        arrive(j, p, &first, clock);
+    if (first.pc || now.transfer)
+        *p = now;
+    return now.tid;
 }
 
 /** The joins blob of one segment: stacks at its start go to *ret_stacks, stacks at its end into j. */
@@ -90,60 +123,28 @@ static urd_err *join_stacks(struct join *j, const void *data, size_t size,
     size_t raw_size;
     URD_TRY(urd_blob_unpack(data, size, &raw, &raw_size));
     struct urd_cursor in = urd_cursor(raw, raw_size);
-    uint64_t n = urd_cursor_varint(&in);
     struct urd_buf stacks = {0};
-    uint32_t n_starts = 0, cap_starts = 0;
-    struct start {
+    uint64_t n = urd_cursor_varint(&in);
+    struct {
         int32_t tid;
-        struct urd_call_stack stack;
-        struct urd_cursor unmatched;
-    } *starts =
-        NULL; /* stacks at the segment's start, and what happened to them, for children that inherit */
-    for (uint64_t i = 0; i < n && in.ok; i++) {
-        int32_t tid = (int32_t)urd_cursor_varint(&in), inherits = (int32_t)urd_cursor_varint(&in);
-        uint64_t n_before =
-            urd_cursor_varint(&in); /* of the parent's unmatched returns, before the fork */
-        uint64_t first_pc = urd_cursor_varint(&in), first_function = urd_cursor_varint(&in);
-        bool first_entry = urd_cursor_u8(&in) & URD_BLOCK_ENTRY;
-        struct joined_task now = {.pending = urd_cursor_u8(&in)};
-        now.site = urd_cursor_varint(&in);
-        now.function = urd_cursor_varint(&in);
-        now.slot = urd_cursor_varint(&in);
-        now.return_pc = urd_cursor_varint(&in);
-        uint64_t n_unmatched = urd_cursor_varint(&in);
-        struct joined_task *t = joined_task(j, tid);
-        if (first_pc)
-            enter_pending(j, t, first_pc, first_function, first_entry);
-        if (first_pc || now.pending) {
-            now.tid = tid;
-            now.stack = t->stack;
-            *t = now;
-        }
-        for (uint32_t k = 0; inherits && k < n_starts; k++) {
-            if (starts[k].tid != inherits)
-                continue;
-            copy_stack(&t->stack, &starts[k].stack);
-            struct urd_cursor of_parent = starts[k].unmatched;
-            for (uint64_t m = 0; m < n_before && of_parent.ok; m++) {
-                struct urd_call_change c = urd_calls_change_decode(&of_parent, j->base);
-                urd_calls_replay(&t->stack, &c, tid, cross_done, j);
-            }
-        }
-        struct start start = {.tid = tid, .unmatched = in};
-        for (uint32_t k = 0; k < t->stack.n; k++)
-            urd_calls_push(&start.stack, t->stack.frames[k]);
-        urd_buf_varint(&stacks, (uint32_t)tid);
-        urd_calls_stack_encode(&t->stack, &stacks);
-        for (uint64_t k = 0; k < n_unmatched && in.ok; k++) {
-            struct urd_call_change c = urd_calls_change_decode(&in, j->base);
-            urd_calls_replay(&t->stack, &c, tid, cross_done, j);
-        }
-        urd_calls_stack_decode(&in, j->base, &t->stack);
-        URD_PUSH(starts, n_starts, cap_starts) = start;
+        uint32_t space;
+    } *tasks = urd_xcalloc(n <= raw_size ? n + 1 : 1, sizeof *tasks);
+    in.ok &= n <= raw_size;
+    j->stacks.segment++;
+    for (uint64_t i = 0; i < n && in.ok; i++)
+        tasks[i].tid = join_task(j, &in, &tasks[i].space);
+    urd_buf_varint(&stacks, n);
+    for (uint64_t i = 0; i < n && in.ok; i++)
+        urd_coroutines_encode(urd_coroutines_of(&j->stacks, tasks[i].tid), &stacks);
+    j->stacks.went_on = &stacks;
+    for (uint64_t left = urd_cursor_varint(&in); left && in.ok; left--) {
+        struct urd_call_change c = urd_calls_change_decode(&in, j->base);
+        urd_coroutines_apply(&j->stacks, &c, &in, j->base);
     }
-    for (uint32_t k = 0; k < n_starts; k++)
-        free(starts[k].stack.frames);
-    free(starts);
+    j->stacks.went_on = NULL;
+    for (uint64_t i = 0; i < n && in.ok; i++)
+        urd_coroutines_enter(&j->stacks, tasks[i].tid, tasks[i].space, &in, j->base);
+    free(tasks);
     free(raw);
     if (!in.ok) {
         urd_buf_deinit(&stacks);
@@ -157,10 +158,9 @@ static urd_err *join_stacks(struct join *j, const void *data, size_t size,
 /** What runs in a segment that is only counted is not known: no stack goes on beyond it. */
 static void forget_stacks(struct join *j)
 {
-    for (uint32_t i = 0; i < j->n_tasks; i++) {
-        urd_calls_abandon(&j->tasks[i].stack, j->base, j->tasks[i].tid, cross_done, j);
-        j->tasks[i].pending = URD_TRANSFER_NONE;
-    }
+    urd_coroutines_forget(&j->stacks, j->base);
+    for (uint32_t i = 0; i < j->n_pending; i++)
+        j->pending[i].transfer = URD_TRANSFER_NONE;
 }
 
 static urd_err *event_clocks(struct join *j, const void *data, size_t size)
@@ -565,29 +565,53 @@ static urd_err *make_rows(struct join *j)
 /* Those that cross segments are found by their rowids: nothing else leads to them. */
 #define FORGET_CROSS_CALLS "DELETE FROM calls WHERE rowid < 0;"
 
+enum { CROSS_ROW = 8192 };
+
+/** By callee, and in order. */
+static int by_callee(const void *a, const void *b)
+{
+    const struct cross *x = a, *y = b;
+    if (x->space != y->space)
+        return x->space < y->space ? -1 : 1;
+    if (x->call.callee != y->call.callee)
+        return x->call.callee < y->call.callee ? -1 : 1;
+    if (x->call.end != y->call.end)
+        return x->call.end < y->call.end ? -1 : 1;
+    return x->call.depth > y->call.depth ? -1 : x->call.depth < y->call.depth;
+}
+
 static urd_err *put_cross_calls(struct join *j)
 {
     sqlite3_stmt *put;
     if (sqlite3_prepare_v2(
-            j->db, "INSERT INTO calls(space, entry, data, rowid, segment, n) VALUES(?,?,?,?,-1,1)",
+            j->db, "INSERT INTO calls(space, entry, data, rowid, segment, n) VALUES(?,?,?,?,-1,?)",
             -1, &put, NULL) != SQLITE_OK)
         return urd_store_failed(j->db, "cannot write the index");
+    if (j->n_cross)
+        qsort(j->cross, j->n_cross, sizeof *j->cross, by_callee);
     struct urd_buf raw = {0}, packed = {0};
+    struct urd_call *calls = urd_xcalloc(CROSS_ROW, sizeof *calls);
     urd_err *err = NULL;
-    for (uint32_t i = 0; i < j->n_cross && !err; i++) {
-        const struct urd_call *c = &j->cross[i].call;
+    for (uint32_t i = 0, n; i < j->n_cross && !err; i += n) {
+        const struct cross *c = &j->cross[i];
+        for (n = 0; n < CROSS_ROW && i + n < j->n_cross && c[n].space == c->space &&
+                    c[n].call.callee == c->call.callee;
+             n++)
+            calls[n] = c[n].call;
         raw.size = 0;
-        urd_calls_encode_one(c, &raw);
+        urd_calls_encode(calls, n, &raw);
         urd_blob_pack(raw.data, raw.size, &packed);
-        sqlite3_bind_int64(put, 1, j->cross[i].space);
-        sqlite3_bind_int64(put, 2, (int64_t)c->callee);
+        sqlite3_bind_int64(put, 1, c->space);
+        sqlite3_bind_int64(put, 2, (int64_t)c->call.callee);
         sqlite3_bind_blob(put, 3, packed.data, (int)packed.size, SQLITE_STATIC);
         sqlite3_bind_int64(put, 4, -1 - (int64_t)i);
+        sqlite3_bind_int64(put, 5, n);
         if (sqlite3_step(put) != SQLITE_DONE)
             err = urd_store_failed(j->db, "cannot write the index");
         sqlite3_reset(put);
     }
     sqlite3_finalize(put);
+    free(calls);
     urd_buf_deinit(&raw);
     urd_buf_deinit(&packed);
     return err;
@@ -631,8 +655,7 @@ static urd_err *space_cross_calls(struct join *j)
 /** In a transaction of the caller's. */
 static urd_err *join_calls(struct join *j)
 {
-    for (uint32_t i = 0; i < j->n_tasks; i++) /* what is still open when the trace ends */
-        urd_calls_abandon(&j->tasks[i].stack, j->base, j->tasks[i].tid, cross_done, j);
+    urd_coroutines_forget(&j->stacks, j->base); /* what is still open when the trace ends */
     URD_TRY(space_cross_calls(j));
     return put_cross_calls(j);
 }
@@ -664,9 +687,8 @@ static urd_err *join_all(struct join *j)
 
 static void join_deinit(struct join *j)
 {
-    for (uint32_t i = 0; i < j->n_tasks; i++)
-        free(j->tasks[i].stack.frames);
-    free(j->tasks);
+    urd_coroutines_deinit(&j->stacks);
+    free(j->pending);
     free(j->clocks);
     free(j->cross);
 }
@@ -674,6 +696,8 @@ static void join_deinit(struct join *j)
 urd_err *urd_index_join(struct urd_trace *trace, struct urd_store *store)
 {
     struct join j = {.trace = trace, .store = store, .db = urd_store_db(store)};
+    j.stacks.done = cross_done;
+    j.stacks.data = &j;
     urd_err *err = join_all(&j);
     if (err)
         sqlite3_exec(j.db, "ROLLBACK", NULL, NULL, NULL);
@@ -684,6 +708,8 @@ urd_err *urd_index_join(struct urd_trace *trace, struct urd_store *store)
 urd_err *urd_index_join_more(struct urd_trace *trace, struct urd_store *store)
 {
     struct join j = {.trace = trace, .store = store, .db = urd_store_db(store)};
+    j.stacks.done = cross_done;
+    j.stacks.data = &j;
     urd_err *err = join_again(&j);
     join_deinit(&j);
     return err;

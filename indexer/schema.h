@@ -10,8 +10,8 @@
  *   segments                 what lies between two checkpoints. start and end are moments (event, steps; steps
  *                            count from the segment's own start while no event was passed). event_steps:
  *                            varints, for each event in (start_event, end_event] its relative clock less the one
- *                            before. start_clock NULL: it is not joined yet, and nothing of it is to be read. blocks: the dictionary of blocks, see flow.h. stacks: the stack of each task
- *                            at the segment's start, see calls.h (filled in when the segments are joined). blocks NULL: what ran here was counted
+ *                            before. start_clock NULL: it is not joined yet, and nothing of it is to be read. blocks: the dictionary of blocks, see flow.h. joins: what happened to frames of before the segment; stacks: those
+ *                            that tasks and waiting coroutines had at its start, see coroutines.h (filled in when the segments are joined). blocks NULL: what ran here was counted
  *                            and no more: the coarse level. It has no rows in the tables below; pages and ran say what may be there, see coarse.h
  *   writes                   the kernel's writes, and the subject's that are not among the stores: REP, conditional
  *                            ones, odd sizes. One row for at most URD_WRITES_CHUNK writes to one page of one address space, in
@@ -31,7 +31,7 @@
 #ifndef URD_INDEXER_SCHEMA_H
 #define URD_INDEXER_SCHEMA_H
 
-#define URD_INDEX_VERSION "11"
+#define URD_INDEX_VERSION "12"
 
 /* What is not indexed, or not yet, is only counted: such a row of segments has blocks NULL and tells clocks. Its id is the last of so many:
  * the segments that take its place have those before it, so that ids are in the order of the run. */

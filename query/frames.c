@@ -203,9 +203,9 @@ static bool give_history(struct walk *w, const struct urd_call_stack *stack)
             if (!give_levels(w, &at))
                 return false;
         }
-        if (!frame || !frame->return_pc)
-            break;
         tail = i > 1 && stack->frames[i - 2].sp == frame->sp;
+        if (!frame || !(frame->return_pc || tail))
+            break;
         at.exact = frame->signal || tail;
         at.pc = at.exact ? frame->site : frame->return_pc;
     }

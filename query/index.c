@@ -991,17 +991,73 @@ urd_err *urd_index_counts(struct urd_index *x, urd_count_fn fn, void *data)
 
 static void ignore_call(void *data, const struct urd_call *call) {}
 
-static void note_below(struct urd_index_segment *s, int32_t tid, int64_t clock, uint32_t frames)
+static int by_task_and_clock(const void *a, const void *b)
 {
-    const struct urd_index_below *last = s->n_below ? &s->below[s->n_below - 1] : NULL;
-    if (!last || last->tid != tid || last->frames != frames)
-        URD_PUSH(s->below, s->n_below, s->cap_below) = (struct urd_index_below){tid, clock, frames};
+    const struct urd_index_below *x = a, *y = b;
+    if (x->tid != y->tid)
+        return x->tid < y->tid ? -1 : 1;
+    if (x->clock != y->clock)
+        return x->clock < y->clock ? -1 : 1;
+    return x->order < y->order ? -1 : x->order > y->order;
 }
 
-/** Frames that tasks have from before the segment. ret: those of tid, less what its first n_changes changes took; NULL: how many each
- * task has when goes to s->below. */
-static urd_err *outer_frames(struct urd_index *x, struct urd_index_segment *s, int32_t tid,
-                             uint64_t n_changes, struct urd_call_stack *ret)
+static void note_below(struct urd_index_segment *s, struct urd_coroutines *c, int32_t tid,
+                       int64_t clock)
+{
+    URD_PUSH(s->below, s->n_below, s->cap_below) =
+        (struct urd_index_below){tid, clock, urd_coroutines_of(c, tid)->stack.n, s->n_below};
+}
+
+/** What the segment's joins tell about its tasks at its start is read elsewhere. */
+static void skip_task(struct urd_cursor *joins)
+{
+    for (unsigned k = 0; k < 4; k++) /* tid, space, first block's pc and function, */
+        urd_cursor_varint(joins);
+    urd_cursor_u8(joins);     /* its flags, */
+    urd_cursor_varint(joins); /* its clock, */
+    urd_cursor_u8(joins);     /* what is pending, with a return, */
+    urd_cursor_u8(joins);
+    for (unsigned k = 0; k < 5; k++) /* its site and function, slot, return pc, clock */
+        urd_cursor_varint(joins);
+}
+
+/** The stacks as the segment's first n_changes changes leave them. below: how many frames each task has when goes to s->below. Gives the
+ * last change. */
+static bool play(struct urd_index_segment *s, struct urd_cursor stacks, struct urd_cursor joins,
+                 uint64_t n_changes, bool below, struct urd_coroutines *c,
+                 struct urd_call_change *ret_last)
+{
+    uint64_t n = urd_cursor_varint(&stacks);
+    /* both have the same tasks; the lists that wait first, as a task's own frames count */
+    struct urd_cursor of_tasks = stacks;
+    struct urd_coroutines skipped = {.done = ignore_call};
+    for (uint64_t i = 0; i < n && stacks.ok; i++)
+        urd_coroutines_decode(&skipped, &stacks);
+    urd_coroutines_deinit(&skipped);
+    while (urd_cursor_left(&stacks) && stacks.ok)
+        urd_coroutines_decode(c, &stacks);
+    for (uint64_t i = 0; i < n && of_tasks.ok; i++)
+        urd_coroutines_decode(c, &of_tasks);
+    for (uint32_t i = 0; i < c->n_tasks && below; i++)
+        note_below(s, c, c->tasks[i].tid, INT64_MIN);
+    n = urd_cursor_varint(&joins);
+    for (uint64_t i = 0; i < n && joins.ok; i++)
+        skip_task(&joins);
+    n = urd_cursor_varint(&joins);
+    for (uint64_t i = 0; i < n && i < n_changes && joins.ok; i++) {
+        *ret_last = urd_calls_change_decode(&joins, s->start);
+        urd_coroutines_apply(c, ret_last, &joins, s->start);
+        if (below) {
+            note_below(s, c, ret_last->tid, ret_last->clock);
+            if (ret_last->kind == URD_CALLS_STARTED)
+                note_below(s, c, ret_last->other, ret_last->clock);
+        }
+    }
+    return stacks.ok && of_tasks.ok && joins.ok;
+}
+
+static urd_err *play_changes(struct urd_index *x, struct urd_index_segment *s, uint64_t n_changes,
+                             bool below, struct urd_coroutines *c, struct urd_call_change *ret_last)
 {
     sqlite3_stmt *q;
     URD_TRY(prepare(x, "SELECT stacks, joins FROM segments WHERE id = ?", &q));
@@ -1016,51 +1072,71 @@ static urd_err *outer_frames(struct urd_index *x, struct urd_index_segment *s, i
         err = urd_blob_unpack(sqlite3_column_blob(q, 1), (size_t)sqlite3_column_bytes(q, 1), &joins,
                               &joins_size);
     sqlite3_finalize(q);
-    struct urd_cursor in = urd_cursor(stacks, stacks_size), jn = urd_cursor(joins, joins_size);
-    uint64_t n = err ? 0 : urd_cursor_varint(&jn);
-    /* both have the same tasks in the same order */
-    for (uint64_t i = 0; i < n && in.ok && jn.ok; i++) {
-        struct urd_call_stack outer = {0}, rest = {0};
-        int32_t who = (int32_t)urd_cursor_varint(&jn);
-        urd_cursor_varint(&in);
-        urd_calls_stack_decode(&in, 0, &outer);
-        if (!ret)
-            note_below(s, who, INT64_MIN, outer.n);
-        for (unsigned k = 0; k < 4; k++) /* inherits, unmatched, first block's pc and function, */
-            urd_cursor_varint(&jn);
-        urd_cursor_u8(&jn); /* its flags, what is pending, */
-        urd_cursor_u8(&jn);
-        for (unsigned k = 0; k < 4; k++) /* its site and function, slot, return pc */
-            urd_cursor_varint(&jn);
-        uint64_t count = urd_cursor_varint(&jn);
-        for (uint64_t k = 0; k < count && jn.ok; k++) {
-            struct urd_call_change c = urd_calls_change_decode(&jn, s->start);
-            if (ret && (who != tid || k >= n_changes))
-                continue;
-            urd_calls_replay(&outer, &c, who, ignore_call, NULL);
-            if (!ret)
-                note_below(s, who, c.clock, outer.n);
-        }
-        urd_calls_stack_decode(&jn, s->start, &rest);
-        free(rest.frames);
-        if (ret && who == tid) {
-            free(ret->frames);
-            *ret = outer;
-        } else {
-            free(outer.frames);
-        }
-    }
-    bool ok = in.ok && jn.ok;
+    bool ok = err || play(s, urd_cursor(stacks, stacks_size), urd_cursor(joins, joins_size),
+                          n_changes, below, c, ret_last);
     free(stacks);
     free(joins);
-    if (!err && !ok)
+    if (!ok)
         URD_FAIL("a segment of the index is damaged");
     return err;
 }
 
-/** What happened within the row up to the clock needs stack pointers: they are in the writes of calls. */
+/** How many frames tasks have that they did not enter since their last change, at any time of the segment. */
+static urd_err *load_below(struct urd_index *x, struct urd_index_segment *s)
+{
+    struct urd_coroutines c = {.done = ignore_call};
+    struct urd_call_change last;
+    urd_err *err = play_changes(x, s, UINT64_MAX, true, &c, &last);
+    urd_coroutines_deinit(&c);
+    if (s->n_below)
+        qsort(s->below, s->n_below, sizeof *s->below, by_task_and_clock);
+    return err;
+}
+
+/** The frames that tid has after so many changes. */
+static urd_err *outer_frames(struct urd_index *x, struct urd_index_segment *s, int32_t tid,
+                             uint64_t n_changes, struct urd_call_stack *ret,
+                             struct urd_call_change *ret_last)
+{
+    struct urd_coroutines c = {.done = ignore_call};
+    urd_err *err = play_changes(x, s, n_changes, false, &c, ret_last);
+    if (!err) {
+        struct urd_coroutine *l = urd_coroutines_of(&c, tid);
+        *ret = l->stack;
+        l->stack = (struct urd_call_stack){0};
+    }
+    urd_coroutines_deinit(&c);
+    return err;
+}
+
+/** What the row says about frames that came or went, up to a clock. */
+struct row_notes {
+    struct urd_cursor left; /* from the last change on, or its start */
+    uint64_t n_changes;     /* before the row, and in it */
+    int64_t change_at;      /* steps of the row before the last change; -1: it has none */
+    bool calls;             /* that was a call, and has not entered its callee */
+    uint32_t outer;         /* frames that there are then */
+};
+
+static struct row_notes read_notes(const struct flow_row *row, struct urd_cursor in,
+                                   uint64_t n_changes, int64_t clock)
+{
+    struct row_notes n = {in, n_changes, -1, false, 0};
+    while (urd_cursor_left(&in) && in.ok) {
+        int64_t at = (int64_t)urd_cursor_varint(&in);
+        if (at > clock - row->first)
+            break;
+        if (urd_cursor_varint(&in) != 0)
+            continue;
+        n.left = in;
+        n.n_changes++;
+        n.change_at = at;
+    }
+    return n;
+}
+
 static void replay_calls(const struct urd_index *x, const struct flow_row *row, int64_t clock,
-                         struct urd_cursor *irregular, struct urd_call_stack *stack);
+                         struct row_notes *notes, struct urd_call_stack *stack);
 
 urd_err *urd_index_stack(struct urd_index *x, int64_t clock, int32_t tid,
                          struct urd_call_stack *ret)
@@ -1087,11 +1163,20 @@ urd_err *urd_index_stack(struct urd_index *x, int64_t clock, int32_t tid,
     urd_buf_deinit(&packed);
     URD_TRY(err);
     struct urd_cursor in = urd_cursor(raw, size);
-    uint64_t n_unmatched = urd_cursor_varint(&in);
-    err = outer_frames(x, row.segment, tid, n_unmatched, ret);
+    uint64_t n_changes = urd_cursor_varint(&in);
+    struct urd_call_stack entered = {0};
+    struct urd_call_change last = {0};
+    struct urd_cursor frames = in;
+    urd_calls_stack_decode(&in, row.segment->start, tid, &entered);
+    free(entered.frames);
+    struct row_notes notes = read_notes(&row, in, n_changes, clock);
+    err = outer_frames(x, row.segment, tid, notes.n_changes, ret, &last);
     if (!err) {
-        urd_calls_stack_decode(&in, row.segment->start, ret);
-        replay_calls(x, &row, clock, &in, ret);
+        notes.calls = last.kind == URD_CALLS_CALLED;
+        notes.outer = ret->n;
+        if (notes.change_at < 0)
+            urd_calls_stack_decode(&frames, row.segment->start, tid, ret);
+        replay_calls(x, &row, clock, &notes, ret);
     }
     free(raw);
     return err;
@@ -1112,17 +1197,16 @@ static uint64_t last_insn(const struct urd_flow_block *b)
     return pc_in_block(b, b->n_insns - 1u);
 }
 
-/** Frames that were found dead, as flow.h has it. */
-static void drop_dead(struct urd_call_stack *stack, struct urd_cursor *irregular,
-                      int64_t segment_start)
+/** Frames were left, as flow.h has it. outer: how many there are from before the last change. */
+static void leave_frames(struct urd_call_stack *stack, uint32_t outer, uint64_t what,
+                         int64_t segment_start)
 {
-    int64_t alive = (int64_t)urd_cursor_varint(irregular);
-    uint64_t sp = urd_cursor_varint(irregular);
+    if (what == 1)
+        stack->n = outer < stack->n ? outer : stack->n;
     /* what a call just before the segment entered has its first clock, what is called in it a later one */
-    while (stack->n && stack->frames[stack->n - 1].entry >= segment_start + (alive ? alive : 1))
+    while (what > 1 && stack->n > outer &&
+           stack->frames[stack->n - 1].entry > segment_start + (int64_t)(what - 2))
         stack->n--;
-    if (!alive)
-        urd_calls_unwind(stack, sp, 0, 0, ignore_call, NULL);
 }
 
 static uint32_t newest_returning_to(const struct urd_call_stack *stack, uint64_t pc, uint64_t most)
@@ -1147,20 +1231,24 @@ static uint32_t returning_to(const struct urd_index *x, const struct urd_call_st
 /**
  * Within the row the depth follows from calls and returns alone: a call pushes, a return to a frame's return address
  * pops down to it. Stack pointers are not needed as the row's frames are all known by return address; the
- * newest frame with that address is the one.
+ * newest frame with that address is the one. It begins at the last change: what was before is in the frames.
  */
 static void replay_calls(const struct urd_index *x, const struct flow_row *row, int64_t clock,
-                         struct urd_cursor *irregular, struct urd_call_stack *stack)
+                         struct row_notes *notes, struct urd_call_stack *stack)
 {
-    uint64_t drop_at = urd_cursor_left(irregular) ? urd_cursor_varint(irregular) : UINT64_MAX;
+    struct urd_cursor *in = &notes->left;
+    uint64_t left_at = urd_cursor_left(in) ? urd_cursor_varint(in) : UINT64_MAX;
     const struct urd_flow_block *blocks = row->segment->dictionary.blocks;
-    uint64_t sp_guess = 0;
+    uint64_t sp_guess = URD_CALLS_OUTER; /* and below it: no two frames have the same */
     for (uint32_t i = 0; i + 1 < row->n && row->steps[i + 1].clock <= clock; i++) {
         const struct urd_flow_block *b = &blocks[row->steps[i].block];
         const struct urd_flow_block *next = &blocks[row->steps[i + 1].block];
-        while (drop_at <= (uint64_t)(row->steps[i + 1].clock - row->first)) {
-            drop_dead(stack, irregular, row->segment->start);
-            drop_at = urd_cursor_left(irregular) ? urd_cursor_varint(irregular) : UINT64_MAX;
+        int64_t steps = row->steps[i + 1].clock - row->first;
+        if (steps < notes->change_at || (steps == notes->change_at && !notes->calls))
+            continue;
+        while (left_at <= (uint64_t)steps) {
+            leave_frames(stack, notes->outer, urd_cursor_varint(in), row->segment->start);
+            left_at = urd_cursor_left(in) ? urd_cursor_varint(in) : UINT64_MAX;
         }
         if (row->steps[i].insns < b->n_insns)
             continue;
@@ -1210,7 +1298,7 @@ static void replay_calls(const struct urd_index *x, const struct flow_row *row, 
 
 /* ---- calls ---- */
 
-/** Frames of before the segment below a call that was entered at clock. *first: of the last call's task in s->below, 0 at first. */
+/** Frames of before the task's last change below a call that was entered at clock. *first: of the last call's task in s->below, 0 at first. */
 static uint32_t frames_below(const struct urd_index_segment *s, int32_t tid, int64_t clock,
                              uint32_t *first)
 {
@@ -1237,7 +1325,7 @@ urd_err *urd_index_call_row(struct urd_index *x, sqlite3_stmt *q, urd_index_call
     if (segment >= 0 && !s) /* it is not joined yet */
         return NULL;
     if (s && !s->n_below)
-        URD_TRY(outer_frames(x, s, 0, 0, NULL));
+        URD_TRY(load_below(x, s));
     uint8_t *raw;
     size_t size;
     URD_TRY(urd_blob_unpack(sqlite3_column_blob(q, 4), (size_t)sqlite3_column_bytes(q, 4), &raw,

@@ -8,8 +8,8 @@
  */
 #ifndef URD_QUERY_INDEX_H
 #define URD_QUERY_INDEX_H
-#include "indexer/calls.h"
 #include "indexer/coarse.h"
+#include "indexer/coroutines.h"
 #include "indexer/flow.h"
 #include "indexer/store.h"
 #include "indexer/writes.h"
@@ -43,11 +43,11 @@ struct urd_index_segment {
     uint32_t n_below, cap_below;
 };
 
-/** From this clock on so many frames of before the segment lie below those that a task has entered in it. */
+/** From this clock on so many frames of before its last change (coroutines.h) lie below those that a task has entered since. */
 struct urd_index_below {
     int32_t tid;
     int64_t clock;
-    uint32_t frames;
+    uint32_t frames, order; /* order: of those at one clock */
 };
 
 #define URD_WRITES_CACHE 32
