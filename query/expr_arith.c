@@ -529,7 +529,7 @@ urd_err *urd_expr_cast(const struct evaluation *x, const struct node *n,
         urd_expr_no_value(a, type, ret);
         return NULL;
     }
-    if (is_pointer(type) && is_pointer(a->type) && p.i) { /* between a class and its base */
+    if (is_pointer(type) && is_pointer(a->type) && p.i && n->op != 'r') { /* between a class and its base */
         const struct urd_type *to = urd_debuginfo_type_strip(t->target);
         const struct urd_type *of =
             urd_debuginfo_type_strip(urd_debuginfo_type_strip(a->type)->target);

@@ -262,7 +262,7 @@ static bool is_tag_word(const char *s, size_t n)
  * Try to read a type up to `)`. Returns NULL and leaves the position when there is none. *sure: it
  * can be nothing but a type.
  */
-static struct type_name *try_type(struct parser *p, bool *sure)
+static struct type_name *try_type(struct parser *p, char end, bool *sure)
 {
     const char *start = p->at;
     struct urd_buf b = {0};
@@ -336,7 +336,7 @@ static struct type_name *try_type(struct parser *p, bool *sure)
         }
     }
     skip(p);
-    if (!b.size || *p->at != ')' || p->e->n_types == 32) {
+    if (!b.size || *p->at != end || p->e->n_types == 32) {
         urd_buf_deinit(&b);
         p->at = start;
         return NULL;
@@ -359,6 +359,37 @@ static bool starts_operand(const char *s)
 }
 
 /* ---- expressions ---- */
+
+/** static_cast<T>(a) and its kin; *ret NULL: it is none. */
+static urd_err *parse_named_cast(struct parser *p, struct node **ret)
+{
+    const char *start = p->at;
+    size_t k = name_length(start);
+    *ret = NULL;
+    if (k < 5 || strncmp(start + k - 5, "_cast", 5) || start[k + strspn(start + k, " ")] != '<')
+        return NULL;
+    bool reinterprets = k == 16 && !strncmp(start, "reinterpret_cast", k);
+    if (k == 12 && !strncmp(start, "dynamic_cast", k))
+        return urd_err_hint(wrong(p, start, "dynamic_cast is not supported"),
+                            "(T *)p converts without a look at what the object is");
+    if (!reinterprets && strncmp(start, "static_cast", k) && strncmp(start, "const_cast", k))
+        return NULL;
+    p->at += k;
+    take(p, "<");
+    bool sure;
+    struct node *n = add(p, NODE_CAST, start);
+    n->type = try_type(p, '>', &sure);
+    n->op = reinterprets ? 'r' : 0;
+    if (!n->type)
+        return wrong(p, p->at, "a type is missing");
+    if (!take(p, ">") || !take(p, "("))
+        return wrong(p, p->at, "a ( is missing");
+    URD_TRY(parse_expression(p, 0, &n->a));
+    if (!take(p, ")"))
+        return wrong(p, p->at, "a ) is missing");
+    *ret = n;
+    return NULL;
+}
 
 static urd_err *parse_primary(struct parser *p, struct node **ret)
 {
@@ -393,6 +424,9 @@ static urd_err *parse_primary(struct parser *p, struct node **ret)
         }
         return parse_name(p, ret);
     }
+    URD_TRY(parse_named_cast(p, ret));
+    if (*ret)
+        return NULL;
     if (starts_name(*start) || !strncmp(start, "::", 2))
         return parse_name(p, ret);
     return wrong(p, start, "an operand is missing");
@@ -448,7 +482,7 @@ static urd_err *parse_sizeof(struct parser *p, const char *start, struct node **
     const char *here = p->at;
     if (take(p, "(")) {
         bool sure = false;
-        struct type_name *t = try_type(p, &sure);
+        struct type_name *t = try_type(p, ')', &sure);
         if (t && take(p, ")")) {
             skip(p);
             bool more = *p->at == '.' || *p->at == '[' || !strncmp(p->at, "->", 2);
@@ -486,7 +520,7 @@ static urd_err *parse_unary_inner(struct parser *p, struct node **ret)
     if (*start == '(') {
         p->at++;
         bool sure = false;
-        struct type_name *t = try_type(p, &sure);
+        struct type_name *t = try_type(p, ')', &sure);
         if (t) {
             take(p, ")");
             skip(p);

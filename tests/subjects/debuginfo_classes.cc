@@ -112,7 +112,7 @@ int main()
     char16_t c16 = u'c';
     int Both::*member = &Both::b;
     sink = r.area() + both.b + (int)nested.depth + flag + wide + c16 + both.*member; // stop: both; both.r; nested.depth; *(Both::Inner *)&nested; (Both::Inner::Depth)0; flag; both.l + both.r; (Right *)&both; geometry::counter; n
-    sink = diamond.all() + west->top; // stop: diamond; diamond.top; west->top; *west; ((Top *)&diamond)->top; (Top *)west == &diamond.top
+    sink = diamond.all() + west->top; // stop: diamond; diamond.top; west->top; *west; ((Top *)&diamond)->top; (Top *)west == &diamond.top; static_cast<Top *>(west)->top; *reinterpret_cast<long *>(west) == *(long *)&diamond; const_cast<Bottom *>(&diamond)->east; static_cast<long>(2.75) + 1
     r.grow(2);
     overloaded(4);
     overloaded(2.5);
