@@ -95,6 +95,8 @@ struct urd_unit_index {
 struct urd_unit_index *urd_debuginfo_unit_index(struct urd_module *m, struct urd_unit *u);
 void urd_debuginfo_unit_index_free(struct urd_unit_index *x);
 const char *urd_debuginfo_qualified_name(struct urd_module *m, uint64_t handle);
+/** A unit's type by its handle, or NULL. They are in order of their handles, also while the unit is being read. */
+const struct urd_named_die *urd_debuginfo_type_die(const struct urd_unit_index *x, uint64_t die);
 /** The unit with code at an address, or NULL. */
 struct urd_unit *urd_debuginfo_unit_at(struct urd_module *m, uint64_t address);
 /** The innermost scope at an address, URD_NONE: none. */

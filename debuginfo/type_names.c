@@ -136,15 +136,8 @@ const char *urd_debuginfo_type_qualified(const struct urd_type *t)
 {
     struct urd_unit *u = urd_debuginfo_unit_of(&t->module->dwarf, t->die);
     struct urd_unit_index *x = u ? urd_debuginfo_unit_index(t->module, u) : NULL;
-    size_t lo = 0, hi = x ? x->n_types : 0;
-    while (lo < hi) { /* in order of their offsets */
-        size_t mid = (lo + hi) / 2;
-        if (x->types[mid].die < t->die)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return x && lo < x->n_types && x->types[lo].die == t->die ? x->types[lo].qualified : t->name;
+    const struct urd_named_die *d = x ? urd_debuginfo_type_die(x, t->die) : NULL;
+    return d ? d->qualified : t->name;
 }
 
 static bool find_constant(struct urd_module *m, struct urd_dwarf *d, const char *name,

@@ -156,8 +156,7 @@ static void remember_name(struct walk *w, const struct entry *e, const struct le
         *urd_map_put(&w->x->names, e->die) = (uintptr_t)qualify(w, l->prefix, e->name);
 }
 
-/** The qualified name of a type that was declared before, where it belongs, and is defined elsewhere; or NULL. */
-static const char *declared_name(const struct urd_unit_index *x, uint64_t die)
+const struct urd_named_die *urd_debuginfo_type_die(const struct urd_unit_index *x, uint64_t die)
 {
     size_t lo = 0, hi = x->n_types;
     while (lo < hi) {
@@ -167,7 +166,7 @@ static const char *declared_name(const struct urd_unit_index *x, uint64_t die)
         else
             hi = mid;
     }
-    return lo < x->n_types && x->types[lo].die == die ? x->types[lo].qualified : NULL;
+    return lo < x->n_types && x->types[lo].die == die ? &x->types[lo] : NULL;
 }
 
 static void add_named(struct walk *w, const struct entry *e, const struct level *l, uint64_t aux)
@@ -186,9 +185,10 @@ static void add_named(struct walk *w, const struct entry *e, const struct level 
     else if (e->tag == DW_TAG_variable || e->tag == DW_TAG_formal_parameter)
         URD_PUSH(x->variables, x->n_variables, x->cap_variables) = d;
     else if (e->name) {
-        const char *declared = e->has_origin ? declared_name(x, e->origin) : NULL;
+        const struct urd_named_die *declared = /* where it belongs: it is defined elsewhere */
+            e->has_origin ? urd_debuginfo_type_die(x, e->origin) : NULL;
         if (declared)
-            d.qualified = declared;
+            d.qualified = declared->qualified;
         URD_PUSH(x->types, x->n_types, x->cap_types) = d;
     }
 }
