@@ -438,6 +438,9 @@ static urd_err *ask_shape(const struct shape *s, int argc, char **argv, int *ret
         const char *no_blocks = json_string_value(json_object_get(summary, "blocks"));
         if (no_blocks && !g.json)
             fprintf(stderr, "urd: %s\n", no_blocks);
+        const char *inlined = json_string_value(json_object_get(summary, "inlined"));
+        if (inlined && !g.json)
+            fprintf(stderr, "urd: %s\n", inlined);
         const char *nothing = json_string_value(json_object_get(summary, "nothing"));
         if (nothing && !g.json)
             fprintf(stderr, "urd: %s\n", nothing);

@@ -147,6 +147,7 @@ struct location {
     struct urd_index_pc *pcs;
     uint32_t n;
     bool is_return; /* stop after the function returned: pcs are its entries */
+    bool inlined;   /* the function has copies that are inlined and that were not asked for */
     unsigned line;  /* the line found, 0 */
     char *function; /* its name, or NULL */
 };

@@ -275,7 +275,7 @@ struct finding {
     struct found_place *places;
     uint32_t n, capacity;
     const char *nearest;
-    bool inlined_only; /* it exists, but in inlined copies */
+    bool inlined; /* copies of it that are inlined were left out */
     unsigned line;
     char *function;
 };
@@ -315,9 +315,10 @@ static void find_function(struct finding *f, struct urd_module *m, const char *n
     size_t n;
     urd_debuginfo_functions_named(m, name, &functions, &n);
     for (size_t i = 0; i < n; i++) {
-        f->inlined_only |= functions[i]->inlined;
-        if (functions[i]->inlined && out_of_line)
+        if (functions[i]->inlined && out_of_line) {
+            f->inlined = true;
             continue;
+        }
         add_place(f, m, functions[i]->entry + (for_arguments ? prologue_bytes(functions[i]) : 0));
         const char *called = functions[i]->qualified ? functions[i]->qualified : name;
         if (!f->function)
@@ -483,8 +484,9 @@ urd_err *engine_location(struct urd_engine *e, const char *text, bool for_argume
     }
     ret->line = f.line;
     ret->function = f.function;
+    ret->inlined = f.inlined;
     urd_err *err = NULL;
-    if (!f.n && f.inlined_only)
+    if (!f.n && f.inlined)
         err = urd_err_hint(URD_ERROR(URD_ERR_QUESTION,
                                      "'%s' was inlined wherever it is used: it has no calls", text),
                            "urd print %s 'text' stops where its inlined copies begin; urd lines "

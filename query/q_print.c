@@ -150,6 +150,17 @@ static urd_err *parse_condition(const char *text, struct urd_expr **ret)
     return text ? urd_expr_parse(text, ret) : NULL;
 }
 
+/** Says that a location leaves copies of its function out. */
+static void note_inlined(struct answer *a, const struct location *l)
+{
+    if (l->inlined && l->function)
+        json_object_set_new(
+            a->summary, "inlined",
+            json_sprintf("%s is also inlined, and what is inlined is not called and does not "
+                         "return: urd print %s 'TEXT' has every execution",
+                         l->function, l->function));
+}
+
 urd_err *q_print(struct answer *a)
 {
     const char *location, *text;
@@ -168,6 +179,7 @@ urd_err *q_print(struct answer *a)
     err = engine_location(a->engine, location, true, &l);
     if (!err) {
         p.location = &l;
+        note_inlined(a, &l);
         err = question_needs_code(a, &l, l.is_return);
         if (!err && l.is_return)
             err = returns_of(a->engine, &l);
@@ -491,6 +503,7 @@ urd_err *q_calls(struct answer *a)
     if (c.n)
         qsort(c.calls, c.n, sizeof *c.calls, by_entry);
     json_object_set_new(a->summary, "calls", json_integer(c.n));
+    note_inlined(a, &l);
     if (a->limit && c.n > a->limit) {
         c.n = (uint32_t)a->limit;
         a->truncated = true;

@@ -64,6 +64,15 @@ __attribute__((noinline, noclone)) int twisted(int n)
     //? print twist '{n}' => rows 2
 }
 
+static inline __attribute__((always_inline)) int both(int n)
+{
+    sink = n;
+    return n + 1;
+    //? calls both => rows 1; returned 10
+    //? print both '{n}' => text[] 8 | 9
+    //? print 'both$return' '{$retval}' => text[] 10
+}
+
 __attribute__((noinline, noclone)) void left(int a)
 {
     sink = a; //! left
@@ -79,6 +88,8 @@ int main(void)
 {
     recurse(3);
     leaves(twisted(5));
+    int (*volatile pointer)(int) = both;
+    pointer(both(8));
     printf("%d\n", sink);
     return 0;
 }
