@@ -83,7 +83,7 @@ struct Both::Inner {
 
 struct Top {
     int top = 1;
-    virtual ~Top() = default;
+    virtual int kind() { return top; }
 };
 struct West : virtual Top {
     int west = 2;

@@ -224,8 +224,8 @@ static void *wakes(void *arg)
         sched_yield();
     sleep_ms(20);
     words[1] = 1;
-    printf("woken %ld\n", syscall(SYS_futex_wake, &words[1], 0xffffffffL, 1, FUTEX2_U32 | FUTEX2_OWN));
-    return arg;
+    long n = syscall(SYS_futex_wake, &words[1], 0xffffffffL, 1, FUTEX2_U32 | FUTEX2_OWN);
+    return (void *)n; /* said by who waited: it may run before this returns */
 }
 
 BEHAVIOUR(several_words_at_once)
@@ -237,7 +237,9 @@ BEHAVIOUR(several_words_at_once)
     pthread_create(&a, NULL, wakes, NULL);
     stage = 1;
     printf("index %ld\n", syscall(SYS_futex_waitv, w, 3, 0, NULL, 0));
-    pthread_join(a, NULL);
+    void *n;
+    pthread_join(a, &n);
+    printf("woken %ld\n", (long)n);
     printf("%ld\n", syscall(SYS_futex_waitv, w, 3, 0, NULL, 0));
 }
 
