@@ -108,6 +108,8 @@ enum urd_calls_verdict urd_calls_go(struct urd_call_stack *s, const struct urd_c
     uint32_t i;
     uint64_t gap;
     bool known = s->n && s->frames[s->n - 1].sp != URD_CALLS_OUTER;
+    if (!known && j->indirect && !j->function) /* perhaps a stub's: the frame that it is for tells */
+        return URD_CALLS_UNSETTLED;
     if ((known ? s->frames[s->n - 1].sp : outer_sp) - j->sp <=
         URD_CALLS_FRAME) { /* the usual one */
         urd_calls_jump(s, j);
