@@ -260,8 +260,10 @@ static struct urd_span all_named(struct urd_dwarf *s, const char *name)
 static struct urd_dwarf *open_split(struct urd_dwarf *d, const char *path)
 {
     struct urd_elf elf;
-    urd_err *err = access(path, R_OK) ? NULL : urd_debuginfo_elf_open(path, &elf);
-    if (err || access(path, R_OK)) {
+    if (access(path, R_OK))
+        return NULL;
+    urd_err *err = urd_debuginfo_elf_open(path, &elf);
+    if (err) {
         urd_err_free(err);
         return NULL;
     }

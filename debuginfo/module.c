@@ -174,13 +174,13 @@ bool urd_debuginfo_module_is_code(const struct urd_module *m, uint64_t address)
 static bool try_debug(struct urd_module *m, const char *path)
 {
     struct urd_elf e;
-    urd_err *err = access(path, R_OK) ? NULL : urd_debuginfo_elf_open(path, &e);
+    if (access(path, R_OK))
+        return false;
+    urd_err *err = urd_debuginfo_elf_open(path, &e);
     if (err) {
         urd_err_free(err);
         return false;
     }
-    if (access(path, R_OK))
-        return false;
     bool same = !m->elf.build_id[0] || !strcmp(e.build_id, m->elf.build_id);
     if (!same) {
         urd_debuginfo_elf_close(&e);

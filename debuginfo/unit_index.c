@@ -208,14 +208,13 @@ static struct level visit(struct walk *w, const struct urd_die *die, const struc
     case DW_TAG_structure_type:
     case DW_TAG_class_type:
     case DW_TAG_union_type:
-    case DW_TAG_interface_type: {
+    case DW_TAG_interface_type:
         add_named(w, e, l, 0);
         in.record = true;
         if (e->name)
             in.prefix =
                 urd_debuginfo_module_printf(w->m, "%s::", w->x->types[w->x->n_types - 1].qualified);
         break;
-    }
     case DW_TAG_enumeration_type:
         add_named(w, e, l, 0);
         break;
