@@ -309,6 +309,8 @@ static urd_err *deal_with_stop(struct recorder *r, struct task *t, int status)
 {
     int signal = WSTOPSIG(status), event = status >> 16;
     bool go_on;
+    if (event != PTRACE_EVENT_EXIT)
+        URD_TRY(signals_release(t));
     URD_TRY(fast_stopped(r, t, status, &go_on));
     if (!go_on)
         return NULL;

@@ -23,10 +23,10 @@ struct patch_news {
 
 /** An address space: of the threads of a process, and of a vfork child until it execs. */
 struct mm {
-    int refs;     /* tasks */
-    uint64_t brk; /* page aligned end of the heap as mapped; 0: not known yet */
-    struct fast *fast; /* fast.c: NULL when every call is traced */
-    bool forks_in_part; /* some of it no child gets, or gets empty: advice.h */
+    int refs;                 /* tasks */
+    uint64_t brk;             /* page aligned end of the heap as mapped; 0: not known yet */
+    struct fast *fast;        /* fast.c: NULL when every call is traced */
+    bool forks_in_part;       /* some of it no child gets, or gets empty: advice.h */
     struct urd_stacks former; /* of tasks that are gone */
     struct patch_news news;
 };
@@ -45,23 +45,23 @@ struct tracing {
     struct task *tracer; /* NULL: none */
     bool seized;         /* by PTRACE_SEIZE */
     uint32_t options;    /* PTRACE_O_... */
-    int mode;            /* how it was resumed last: PTRACE_CONT, PTRACE_SYSCALL, PTRACE_SINGLESTEP */
-    int place;           /* enum traced_place: where it goes on from */
+    int mode;  /* how it was resumed last: PTRACE_CONT, PTRACE_SYSCALL, PTRACE_SINGLESTEP */
+    int place; /* enum traced_place: where it goes on from */
     struct traced_stop {
         int code;         /* as a wait tells it: signal, PTRACE_EVENT_... << 8 */
         uint8_t op;       /* PTRACE_SYSCALL_INFO_... */
         uint64_t message; /* PTRACE_GETEVENTMSG */
         siginfo_t si;     /* si_signo 0: there is none */
     } stop;
-    bool told;      /* a wait has told of the stop */
-    bool again;     /* PLACE_ENTRY: the call was looked at before */
-    bool emulates;  /* ... and is not made: PTRACE_SYSEMU */
+    bool told;          /* a wait has told of the stop */
+    bool again;         /* PLACE_ENTRY: the call was looked at before */
+    bool emulates;      /* ... and is not made: PTRACE_SYSEMU */
     uint64_t execed_by; /* message of the coming PTRACE_EVENT_EXEC */
-    bool interrupt; /* PTRACE_INTERRUPT was asked for */
-    bool trap_flag; /* is set in t->last, for a step */
-    unsigned due;   /* enum traced_due: stops that follow this one, if the tracer wants them */
-    int signal;     /* to go on with */
-    int pass;       /* a signal that is delivered without another stop */
+    bool interrupt;     /* PTRACE_INTERRUPT was asked for */
+    bool trap_flag;     /* is set in t->last, for a step */
+    unsigned due;       /* enum traced_due: stops that follow this one, if the tracer wants them */
+    int signal;         /* to go on with */
+    int pass;           /* a signal that is delivered without another stop */
     bool has_sigchld;
     siginfo_t sigchld; /* as a tracer: of the SIGCHLD that the recorder raised */
     struct traced_end {
@@ -94,9 +94,10 @@ struct task {
     uint64_t resumed_ns; /* when it last went on to user code; 0: not since its last event */
     bool signal_due;     /* a signal comes before it runs any: signals_note_due */
     bool entered;        /* SYSCALL_ENTER was written for it */
-    bool held_exit;   /* the call returned with a restart code; not yet clear what becomes of it */
-    bool execed;      /* PTRACE_EVENT_EXEC was seen in this call */
-    bool filtered;    /* a seccomp filter of the recorder's, and none of its own, says which calls stop it */
+    bool held_exit; /* the call returned with a restart code; not yet clear what becomes of it */
+    bool execed;    /* PTRACE_EVENT_EXEC was seen in this call */
+    bool
+        filtered; /* a seccomp filter of the recorder's, and none of its own, says which calls stop it */
     bool strict;      /* it asked for seccomp's strict mode, which such a filter rules out */
     pid_t former_tid; /* the tid it had before that, when it was not its process's first thread */
     const struct urd_syscall_entry *call;
@@ -115,6 +116,8 @@ struct task {
     struct user_regs_struct last; /* registers with which it was last resumed */
     siginfo_t deferred[32]; /* asynchronous signals that wait for the next call, or for a while */
     unsigned n_deferred;
+    bool holds; /* held_mask is its own signal mask: one signal more is blocked (signals.c) */
+    uint64_t held_mask;
     uint64_t deferred_ns;          /* since when */
     bool injecting;                /* deferred[0] was handed to the kernel again */
     struct user_regs_struct fatal; /* at the instruction that raised a fatal signal */
@@ -127,8 +130,8 @@ struct task {
     struct clone_request { /* of the clone, clone3 or vfork under way */
         uint64_t flags, child_tid, parent_tid, pidfd;
     } clone;
-    bool counting;          /* clock.c: counter is open ... */
-    bool count_known;       /* ... and had the value counted_from at the task's last event */
+    bool counting;    /* clock.c: counter is open ... */
+    bool count_known; /* ... and had the value counted_from at the task's last event */
     struct urd_counter counter;
     uint64_t counted_from;
     uint64_t starved_until_ns; /* chaos: others run before it */
@@ -150,9 +153,9 @@ struct recorder {
     int first_status;
     bool exec_seen;
     const struct clock *clock; /* clock.h */
-    bool chaos;       /* schedule.c makes rare interleavings frequent */
-    uint64_t random;  /* its generator's state */
-    uint64_t stepped; /* instructions that chaos has single-stepped */
+    bool chaos;                /* schedule.c makes rare interleavings frequent */
+    uint64_t random;           /* its generator's state */
+    uint64_t stepped;          /* instructions that chaos has single-stepped */
     uint64_t turn_ns,
         slice_ns; /* of the current turn: until it moves on at a system call; until it is stopped */
     bool turn_over; /* the current task has had its turn, whatever the time */
@@ -168,17 +171,17 @@ struct recorder {
     struct replaced_sites
         *replaced_sites; /* replaced_insns.c: of each stored file that was mapped as code */
     unsigned n_replaced_sites, cap_replaced_sites;
-    bool fast; /* calls may be made without a stop: fast.c */
+    bool fast;                      /* calls may be made without a stop: fast.c */
     struct runtime_data *fast_data; /* what a new runtime region begins with */
     struct urd_buf fast_ring;       /* a ring's content while it is drained */
     struct fast_file {
         uint32_t file;
         char *name;
-    } fast_files[64]; /* those of fast_data->files, as the trace has them */
+    } fast_files[64];               /* those of fast_data->files, as the trace has them */
     struct patch_file *patch_files; /* patch.c: call sites of each stored file */
     unsigned n_patch_files, cap_patch_files;
-    struct patch_news told; /* by the event in the builder */
-    unsigned n_plans; /* call sites of all files that are known */
+    struct patch_news told;     /* by the event in the builder */
+    unsigned n_plans;           /* call sites of all files that are known */
     struct urd_map_op new_code; /* code that the call under way has mapped; size 0: none */
 };
 

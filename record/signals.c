@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/tracee.h"
 #include "record/calls.h"
+#include "record/inject.h"
 #include "record/replaced_insns.h"
 #include "record/traced.h"
 #include "record/waits.h"
@@ -242,6 +243,37 @@ urd_err *signals_deliver(struct recorder *r, struct task *t, const siginfo_t *si
     return NULL;
 }
 
+/**
+ * A timer's signal right behind a handler's return: the program comes to its next call first, or to a cut. A timer that is faster than
+ * a recorded handler, which has four stops, would else keep it from ever going on; natively it goes on.
+ */
+static bool would_starve(const struct task *t, const siginfo_t *si)
+{
+    bool timers =
+        si->si_code == SI_TIMER ||
+        (si->si_code == SI_KERNEL &&
+         (si->si_signo == SIGALRM || si->si_signo == SIGPROF || si->si_signo == SIGVTALRM));
+    return timers && !t->tracing.tracer && t->call && t->call->number == SYS_rt_sigreturn;
+}
+
+/** It waits, and no more of its kind come up to the task's next stop. */
+static urd_err *hold(struct task *t, const siginfo_t *si)
+{
+    defer(t, si);
+    if (ptrace(PTRACE_GETSIGMASK, t->tid, sizeof t->held_mask, &t->held_mask) != 0)
+        URD_FAIL_ERRNO("cannot ask about the signal mask of process %d", t->tid);
+    t->holds = true;
+    return inject_let_signals(t, t->held_mask | 1ull << (si->si_signo - 1));
+}
+
+urd_err *signals_release(struct task *t)
+{
+    if (!t->holds)
+        return NULL;
+    t->holds = false;
+    return inject_let_signals(t, t->held_mask);
+}
+
 /** Does the task's tracer see the signal first? Not when it has seen it and passed it on. */
 static bool is_told(struct task *t, int signal)
 {
@@ -288,6 +320,8 @@ urd_err *signals_stop(struct recorder *r, struct task *t, int signal, int *ret_s
         defer(t, &si);
         return NULL;
     }
+    if (!by_code && what == CAUGHT && !waited && t->n_deferred < 32 && would_starve(t, &si))
+        return hold(t, &si);
     if (told)
         return traced_signal(r, t, &si, by_code, ran);
     if (!by_code && ran && what != IGNORED)

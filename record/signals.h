@@ -10,6 +10,8 @@ int signals_take_deferred(struct task *t);
 urd_err *signals_pass_on(struct task *t) URD_MUST_USE;
 /** The task stands before user code: t->signal_due, when a signal comes that is neither from the future nor blocked. */
 void signals_note_due(struct task *t);
+/** At each stop: what was kept from the task up to it may come again. */
+urd_err *signals_release(struct task *t) URD_MUST_USE;
 /** The task stopped for this signal at a place where it cannot be delivered: it waits with the others. */
 void signals_keep(struct task *t, const siginfo_t *si);
 urd_err *signals_put_off(struct task *t, int signal) URD_MUST_USE;

@@ -35,6 +35,16 @@ BEHAVIOUR(profiling_timer_at_1_khz)
     timer(ITIMER_PROF, SIGPROF);
 }
 
+BEHAVIOUR(a_timer_faster_than_its_recorded_handler)
+{
+    handle(SIGALRM, note, SA_RESTART);
+    setitimer(ITIMER_REAL, &(struct itimerval){{0, 20}, {0, 20}}, NULL);
+    for (int i = 0; i < 200; i++)
+        CHECK(getppid() > 0);
+    setitimer(ITIMER_REAL, &(struct itimerval){0}, NULL);
+    puts("it went on");
+}
+
 static void value(int sig, siginfo_t *si, void *uc)
 {
     CHECK(si->si_value.sival_int == 42 && si->si_code == SI_TIMER);
