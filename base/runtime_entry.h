@@ -1,7 +1,7 @@
 /**
  * How a patched call site enters code that makes its system call unseen.
  *
- * PURPOSE  What the recorder's runtime region and a replay's have in common: where they lie, the caller's registers in memory, and the
+ * PURPOSE  What the recorder's runtime region and a replay's have in common: where they lie, what stands at sites (`syscall`, RDTSC), the caller's registers in memory, and the
  *          way in and out.
  * NOT      What is done there: record/runtime/runtime.c makes the call, replay/playback.h plays it back.
  * CONTEXT  Runs inside the subject, without libc and on a stack of its own.
@@ -16,7 +16,8 @@
 #include <sys/auxv.h>
 #include <sys/user.h>
 
-#define URD_RUNTIME_CODE       0x5e1000000000ull /* within URD_OWN_START .. URD_OWN_END: no checksum has it */
+#define URD_RUNTIME_CODE                                                                           \
+    0x5e1000000000ull /* within URD_OWN_START .. URD_OWN_END: no checksum has it */
 #define URD_RUNTIME_CODE_BYTES 0x2000ull
 #define URD_RUNTIME_DATA       (URD_RUNTIME_CODE + URD_RUNTIME_CODE_BYTES)
 #define URD_RUNTIME_RCX        (URD_RUNTIME_DATA + 24)
@@ -37,7 +38,8 @@ struct urd_runtime_state {
 };
 
 /** Registers as the caller has them before its own `syscall`, as if it had come there without the region. */
-static inline void urd_runtime_restore(const struct urd_runtime_state *s, struct user_regs_struct *ret)
+static inline void urd_runtime_restore(const struct urd_runtime_state *s,
+                                       struct user_regs_struct *ret)
 {
     const struct urd_runtime_frame *f = &s->frame;
     ret->r15 = f->r15, ret->r14 = f->r14, ret->r13 = f->r13, ret->r12 = f->r12;
@@ -48,6 +50,25 @@ static inline void urd_runtime_restore(const struct urd_runtime_state *s, struct
     ret->rsp = s->rsp;
     ret->rip = f->rcx;
     ret->orig_rax = (unsigned long long)-1; /* nothing is to be restarted */
+}
+
+/** What stands at a patched site. */
+enum urd_site { URD_SITE_OTHER, URD_SITE_CALL, URD_SITE_RDTSC, URD_SITE_RDTSCP };
+
+/** By the bytes there, up to three of them. */
+static inline enum urd_site urd_site_kind(const uint8_t *code)
+{
+    if (code[0] != 0x0f)
+        return URD_SITE_OTHER;
+    return code[1] == 0x05                      ? URD_SITE_CALL
+           : code[1] == 0x31                    ? URD_SITE_RDTSC
+           : code[1] == 0x01 && code[2] == 0xf9 ? URD_SITE_RDTSCP
+                                                : URD_SITE_OTHER;
+}
+
+static inline unsigned urd_site_bytes(enum urd_site kind)
+{
+    return kind == URD_SITE_RDTSCP ? 3 : 2;
 }
 
 /** For the tool: may code of a region use RDFSBASE on this machine? */

@@ -613,6 +613,8 @@ urd_err *cli_info(int argc, char **argv, int *ret_status)
                number(s, "cuts"), number(s, "counted"));
         printf("fast      %lld calls did not stop the program\n", number(s, "fast"));
         print_counts("stopped", json_object_get(s, "stopped"));
+        printf("answered  %lld instructions like RDTSC and RDRAND, %lld of them by a stop\n",
+               number(s, "instructions_answered"), number(s, "instructions_stopped"));
         print_sites(json_object_get(s, "sites"));
     }
     json_decref(s);

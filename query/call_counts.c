@@ -47,6 +47,10 @@ static void add_site(struct call_counts *c, const struct urd_event *e)
 void call_counts_add(struct call_counts *c, const struct urd_event *e)
 {
     note_code(c, e);
+    if (e->kind == URD_EVENT_INSN && !e->signal) {
+        c->insns++;
+        c->insns_stopped += !(e->flags & URD_EVENT_FAST);
+    }
     if (e->syscall < 0 || e->syscall >= 600 || e->kind == URD_EVENT_SYSCALL_EXIT)
         return;
     c->all[e->syscall]++;
@@ -89,6 +93,9 @@ void call_counts_tell(struct call_counts *c, const struct urd_trace *trace, json
     json_object_set_new(summary, "syscalls", by_name(c->all));
     json_object_set_new(summary, "fast", json_integer((json_int_t)fast));
     json_object_set_new(summary, "stopped", by_name(c->stopped));
+    json_object_set_new(summary, "instructions_answered", json_integer((json_int_t)c->insns));
+    json_object_set_new(summary, "instructions_stopped",
+                        json_integer((json_int_t)c->insns_stopped));
     if (c->n_sites)
         qsort(c->sites, c->n_sites, sizeof *c->sites, by_count);
     json_t *sites = json_array();

@@ -11,6 +11,7 @@
 
 struct call_counts {
     uint64_t all[600], stopped[600]; /* by number */
+    uint64_t insns, insns_stopped;   /* RDTSC, RDRAND and their kind */
     struct call_code {
         uint64_t start, size, offset;
         uint32_t file;
@@ -26,7 +27,7 @@ struct call_counts {
 };
 
 void call_counts_add(struct call_counts *c, const struct urd_event *e);
-/** Into the summary: `syscalls` and `stopped` by name, `fast` in all, `sites` that stopped most. */
+/** Into the summary: `syscalls` and `stopped` by name, `fast` in all, `sites` that stopped most, `instructions_answered` and `.._stopped`. */
 void call_counts_tell(struct call_counts *c, const struct urd_trace *trace, json_t *summary);
 void call_counts_deinit(struct call_counts *c);
 #endif

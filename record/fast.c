@@ -23,6 +23,7 @@
 #include "record/outside.h"
 #include "record/runtime/runtime.h"
 #include "record/signals.h"
+#include "record/tsc.h"
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
@@ -70,6 +71,7 @@ struct fast *fast_copy(const struct fast *f)
     copy->recorder = f->recorder;
     copy->enabled = f->enabled;
     copy->alone = f->alone;
+    copy->masks_traced = f->masks_traced;
     copy->drained = f->drained;
     copy->off = f->off;
     copy->plans_seen = f->plans_seen;
@@ -183,6 +185,7 @@ urd_err *fast_after_exec(struct recorder *r, struct task *t, const struct user_r
     int64_t result;
     if (!r->fast || !t->filtered || t->tracing.tracer)
         return NULL;
+    tsc_measure(r);
     URD_TRY(map_region(t, now, &result));
     if (result != (int64_t)RUNTIME_CODE) {
         urd_log(1, "process %d has no runtime region: %lld", t->pid, (long long)result);
@@ -209,13 +212,25 @@ static void set_flag(struct task *t, uint64_t at, bool *known, bool value)
         *known = value;
 }
 
+/** Whoever asks for the signal mask, or sets it, is the recorder's matter as long as it is not the task's own. */
+static void trace_masks(struct task *t, bool traced)
+{
+    struct fast *f = t->mm->fast;
+    const uint8_t *fast = &f->recorder->fast_data->index[SYS_rt_sigprocmask], none = RUNTIME_TRACED;
+    if (f->masks_traced != traced &&
+        urd_tracee_write(t->mem, DATA_FIELD(index) + SYS_rt_sigprocmask, traced ? &none : fast,
+                         1) == 1)
+        f->masks_traced = traced;
+}
+
 void fast_resume(struct task *t)
 {
     struct fast *f = t->mm->fast;
     if (!f)
         return;
     set_flag(t, DATA_FIELD(enabled), &f->enabled,
-             !t->n_deferred && t->filtered && !t->strict && !f->off);
+             (!t->n_deferred || t->holds) && t->filtered && !t->strict && !f->off);
+    trace_masks(t, t->holds);
     set_flag(t, DATA_FIELD(alone), &f->alone, !f->recorder->tasks->next);
 }
 
@@ -364,24 +379,31 @@ void fast_forget_patches(struct task *t, int64_t result)
 
 /* ---- the ring ---- */
 
-static void registers_of(const struct runtime_record *rec, const struct task *t,
-                         const struct runtime_data *d, struct user_regs_struct *ret)
+static void frame_of(const struct runtime_record *rec, const struct task *t,
+                     const struct runtime_data *d, struct user_regs_struct *ret)
 {
     const struct urd_runtime_frame *f = &rec->regs;
-    uint64_t next = f->rcx + 2;
     *ret = t->last; /* the segments */
     ret->r15 = f->r15, ret->r14 = f->r14, ret->r13 = f->r13, ret->r12 = f->r12;
     ret->rbp = f->rbp, ret->rbx = f->rbx, ret->r10 = f->r10, ret->r9 = f->r9, ret->r8 = f->r8;
     ret->rdx = f->rdx, ret->rsi = f->rsi, ret->rdi = f->rdi;
-    ret->eflags = ret->r11 = f->flags; /* as the instruction does: SDM vol. 2, SYSCALL */
-    ret->rip = ret->rcx = next;
     ret->rsp = rec->rsp;
-    ret->orig_rax = f->rax;
-    ret->rax = (unsigned long long)-ENOSYS; /* as a stop at a call's entry shows */
+    ret->eflags = f->flags;
     if (d->fsgsbase) {
         ret->fs_base = rec->fs_base;
         ret->gs_base = rec->gs_base;
     }
+}
+
+/** At the call's entry. */
+static void registers_of(const struct runtime_record *rec, const struct task *t,
+                         const struct runtime_data *d, struct user_regs_struct *ret)
+{
+    frame_of(rec, t, d, ret);
+    ret->r11 = rec->regs.flags; /* as the instruction does: SDM vol. 2, SYSCALL */
+    ret->rip = ret->rcx = rec->regs.rcx + 2;
+    ret->orig_rax = rec->regs.rax;
+    ret->rax = (unsigned long long)-ENOSYS; /* as a stop at a call's entry shows */
 }
 
 /** Of a file that the trace has. */
@@ -417,9 +439,34 @@ static urd_err *note_record(struct recorder *r, struct task *t, const struct run
     return NULL;
 }
 
+/** What the trap of an RDTSC would have written down. */
+static urd_err *emit_tsc(struct recorder *r, struct task *t, const struct runtime_record *rec,
+                         uint64_t now_ns)
+{
+    struct user_regs_struct at;
+    frame_of(rec, t, r->fast_data, &at);
+    at.r11 = rec->regs.r11;
+    at.rax = rec->regs.rax;
+    at.rcx = rec->rcx;
+    at.rip = rec->regs.rcx;
+    at.orig_rax = (unsigned long long)-1;
+    struct urd_event *e = recorder_begin_insn(r, t, &at);
+    e->flags |= URD_EVENT_FAST;
+    e->after.rax = (uint32_t)rec->result;
+    e->after.rdx = (uint64_t)rec->result >> 32;
+    if (rec->site == URD_SITE_RDTSCP)
+        e->after.rcx = r->fast_data->tsc.aux;
+    e->after.rip += urd_site_bytes(rec->site);
+    t->last = e->after;
+    t->resumed_ns = now_ns;
+    return recorder_emit_at(r, now_ns);
+}
+
 static urd_err *emit_record(struct recorder *r, struct task *t, const struct runtime_record *rec,
                             uint64_t now_ns)
 {
+    if (rec->site != URD_SITE_CALL)
+        return emit_tsc(r, t, rec, now_ns);
     event_begin(&r->builder, URD_EVENT_SYSCALL, t->pid, t->tid);
     struct urd_event *e = &r->builder.event;
     e->flags = URD_EVENT_RAN | URD_EVENT_FAST;
@@ -473,7 +520,8 @@ static urd_err *read_ring(struct recorder *r, struct task *t)
 static bool is_simple(const struct recorder *r, const struct runtime_record *rec,
                       struct urd_trace_call *ret)
 {
-    if (r->fast_data->calls[r->fast_data->index[rec->regs.rax]].kind >= RUNTIME_MAPS)
+    if (rec->site != URD_SITE_CALL ||
+        r->fast_data->calls[r->fast_data->index[rec->regs.rax]].kind >= RUNTIME_MAPS)
         return false;
     const uint8_t *at = (const uint8_t *)(rec + 1);
     for (uint32_t i = 0; i < rec->n_items; i++) {

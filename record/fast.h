@@ -16,6 +16,7 @@
 struct fast {
     const struct recorder *recorder;
     bool enabled, alone; /* as the region has them */
+    bool masks_traced;   /* rt_sigprocmask is */
     bool off;            /* for good */
     uint32_t drained;    /* bytes of the ring that are events already */
     bool knows;          /* something of the caller's identity is kept in the head */

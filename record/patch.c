@@ -26,6 +26,8 @@
  * the jump to the trampoline is put there: what follows a function's last jump or return up to the next function's start, and is nothing
  * but nops and int3. Nobody has a reason to be there; a task that stands there has just jumped from S.
  *
+ * RDTSC and RDTSCP are sites, too: what is said here of `syscall` holds for them, but that rcx is theirs.
+ *
  * That S begins an instruction is known from decoding: from the start of the function, which .eh_frame_hdr or Go's table tells, the
  * instructions must arrive at T. From S to T there may be conditional jumps out (they are relocated), but nothing that
  * never falls through. The file's bytes must be those in memory, and the mapping private and not writable: code that
@@ -160,7 +162,7 @@ static void find_start(const struct image *f, const struct patch_file *file,
     uint64_t at, offset = plan->site, nearest = 0;
     struct insn last[PATCH_INSNS];
     unsigned n = 0;
-    if (offset + 2 > f->size || !image_function(f, offset, &at))
+    if (offset + 3 > f->size || !image_function(f, offset, &at))
         return;
     while (at < offset) {
         struct insn *i = &last[n++ % PATCH_INSNS];
@@ -169,8 +171,10 @@ static void find_start(const struct image *f, const struct patch_file *file,
             return;
         at += i->in.length;
     }
-    if (at != offset || f->data[at] != 0x0f || f->data[at + 1] != 0x05)
+    enum urd_site kind = urd_site_kind(f->data + offset);
+    if (at != offset || kind == URD_SITE_OTHER)
         return;
+    plan->site_bytes = (uint8_t)urd_site_bytes(kind);
     for (unsigned back = 1; back <= n && back <= PATCH_INSNS; back++) {
         const struct insn *i = &last[(n - back) % PATCH_INSNS];
         if (!can_move(&i->in))
@@ -208,7 +212,7 @@ static void make_plan(struct recorder *r, uint32_t file, struct patch_plan *plan
         return;
     find_start(&image, &r->patch_files[file - 1], plan);
     if (plan->start)
-        memcpy(plan->code, image.data + plan->start, plan->site + 2 - plan->start);
+        memcpy(plan->code, image.data + plan->start, plan->site + plan->site_bytes - plan->start);
     if (plan->hop)
         memcpy(plan->hop_code, image.data + plan->hop, URD_PATCH_BYTES);
     image_close(&image);
@@ -536,8 +540,8 @@ static urd_err *end_batch(struct task *t, struct batch *b)
 static bool same_bytes(struct task *t, const struct patch_plan *plan, uint64_t site)
 {
     uint8_t memory[sizeof plan->code];
-    size_t size = plan->site + 2 - plan->start;
-    return urd_tracee_read(t->mem, site + 2 - size, memory, size) == size &&
+    size_t size = plan->site + plan->site_bytes - plan->start;
+    return urd_tracee_read(t->mem, site + plan->site_bytes - size, memory, size) == size &&
            memcmp(memory, plan->code, size) == 0 &&
            (!plan->hop || (urd_tracee_read(t->mem, site - (plan->site - plan->hop), memory,
                                            URD_PATCH_BYTES) == URD_PATCH_BYTES &&

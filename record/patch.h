@@ -14,7 +14,8 @@ enum { PATCH_INSNS = 6, PATCH_MAX_INSN = 15 };
 
 /** Where a file's call site can be patched: known once for all processes. */
 struct patch_plan {
-    uint64_t site; /* offset in the file of the system call instruction */
+    uint64_t
+        site; /* offset in the file of the system call instruction, or of an RDTSC, which is dealt with like one */
     uint64_t
         start; /* ... of the instruction that is replaced; 0: none can be, or it is not known yet */
     uint64_t
@@ -22,7 +23,8 @@ struct patch_plan {
     uint8_t hop_code[URD_PATCH_BYTES];
     uint32_t traced; /* calls from there that were traced, in all processes */
     bool known;
-    uint8_t code[PATCH_INSNS * PATCH_MAX_INSN + 2]; /* from start to the end of the call */
+    uint8_t site_bytes;
+    uint8_t code[PATCH_INSNS * PATCH_MAX_INSN + 3]; /* from start to the end of the call */
 };
 
 /** What is known of a stored file. */

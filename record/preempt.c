@@ -108,7 +108,8 @@ urd_err *preempt_after_steps(struct recorder *r, struct task *t, uint64_t steps)
 {
     struct user_regs_struct regs;
     bool done;
-    URD_TRY(urd_tracee_get_regs(t->tid, &regs)); /* not those of its last event: a signal may wait, and it goes on */
+    URD_TRY(urd_tracee_get_regs(
+        t->tid, &regs)); /* not those of its last event: a signal may wait, and it goes on */
     for (uint64_t i = 0; i < steps || fast_is_inside(t, regs.rip); i++) {
         int status;
         uint8_t code[15] = {0};
@@ -154,6 +155,8 @@ urd_err *preempt_tick(struct recorder *r)
     if (!t || t->state != TASK_RUNNING || t->in_call || t->interrupted)
         return NULL;
     uint64_t now = urd_now_ns();
+    if (t->holds) /* long enough: its signal may come at the next call */
+        fast_stop_at_call(t);
     bool wanted = schedule_others_can_run(r, t);
     if (wanted && now - r->turn_started_ns > r->turn_ns)
         fast_stop_at_call(t);

@@ -17,6 +17,7 @@
 #include "record/schedule.h"
 #include "record/signals.h"
 #include "record/traced.h"
+#include "record/tsc.h"
 #include "trace/checksum.h"
 #include <errno.h>
 #include <sched.h>
@@ -630,6 +631,7 @@ urd_err *urd_record_run(const char *directory, char **argv, const struct urd_rec
     r->chaos = o->chaos;
     r->fast = !o->no_fast && !o->chaos;
     fast_init(r);
+    tsc_begin(r);
     r->random = o->seed;
     struct urd_trace_info info;
     URD_TRY(launch_describe(argv, core, &info));

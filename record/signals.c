@@ -9,6 +9,7 @@
 #include "record/inject.h"
 #include "record/replaced_insns.h"
 #include "record/traced.h"
+#include "record/tsc.h"
 #include "record/waits.h"
 #include <errno.h>
 #include <stdio.h>
@@ -66,37 +67,6 @@ static enum disposition disposition_of(struct task *t, int signal)
         return STOPS;
     }
     return FATAL;
-}
-
-static bool is_prefix(uint8_t byte)
-{
-    return (byte & 0xf0) == 0x40 || byte == 0x66 || byte == 0x67 || byte == 0xf2 || byte == 0xf3 ||
-           byte == 0x2e || byte == 0x36 || byte == 0x3e || byte == 0x26 || byte == 0x64 ||
-           byte == 0x65;
-}
-
-/** RDTSC 0f 31, RDTSCP 0f 01 f9, perhaps with prefixes that mean nothing: trapped by PR_SET_TSC. */
-static urd_err *try_tsc(struct recorder *r, struct task *t, const struct user_regs_struct *at,
-                        bool *ret_done)
-{
-    uint8_t bytes[15] = {0}, *code = bytes;
-    urd_tracee_read(t->mem, at->rip, bytes, sizeof bytes);
-    while (code < bytes + 12 && is_prefix(*code))
-        code++;
-    bool rdtsc = code[0] == 0x0f && code[1] == 0x31;
-    bool rdtscp = code[0] == 0x0f && code[1] == 0x01 && code[2] == 0xf9;
-    *ret_done = rdtsc || rdtscp;
-    if (!*ret_done)
-        return NULL;
-    struct urd_event *e = recorder_begin_insn(r, t, at);
-    uint32_t aux = 0;
-    uint64_t tsc = __builtin_ia32_rdtscp(&aux);
-    e->after.rax = (uint32_t)tsc;
-    e->after.rdx = tsc >> 32;
-    if (rdtscp)
-        e->after.rcx = aux;
-    e->after.rip += (uint64_t)(code - bytes) + (rdtsc ? 2 : 3);
-    return recorder_emit_insn(r, t);
 }
 
 /** The frame: from the new stack pointer to the end of the saved vector state (SA_SIGINFO layout). */
@@ -256,7 +226,10 @@ static bool would_starve(const struct task *t, const siginfo_t *si)
     return timers && !t->tracing.tracer && t->call && t->call->number == SYS_rt_sigreturn;
 }
 
-/** It waits, and no more of its kind come up to the task's next stop. */
+/**
+ * It waits, and no more of its kind come up to the task's next stop: a traced call, or the first one after a tick, so that calls that do not
+ * stop have their time.
+ */
 static urd_err *hold(struct task *t, const siginfo_t *si)
 {
     defer(t, si);
@@ -296,7 +269,7 @@ urd_err *signals_stop(struct recorder *r, struct task *t, int signal, int *ret_s
         is_raised_by_code(&si) && !(signal == SIGSEGV && si.si_code == SI_KERNEL && !t->resumed_ns);
     if (by_code && (signal == SIGSEGV || signal == SIGILL)) {
         bool done;
-        URD_TRY(signal == SIGSEGV ? try_tsc(r, t, &now, &done)
+        URD_TRY(signal == SIGSEGV ? tsc_try(r, t, &now, &done)
                                   : replaced_insns_try(r, t, &now, &done));
         if (done)
             return t->tracing.tracer ? traced_emulated(r, t) : NULL;

@@ -221,7 +221,7 @@ static uint64_t original_of(struct urd_process *p, uint64_t rip)
     if (patch->shown)
         memcpy(code, patch->original[0], patch->hop ? URD_PATCH_SHORT_BYTES : URD_PATCH_BYTES);
     uint64_t at = 0, there = patch->trampoline;
-    while (there < rip && at + 2 < n && !(code[at] == 0x0f && code[at + 1] == 0x05)) {
+    while (there < rip && at + 2 < n && urd_site_kind(code + at) == URD_SITE_OTHER) {
         bool branch;
         unsigned length = insn_length(code + at, n - at, &branch);
         if (!length)
@@ -326,18 +326,29 @@ static urd_err *read_to(struct urd_session *s, uint64_t number)
     return NULL;
 }
 
+/** An RDTSC, or RDTSCP: of all instructions only they are made without a stop. */
+static bool is_tsc(const struct urd_event *e)
+{
+    return e->kind == URD_EVENT_INSN;
+}
+
 static bool only_result_differs(const struct urd_event *e)
 {
     struct user_regs_struct after = e->before;
     after.rax = e->after.rax;
+    if (is_tsc(e)) {
+        after.rdx = e->after.rdx;
+        after.rcx = e->after.rcx;
+        after.rip = e->after.rip;
+    }
     return memcmp(&after, &e->after, sizeof after) == 0;
 }
 
-static bool can_play(const struct urd_event *e, const struct urd_task *t)
+static bool can_play(const struct urd_event *e, const struct urd_task *t, bool native)
 {
-    return e->kind == URD_EVENT_SYSCALL && e->flags == (URD_EVENT_RAN | URD_EVENT_FAST) &&
-           e->tid == t->tid && !e->n_map_ops && !e->n_patches && !e->has_checksum && !e->cut &&
-           !e->xstate && only_result_differs(e);
+    return (e->kind == URD_EVENT_SYSCALL || (native && is_tsc(e))) &&
+           e->flags == (URD_EVENT_RAN | URD_EVENT_FAST) && e->tid == t->tid && !e->n_map_ops &&
+           !e->n_patches && !e->has_checksum && !e->cut && !e->xstate && only_result_differs(e);
 }
 
 static void put_record(struct urd_buf *ring, const struct urd_event *e)
@@ -345,12 +356,21 @@ static void put_record(struct urd_buf *ring, const struct urd_event *e)
     const struct user_regs_struct *b = &e->before;
     size_t start = ring->size;
     struct playback_record r = {.n_items = e->n_writes,
+                                .site = URD_SITE_CALL,
                                 .rsp = b->rsp,
                                 .fs_base = b->fs_base,
                                 .result = (int64_t)e->after.rax};
     r.regs = (struct urd_runtime_frame){b->r15, b->r14, b->r13, b->r12,   b->rbp,      b->rbx,
                                         b->r11, b->r10, b->r9,  b->r8,    b->orig_rax, b->rip - 2,
                                         b->rdx, b->rsi, b->rdi, b->eflags};
+    if (is_tsc(e)) {
+        r.site = e->after.rip - b->rip == 2 ? URD_SITE_RDTSC : URD_SITE_RDTSCP;
+        r.regs.rax = b->rax;
+        r.regs.rcx = b->rip;
+        r.rcx = b->rcx;
+        r.rcx_after = e->after.rcx;
+        r.result = (int64_t)(e->after.rdx << 32 | e->after.rax);
+    }
     urd_buf_put(ring, &r, sizeof r);
     for (uint32_t i = 0; i < e->n_writes; i++) {
         const struct urd_mem_write *w = &e->writes[i];
@@ -369,16 +389,17 @@ static bool goes_on(const struct urd_event *e, const struct urd_task *t)
     return e && e->tid == t->tid && e->flags & URD_EVENT_RAN && !e->cut;
 }
 
-urd_err *urd_fast_read_ahead(struct urd_session *s, const struct urd_task *t, uint64_t limit)
+urd_err *urd_fast_read_ahead(struct urd_session *s, const struct urd_task *t, uint64_t limit,
+                             bool native)
 {
     struct urd_ahead *a = &s->ahead;
     a->n = 0;
     a->ring.size = 0;
-    if (s->no_fast || limit <= s->next->number || !can_play(s->next, t))
+    if (s->no_fast || limit <= s->next->number || !can_play(s->next, t, native))
         return NULL;
     URD_TRY(read_to(s, s->next->number));
     while (a->event && a->event->number < limit && a->n < PLAYBACK_CALLS_MAX &&
-           can_play(a->event, t)) {
+           can_play(a->event, t, native)) {
         size_t before = a->ring.size;
         put_record(&a->ring, a->event);
         URD_TRY(urd_trace_next(a->reader, &a->event));
@@ -395,9 +416,9 @@ urd_err *urd_fast_fill(struct urd_session *s, struct urd_task *t, uint64_t limit
 {
     struct urd_fast *f = t->process->fast;
     s->ahead.n = 0;
-    if (!f || f->off || !can_play(s->next, t) || ++f->stopped < WORTH)
+    if (!f || f->off || !can_play(s->next, t, true) || ++f->stopped < WORTH)
         return NULL;
-    URD_TRY(urd_fast_read_ahead(s, t, limit));
+    URD_TRY(urd_fast_read_ahead(s, t, limit, true));
     if (!s->ahead.n)
         return NULL;
     URD_TRY(show(t->process));

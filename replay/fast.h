@@ -15,7 +15,7 @@ struct urd_fast {
     struct fast_patch {
         uint64_t start, hop, pages, trampoline;
         uint8_t original[2][URD_PATCH_BYTES]; /* when shown: what its pieces replace */
-        uint32_t code_size, code;          /* in `code` */
+        uint32_t code_size, code;             /* in `code` */
         bool shown;
     } * patches;
     unsigned n_patches, cap_patches;
@@ -44,9 +44,9 @@ void urd_ahead_deinit(struct urd_ahead *a);
 struct playback;
 /** Everything but the ring of a playback that lies at this address in its process. */
 void urd_fast_init_playback(struct playback *p, uint64_t at);
-/** Events from s->next on, below `limit`, that t can play back in one go: into s->ahead, n of them. */
-urd_err *urd_fast_read_ahead(struct urd_session *s, const struct urd_task *t,
-                             uint64_t limit) URD_MUST_USE;
+/** Events from s->next on, below `limit`, that t can play back in one go: into s->ahead, n of them. native: RDTSCs among them. */
+urd_err *urd_fast_read_ahead(struct urd_session *s, const struct urd_task *t, uint64_t limit,
+                             bool native) URD_MUST_USE;
 /** t is about to run natively: events below `limit` that it can play back are put into its ring; s->ahead.n says how many. */
 urd_err *urd_fast_fill(struct urd_session *s, struct urd_task *t, uint64_t limit) URD_MUST_USE;
 /** It stopped: how many of them it has played back. Nothing is in its ring any more. */

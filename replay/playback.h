@@ -17,13 +17,15 @@
 
 enum { PLAYBACK_RING_BYTES = 256 << 10, PLAYBACK_CALLS_MAX = 4096 };
 
-/** A call to come; then n_items times struct playback_item and its bytes, each padded to 8. */
+/** A call to come, or an RDTSC; then n_items times struct playback_item and its bytes, each padded to 8. */
 struct playback_record {
     uint32_t size; /* with its items, bytes */
     uint32_t n_items;
+    uint64_t site; /* enum urd_site */
     struct urd_runtime_frame regs; /* that the caller must have; rcx is the address of its `syscall`; r11 is not looked at */
     uint64_t rsp, fs_base;
-    int64_t result;
+    int64_t result;          /* of an RDTSC: edx:eax */
+    uint64_t rcx, rcx_after; /* of an RDTSC */
 };
 
 /** What the kernel wrote. */
@@ -79,6 +81,20 @@ playback_is_at(const struct playback *p, const struct playback_record *r, uint64
     return !differ && fs_base == r->fs_base;
 }
 
+/** Natively only: under translation an RDTSC is the tool's. */
+__attribute__((always_inline)) static inline bool
+playback_take_tsc(struct playback *p, const struct playback_record *r, struct urd_runtime_frame *f)
+{
+    if (r->rcx != p->state.rcx || r->regs.r11 != f->r11)
+        return false;
+    f->rax = (uint32_t)r->result;
+    f->rdx = (uint64_t)r->result >> 32;
+    f->rcx = r->rcx_after;
+    p->head.at += r->size;
+    p->head.done++;
+    return true;
+}
+
 /**
  * The caller, with registers f, is about to make the call at `site`. Is it the next one of the ring? Then what the kernel wrote is
  * written, and f is what the call leaves. Otherwise nothing is changed: the tool has to look.
@@ -89,6 +105,8 @@ __attribute__((always_inline)) static inline bool playback_take(struct playback 
     const struct playback_record *r = (const struct playback_record *)(p->ring + p->head.at);
     if (p->head.at == p->head.end || !playback_is_at(p, r, site, f))
         return false;
+    if (r->site != URD_SITE_CALL)
+        return playback_take_tsc(p, r, f);
     const uint8_t *at = (const uint8_t *)(r + 1);
     for (uint32_t i = 0; i < r->n_items; i++) {
         const struct playback_item *item = (const struct playback_item *)at;

@@ -27,7 +27,7 @@ INSIDE uint64_t playback_native(struct urd_runtime_frame *f)
     struct playback *p = (struct playback *)URD_RUNTIME_DATA;
     uint64_t site = f->rcx;
     if (playback_take(p, site, f))
-        return site + 2;
+        return site + urd_site_bytes(urd_site_kind((const uint8_t *)site));
     f->rcx = p->state.rcx;
     return site;
 }

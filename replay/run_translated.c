@@ -322,7 +322,7 @@ static urd_err *fill_playback(struct urd_runner *r, struct urd_task *t, struct t
     p->head = (struct playback_head){0};
     if (!(r->probes & URD_PROBE_LOG))
         return NULL;
-    URD_TRY(urd_fast_read_ahead(r->session, t, r->limit));
+    URD_TRY(urd_fast_read_ahead(r->session, t, r->limit, false));
     if (!r->session->ahead.n)
         return NULL;
     memcpy(p->ring, r->session->ahead.ring.data, r->session->ahead.ring.size);

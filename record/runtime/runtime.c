@@ -29,6 +29,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 
 #define INSIDE __attribute__((section("urd_runtime")))
 
@@ -385,6 +386,7 @@ INSIDE static void note(const struct urd_runtime_frame *f, const struct runtime_
     r->gs_base = segment_base(true);
     r->result = result;
     r->n_items = 0;
+    r->site = URD_SITE_CALL;
     r->file = found->file;
     uint8_t *at = add_outputs(r, (uint8_t *)(r + 1), c);
     if (c->kind == RUNTIME_RECEIVES_PIECES && result >= 0)
@@ -454,10 +456,45 @@ INSIDE static bool try_call(struct urd_runtime_frame *f)
     return true;
 }
 
+/** RDTSC, which faults here, too: the kernel's clock tells. It has the same outcome as when it is trapped. */
+INSIDE static bool try_tsc(struct urd_runtime_frame *f, enum urd_site kind)
+{
+    struct runtime_data *d = data();
+    struct runtime_record *r = (struct runtime_record *)(d->ring + d->head.used);
+    struct timespec now;
+    uint64_t fs_base = segment_base(false);
+    if (!d->enabled || sizeof *r + d->head.used > RUNTIME_RING_BYTES ||
+        runtime_make(__NR_clock_gettime, CLOCK_MONOTONIC_RAW, (uint64_t)&now, 0, 0, 0, 0) != 0)
+        return false;
+    uint64_t value =
+        runtime_tsc(&d->tsc, (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec);
+    *r = (struct runtime_record){.size = sizeof *r,
+                                 .site = kind,
+                                 .regs = *f,
+                                 .rsp = d->state.rsp,
+                                 .fs_base = fs_base,
+                                 .gs_base = segment_base(true),
+                                 .rcx = d->state.rcx,
+                                 .result = (int64_t)value};
+    f->rax = (uint32_t)value;
+    f->rdx = value >> 32;
+    f->rcx = kind == URD_SITE_RDTSCP ? d->tsc.aux : d->state.rcx;
+    __asm__ volatile("" : : : "memory");
+    d->head.used += sizeof *r;
+    return true;
+}
+
 /** The address where the caller goes on: at its own call, with what it had, or behind it. */
 INSIDE uint64_t runtime_decide(struct urd_runtime_frame *f)
 {
     uint64_t site = f->rcx;
+    enum urd_site kind = urd_site_kind((const uint8_t *)site);
+    if (kind != URD_SITE_CALL && try_tsc(f, kind))
+        return site + urd_site_bytes(kind);
+    if (kind != URD_SITE_CALL) {
+        f->rcx = data()->state.rcx;
+        return site;
+    }
     if (!try_call(f)) {
         f->rcx = data()->state.rcx;
         return site;

@@ -108,7 +108,9 @@ struct runtime_record {
     struct urd_runtime_frame
         regs; /* at the call; rcx is the address of the system call instruction */
     uint64_t rsp, fs_base, gs_base;
-    int64_t result;
+    uint64_t site;  /* enum urd_site: a call, or what else the caller has there */
+    uint64_t rcx;   /* the caller's, if it is no call */
+    int64_t result; /* of an RDTSC: edx:eax */
 };
 
 struct runtime_item {
@@ -123,6 +125,18 @@ struct runtime_file {
     uint64_t dev, ino, size, modified, changed;
 };
 
+/** The time stamp counter as the subject sees it: a line through the raw monotonic clock. */
+struct runtime_tsc {
+    uint64_t ns, value; /* at the same time */
+    uint64_t per_ns;    /* 32.32 bits; 0: not known yet */
+    uint32_t aux;       /* of RDTSCP */
+};
+
+static inline uint64_t runtime_tsc(const struct runtime_tsc *c, uint64_t ns)
+{
+    return c->value + (uint64_t)((unsigned __int128)(ns - c->ns) * c->per_ns >> 32);
+}
+
 struct runtime_data {
     struct urd_runtime_state state;
     uint32_t enabled;  /* 0: every call is traced. The recorder's */
@@ -133,6 +147,7 @@ struct runtime_data {
         uint64_t start, end;
     } patched
         [RUNTIME_RANGES]; /* no patched site or trampoline is outside; 0, 0: none. The recorder's */
+    struct runtime_tsc tsc;
     struct runtime_file files[RUNTIME_FILES];
     uint8_t fds[RUNTIME_FDS];       /* enum runtime_fd */
     uint8_t index[RUNTIME_NUMBERS]; /* of a call in `calls`; 0: traced */
