@@ -63,8 +63,10 @@ static void members(const struct urd_frame *frame, const struct urd_value *v,
     size_t n;
     const struct urd_member *m = urd_debuginfo_type_members(v->type, &n);
     bool plain = is_postfix(expression);
-    *total = n;
-    for (size_t i = first; i < n && *count < max; i++) {
+    *total = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!urd_debuginfo_value_has(frame, v, &m[i]) || (*total)++ < first || *count == max)
+            continue;
         struct urd_child *c = &list[(*count)++];
         if (m[i].is_base) {
             char *type = urd_debuginfo_type_text(m[i].type);

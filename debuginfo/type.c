@@ -340,6 +340,65 @@ static void place_member(struct urd_module *m, const struct urd_die *die, struct
     }
 }
 
+struct member_list {
+    struct urd_member *items;
+    size_t n, cap;
+};
+
+static void add_member(struct urd_module *m, const struct urd_die *die,
+                       const struct urd_variant *variant, struct member_list *to)
+{
+    unsigned tag = die->abbrev->tag;
+    if ((tag != DW_TAG_member && tag != DW_TAG_inheritance) ||
+        urd_debuginfo_die_flag(die, DW_AT_external) ||
+        urd_debuginfo_die_flag(die, DW_AT_declaration))
+        return;
+    struct urd_member r = {.name = urd_debuginfo_die_name(die),
+                           .type = urd_debuginfo_die_type(m, die),
+                           .is_base = tag == DW_TAG_inheritance,
+                           .die = urd_debuginfo_die_handle(die),
+                           .artificial = urd_debuginfo_die_flag(die, DW_AT_artificial)};
+    struct urd_attr a;
+    if (r.is_base && urd_debuginfo_die_attr(die, DW_AT_virtuality, &a) && a.u)
+        r.is_virtual_base = true;
+    if (variant)
+        r.variant = *variant;
+    place_member(m, die, &r);
+    URD_PUSH(to->items, to->n, to->cap) = r;
+}
+
+/** The members of a variant part, whose discriminant is a member of its own. */
+static void add_variants(struct urd_module *m, const struct urd_die *part, struct member_list *to)
+{
+    struct urd_variant v = {.part = urd_debuginfo_die_handle(part)};
+    struct urd_attr a;
+    struct urd_die discriminant, child, member;
+    if (urd_debuginfo_die_attr(part, DW_AT_discr, &a) && a.class == URD_ATTR_REFERENCE) {
+        struct urd_member d = {0};
+        v.unclear = !urd_debuginfo_die_at(&m->dwarf, a.u, &discriminant);
+        if (!v.unclear) {
+            d.type = urd_debuginfo_die_type(m, &discriminant);
+            place_member(m, &discriminant, &d);
+        }
+        v.type = d.type;
+        v.offset = d.offset;
+        v.unclear |= !d.type || d.bit_size || d.type->size > 8;
+    }
+    for (bool more = urd_debuginfo_die_child(part, &child); more;
+         more = urd_debuginfo_die_sibling(&child, &child)) {
+        if (child.abbrev->tag != DW_TAG_variant)
+            continue;
+        struct urd_variant one = v;
+        one.otherwise = !urd_debuginfo_die_attr(&child, DW_AT_discr_value, &a);
+        one.value = one.otherwise ? 0 : a.form == DW_FORM_sdata ? (uint64_t)a.s : a.u;
+        one.unclear |= (!one.otherwise && a.class != URD_ATTR_CONSTANT) ||
+                       urd_debuginfo_die_attr(&child, DW_AT_discr_list, &a);
+        for (bool next = urd_debuginfo_die_child(&child, &member); next;
+             next = urd_debuginfo_die_sibling(&member, &member))
+            add_member(m, &member, &one, to);
+    }
+}
+
 const struct urd_member *urd_debuginfo_type_members(const struct urd_type *type, size_t *ret_count)
 {
     const struct urd_type *t = urd_debuginfo_type_strip(type);
@@ -350,27 +409,15 @@ const struct urd_member *urd_debuginfo_type_members(const struct urd_type *type,
     struct list *l = known(m, t->die);
     struct urd_die die, child;
     if (!l && urd_debuginfo_die_at(&m->dwarf, t->die, &die)) {
-        struct urd_member *list = NULL;
-        size_t n = 0, cap = 0;
+        struct member_list list = {0};
         for (bool more = urd_debuginfo_die_child(&die, &child); more;
              more = urd_debuginfo_die_sibling(&child, &child)) {
-            unsigned tag = child.abbrev->tag;
-            if ((tag != DW_TAG_member && tag != DW_TAG_inheritance) ||
-                urd_debuginfo_die_flag(&child, DW_AT_external) ||
-                urd_debuginfo_die_flag(&child, DW_AT_declaration))
-                continue;
-            struct urd_member r = {.name = urd_debuginfo_die_name(&child),
-                                   .type = urd_debuginfo_die_type(m, &child),
-                                   .is_base = tag == DW_TAG_inheritance,
-                                   .die = urd_debuginfo_die_handle(&child),
-                                   .artificial = urd_debuginfo_die_flag(&child, DW_AT_artificial)};
-            struct urd_attr a;
-            if (r.is_base && urd_debuginfo_die_attr(&child, DW_AT_virtuality, &a) && a.u)
-                r.is_virtual_base = true;
-            place_member(m, &child, &r);
-            URD_PUSH(list, n, cap) = r;
+            if (child.abbrev->tag == DW_TAG_variant_part)
+                add_variants(m, &child, &list);
+            else
+                add_member(m, &child, NULL, &list);
         }
-        l = keep(m, t->die, list, n, sizeof *list);
+        l = keep(m, t->die, list.items, list.n, sizeof *list.items);
     }
     *ret_count = l ? l->count : 0;
     return l ? l->items : NULL;

@@ -49,6 +49,16 @@ struct urd_type {
     uint64_t die;               /* handle, 0: made up */
 };
 
+/** Of a member that is there only when another one has a certain value: DWARF 5, 5.7.10; Rust's enums. */
+struct urd_variant {
+    uint64_t part; /* handle of what the variants are of, 0: the member is always there */
+    const struct urd_type *type; /* of the discriminant; NULL: there is but one variant */
+    uint64_t offset;             /* of the discriminant in the struct, bytes */
+    uint64_t value;
+    bool otherwise; /* it is there when no other one is */
+    bool unclear;   /* told in a way that is not read */
+};
+
 struct urd_member {
     const char *name; /* NULL: anonymous struct or union */
     const struct urd_type *type;
@@ -60,6 +70,7 @@ struct urd_member {
         is_virtual_base; /* where it lies is read from the object (urd_debuginfo_value_member); offset is 0 */
     uint64_t die;    /* handle of its DIE */
     bool artificial; /* _vptr */
+    struct urd_variant variant;
 };
 
 struct urd_enumerator {
@@ -67,7 +78,7 @@ struct urd_enumerator {
     int64_t value;
 };
 
-/** Members of a struct or union, base classes first as declared. A declaration gives those of the
+/** Members of a struct or union, base classes first as declared, those of all variants. A declaration gives those of the
  *  full type elsewhere in the module. */
 const struct urd_member *urd_debuginfo_type_members(const struct urd_type *t, size_t *ret_count);
 const struct urd_enumerator *urd_debuginfo_type_enumerators(const struct urd_type *t,

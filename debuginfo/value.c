@@ -241,12 +241,76 @@ void urd_debuginfo_value_part(const struct urd_frame *frame, const struct urd_va
     *ret = part;
 }
 
+/** The variant that v is, of those of the member's part; NULL: that cannot be told. */
+static const struct urd_member *variant_now(const struct urd_frame *frame,
+                                            const struct urd_value *v,
+                                            const struct urd_member *member)
+{
+    size_t n;
+    const struct urd_member *m = urd_debuginfo_type_members(v->type, &n), *otherwise = NULL;
+    const struct urd_variant *of = &member->variant;
+    struct urd_value discriminant = {0};
+    uint64_t now = 0;
+    if (of->unclear)
+        return NULL;
+    if (of->type) {
+        urd_debuginfo_value_part(frame, v, of->type, of->offset, 0, 0, &discriminant);
+        urd_debuginfo_value_fetch(frame, &discriminant);
+        bool known = urd_debuginfo_value_to_u64(&discriminant, &now);
+        urd_debuginfo_value_deinit(&discriminant);
+        if (!known)
+            return NULL;
+    }
+    unsigned unused = of->type && of->type->size < 8 ? 64 - 8 * (unsigned)of->type->size : 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct urd_variant *k = &m[i].variant;
+        if (k->part != of->part)
+            continue;
+        if (k->unclear)
+            return NULL;
+        if (!k->type || (!k->otherwise && (k->value ^ now) << unused == 0))
+            return &m[i];
+        if (k->otherwise)
+            otherwise = &m[i];
+    }
+    return otherwise;
+}
+
+static bool is_same_variant(const struct urd_member *a, const struct urd_member *b)
+{
+    return a->variant.otherwise == b->variant.otherwise && a->variant.value == b->variant.value;
+}
+
+bool urd_debuginfo_value_has(const struct urd_frame *frame, const struct urd_value *v,
+                             const struct urd_member *member)
+{
+    const struct urd_member *now = member->variant.part ? variant_now(frame, v, member) : NULL;
+    return !now || is_same_variant(now, member);
+}
+
+static void check_variant(const struct urd_frame *frame, const struct urd_value *v,
+                          const struct urd_member *member, struct urd_value *value)
+{
+    const struct urd_member *now = variant_now(frame, v, member);
+    if (value->status != URD_VALUE_OK || (now && is_same_variant(now, member)))
+        return;
+    value->lvalue = false;
+    value->n_pieces = 0;
+    if (now)
+        urd_debuginfo_value_fail(value, URD_VALUE_NOT_THERE, "it is %s",
+                                 now->name ? now->name : "another variant");
+    else
+        urd_debuginfo_value_fail(value, URD_VALUE_NOT_THERE, "which variant it is cannot be told");
+}
+
 void urd_debuginfo_value_member(const struct urd_frame *frame, const struct urd_value *v,
                                 const struct urd_member *member, struct urd_value *ret)
 {
     if (!member->is_virtual_base) {
         urd_debuginfo_value_part(frame, v, member->type, member->offset, member->bit_offset,
                                  member->bit_size, ret);
+        if (member->variant.part)
+            check_variant(frame, v, member, ret);
         return;
     }
     struct urd_module *m = urd_debuginfo_type_strip(v->type)->module;

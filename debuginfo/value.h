@@ -65,6 +65,7 @@ enum urd_value_status {
     URD_VALUE_OPTIMISED_OUT,
     URD_VALUE_NOT_RECORDED, /* a register or vector that this frame does not know */
     URD_VALUE_UNREADABLE,   /* memory that is not mapped; `address` tells where */
+    URD_VALUE_NOT_THERE,    /* a member of a variant that it is not; reason tells which it is */
     URD_VALUE_TOO_LARGE,
 };
 
@@ -129,7 +130,13 @@ void urd_debuginfo_value_integer(const struct urd_type *type, uint64_t n, struct
 void urd_debuginfo_value_part(const struct urd_frame *frame, const struct urd_value *v,
                               const struct urd_type *type, uint64_t offset, unsigned bit_offset,
                               unsigned bit_size, struct urd_value *ret);
-/** A member of a struct, a base class too: where a virtual one lies is read from the object, which must be in memory. */
+/** Is the member there, or that of another variant? True when that cannot be told: reading the member says so. */
+bool urd_debuginfo_value_has(const struct urd_frame *frame, const struct urd_value *v,
+                             const struct urd_member *member);
+/**
+ * A member of a struct, a base class too: where a virtual one lies is read from the object, which must be in memory. URD_VALUE_NOT_THERE: it
+ * is that of another variant.
+ */
 void urd_debuginfo_value_member(const struct urd_frame *frame, const struct urd_value *v,
                                 const struct urd_member *member, struct urd_value *ret);
 /** What a synthetic pointer (points_to) points to, as target type. */

@@ -44,6 +44,9 @@ static void write_status(struct writer *w, const struct urd_value *v)
         else
             urd_buf_printf(w->out, "<unreadable: %s>", v->reason);
         break;
+    case URD_VALUE_NOT_THERE:
+        urd_buf_printf(w->out, "<%s>", v->reason);
+        break;
     case URD_VALUE_TOO_LARGE:
         urd_buf_printf(w->out, "<%lu bytes>", v->size);
         break;
@@ -80,6 +83,8 @@ static void write_struct(struct writer *w, struct urd_value *v, unsigned depth)
     urd_buf_printf(w->out, "{");
     for (size_t i = 0; i < n && !is_full(w); i++) {
         struct urd_value part;
+        if (!urd_debuginfo_value_has(w->frame, v, &m[i]))
+            continue;
         urd_debuginfo_value_member(w->frame, v, &m[i], &part);
         if (m[i].is_virtual_base && was_shown(w, &part)) {
             urd_debuginfo_value_deinit(&part);

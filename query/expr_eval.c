@@ -55,7 +55,12 @@ static bool member_of_base(const struct evaluation *x, struct urd_value *v, cons
     size_t n;
     struct urd_member found;
     const struct urd_member *m = urd_debuginfo_type_members(urd_debuginfo_type_strip(v->type), &n);
-    if (urd_expr_member(v->type, name, &found)) {
+    bool direct = urd_expr_member(v->type, name, &found);
+    if (direct && found.variant.part) { /* of an enum: such members are nowhere else */
+        urd_debuginfo_value_member(x->frame, v, &found, ret);
+        return true;
+    }
+    if (direct) {
         urd_debuginfo_value_part(x->frame, v, found.type, found.offset, found.bit_offset,
                                  found.bit_size, ret);
         return true;
