@@ -390,7 +390,8 @@ static void add_variants(struct urd_module *m, const struct urd_die *part, struc
             continue;
         struct urd_variant one = v;
         one.otherwise = !urd_debuginfo_die_attr(&child, DW_AT_discr_value, &a);
-        one.value = one.otherwise ? 0 : a.form == DW_FORM_sdata ? (uint64_t)a.s : a.u;
+        bool is_signed = v.type && urd_debuginfo_type_strip(v.type)->is_signed;
+        one.value = one.otherwise ? 0 : is_signed ? (uint64_t)a.s : a.u;
         one.unclear |= (!one.otherwise && a.class != URD_ATTR_CONSTANT) ||
                        urd_debuginfo_die_attr(&child, DW_AT_discr_list, &a);
         for (bool next = urd_debuginfo_die_child(&child, &member); next;

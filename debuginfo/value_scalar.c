@@ -289,7 +289,7 @@ void urd_debuginfo_text_scalar(const struct urd_frame *frame, const struct urd_v
     const char *prefix = character_prefix(v->type);
     uint64_t n = 0;
     long double d;
-    if (o->spec && o->spec != 's') {
+    if (o->spec && o->spec != 's' && o->spec != 'r') {
         text_spec(v, o->spec, out);
         return;
     }

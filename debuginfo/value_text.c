@@ -1,4 +1,5 @@
 #include "debuginfo/value_text.h"
+#include "debuginfo/summary.h"
 #include "debuginfo/value_scalar.h"
 
 struct writer {
@@ -104,16 +105,112 @@ static void write_struct(struct writer *w, struct urd_value *v, unsigned depth)
     urd_buf_printf(w->out, "}");
 }
 
-static bool same_bytes(const struct urd_value *v, uint64_t size, uint64_t i, uint64_t j)
-{
-    const uint8_t *b = urd_debuginfo_value_bytes(v);
-    return !memcmp(b + i * size, b + j * size, size);
-}
-
 static bool is_string(const struct urd_type *element)
 {
     const struct urd_type *e = urd_debuginfo_type_strip(element);
     return e->kind == URD_TYPE_CHAR && (e->size == 1 || e->size == 2 || e->size == 4);
+}
+
+/** Characters that are somewhere else. */
+static void write_string(struct writer *w, const struct urd_summary *s)
+{
+    uint64_t size = urd_debuginfo_type_strip(s->type)->size;
+    uint64_t shown = s->count < w->o.max_elements ? s->count : w->o.max_elements;
+    uint8_t *bytes = urd_xcalloc(shown + 1, size);
+    if (shown && !w->frame->read_memory(w->frame->data, s->at, bytes, shown * size))
+        urd_buf_printf(w->out, "<unreadable 0x%lx>", s->at);
+    else if (w->o.spec == 's')
+        urd_buf_put(w->out, bytes, shown * size);
+    else
+        urd_debuginfo_text_string(w->out, bytes, shown, (unsigned)size, s->count > shown);
+    free(bytes);
+}
+
+/** [first] = second */
+static void write_pair(struct writer *w, struct urd_value *pair, unsigned depth)
+{
+    static const char *const names[2] = {"first", "second"}, *const before[2] = {"[", "] = "};
+    size_t n;
+    const struct urd_member *m = urd_debuginfo_type_members(pair->type, &n);
+    for (unsigned k = 0; k < 2; k++)
+        for (size_t i = 0; i < n; i++) {
+            struct urd_value part;
+            if (!m[i].name || strcmp(m[i].name, names[k]) != 0)
+                continue;
+            urd_buf_printf(w->out, "%s", before[k]);
+            urd_debuginfo_value_member(w->frame, pair, &m[i], &part);
+            write_value(w, &part, depth + 1);
+            urd_debuginfo_value_deinit(&part);
+        }
+}
+
+static void write_elements(struct writer *w, struct urd_summary *s, unsigned depth)
+{
+    if (depth >= w->o.max_depth) {
+        urd_buf_printf(w->out, "{...}");
+        return;
+    }
+    urd_buf_printf(w->out, "{");
+    while (s->given < w->o.max_elements && !is_full(w) && urd_debuginfo_summary_next(w->frame, s)) {
+        struct urd_value element;
+        urd_buf_printf(w->out, "%s", s->given > 1 ? ", " : "");
+        urd_debuginfo_value_at(s->type, s->at, &element);
+        if (s->kind == URD_SUMMARY_PAIRS)
+            write_pair(w, &element, depth);
+        else
+            write_value(w, &element, depth + 1);
+        urd_debuginfo_value_deinit(&element);
+    }
+    if (s->given == w->o.max_elements && s->given < s->count)
+        urd_buf_printf(w->out, "...");
+    else if (s->given < s->count && !w->full)
+        urd_buf_printf(w->out, "%s<%lu more, which cannot be reached>", s->given ? ", " : "",
+                       s->count - s->given);
+    urd_buf_printf(w->out, "}");
+}
+
+/** A string or container of a library, by what it holds. */
+static bool write_summary(struct writer *w, struct urd_value *v, unsigned depth)
+{
+    struct urd_summary s;
+    if (w->o.spec == 'r' || !urd_debuginfo_summary(w->frame, v, &s))
+        return false;
+    switch (s.kind) {
+    case URD_SUMMARY_STRING:
+        write_string(w, &s);
+        break;
+    case URD_SUMMARY_OPTIONAL:
+        if (!s.count)
+            urd_buf_printf(w->out, "<none>");
+        else
+            write_elements(w, &s, depth);
+        break;
+    case URD_SUMMARY_POINTER:
+        write_value(w, &s.pointer, depth + 1);
+        urd_debuginfo_value_deinit(&s.pointer);
+        if (s.uses || s.weak_uses)
+            urd_buf_printf(w->out, " (use count %lu, weak count %lu)", s.uses, s.weak_uses);
+        break;
+    case URD_SUMMARY_ELEMENTS:
+        if (s.indexable && !is_string(s.type)) {
+            struct urd_value array;
+            urd_debuginfo_value_at(urd_debuginfo_type_array_of(
+                                       urd_debuginfo_type_strip(v->type)->module, s.type, s.count),
+                                   s.first, &array);
+            write_value(w, &array, depth);
+            urd_debuginfo_value_deinit(&array);
+            break;
+        } /* fall through */
+    case URD_SUMMARY_PAIRS:
+        write_elements(w, &s, depth);
+    }
+    return true;
+}
+
+static bool same_bytes(const struct urd_value *v, uint64_t size, uint64_t i, uint64_t j)
+{
+    const uint8_t *b = urd_debuginfo_value_bytes(v);
+    return !memcmp(b + i * size, b + j * size, size);
 }
 
 static void write_array(struct writer *w, struct urd_value *v, unsigned depth)
@@ -205,6 +302,8 @@ static void write_value(struct writer *w, struct urd_value *v, unsigned depth)
     }
     switch (t->kind) {
     case URD_TYPE_STRUCT:
+        if (write_summary(w, v, depth))
+            break; /* fall through */
     case URD_TYPE_UNION:
         write_struct(w, v, depth);
         break;

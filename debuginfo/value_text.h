@@ -11,8 +11,9 @@
 #include "debuginfo/value.h"
 
 struct urd_text_options {
-    char spec; /* 0 natural, or one of x d u c s f b p o (of scalars; deep in aggregates) */
-    unsigned max_depth;    /* of nested aggregates, 0: 8 */
+    char spec;          /* 0 natural, or one of x d u c s f b p o (of scalars; deep in aggregates),
+                  or r: without summaries (summary.h) */
+    unsigned max_depth; /* of nested aggregates, 0: 8 */
     unsigned max_elements; /* of an array or characters of a string, 0: 200 */
     unsigned max_bytes;    /* of the whole text, 0: 64 KiB; then "..." */
     bool no_symbols;       /* no <symbol+off> after pointers */

@@ -1,5 +1,6 @@
 /* Walking the tree. Values stay lazy until an operator or the caller needs their bytes, so that
  * `table[3].name` reads one pointer and not the table. */
+#include "debuginfo/summary.h"
 #include "query/expr_private.h"
 #include <stdio.h>
 
@@ -232,6 +233,30 @@ static urd_err *evaluate_member(const struct evaluation *x, struct node *n, stru
     return NULL;
 }
 
+/** Of a library's vector, string or slice: one that it has, as what lies behind them is nobody's. */
+static urd_err *element_of_container(const struct evaluation *x, struct node *n,
+                                     struct urd_value *a, int64_t i, struct urd_value *ret)
+{
+    struct urd_summary s;
+    bool has = urd_debuginfo_summary(x->frame, a, &s);
+    if (!s.indexable)
+        return wrong_type(n, "cannot index", a->type);
+    bool there = has && i >= 0 && (uint64_t)i < s.count;
+    urd_debuginfo_value_at(
+        s.type, s.first + (there ? (uint64_t)i * urd_debuginfo_type_strip(s.type)->size : 0), ret);
+    if (there)
+        return NULL;
+    ret->lvalue = false;
+    ret->n_pieces = 0;
+    if (a->status != URD_VALUE_OK)
+        urd_debuginfo_value_fail(ret, a->status, "%s", a->reason);
+    else if (has)
+        urd_debuginfo_value_fail(ret, URD_VALUE_NOT_THERE, "it has %lu elements", s.count);
+    else
+        urd_debuginfo_value_fail(ret, URD_VALUE_NOT_THERE, "it holds nothing that can be");
+    return NULL;
+}
+
 static urd_err *element(const struct evaluation *x, struct node *n, struct urd_value *a, int64_t i,
                         struct urd_value *ret)
 {
@@ -252,6 +277,8 @@ static urd_err *element(const struct evaluation *x, struct node *n, struct urd_v
             urd_debuginfo_value_at(t->target, first.address + (uint64_t)i * to->size, ret);
         return NULL;
     }
+    if (t->kind == URD_TYPE_STRUCT)
+        return element_of_container(x, n, a, i, ret);
     if (t->kind != URD_TYPE_ARRAY)
         return wrong_type(n, "cannot index", a->type);
     uint64_t size = urd_debuginfo_type_strip(t->target)->size;

@@ -72,9 +72,9 @@ static urd_err *add_expression(struct urd_format *f, const char *all, const char
         while (isspace((unsigned char)*first))
             first++;
         p.spec = *first;
-        if (spec - first != 1 || !strchr("xducsfbpo", *first))
+        if (spec - first != 1 || !strchr("xducsfbpor", *first))
             return urd_err_at(URD_ERROR(URD_ERR_QUESTION,
-                                        "a format is one of x d u c s f b p o, not '%.*s'",
+                                        "a format is one of x d u c s f b p o r, not '%.*s'",
                                         (int)(spec - first), first),
                               first - all, "x");
     }

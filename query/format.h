@@ -4,7 +4,7 @@
  * PURPOSE  Parse a format once, render it in many frames.
  * NOT      Where and when: query/print decides.
  * OWNS     urd_format owns its expressions.
- * FORMAT   {expr} as gdb would print it; {expr:S} with S one of x d u c s f b p o; {{ and }} are
+ * FORMAT   {expr} as gdb would print it; {expr:S} with S one of x d u c s f b p o, or r: structs of libraries member by member; {{ and }} are
  *          braces; \n \t \\ \" are escapes as in C. A colon within brackets, a string, a ternary or
  * :: belongs to the expression.
  */

@@ -140,7 +140,7 @@ static void check_formats(const struct urd_frame *f)
     expect("format", "a\tb\n", render(f, "a\\tb\\n"));
     expect("format", "5: a } without its {", render(f, "text }"));
     expect("format", "2: a { without its }", render(f, "a {b"));
-    expect("format", "3: a format is one of x d u c s f b p o, not 'q'", render(f, "{1:q}"));
+    expect("format", "3: a format is one of x d u c s f b p o r, not 'q'", render(f, "{1:q}"));
     expect("format", "5: no variable named nope here", render(f, "a {1+nope}"));
     expect("format", "7", render(f, "{1 ? 7 : 8}"));
     expect("format", "0x8", render(f, "{0 ? 7 : 8:x}"));
