@@ -55,6 +55,8 @@ static struct urd_variable *make(struct urd_module *m, struct urd_unit *u, uint6
         v->external = a.u;
     if (urd_debuginfo_die_attr_inherited(&die, DW_AT_artificial, &a))
         v->artificial = a.u;
+    v->is_result = die.unit->language == DW_LANG_Go &&
+                   urd_debuginfo_die_attr_inherited(&die, DW_AT_variable_parameter, &a) && a.u;
     v->has_location = urd_debuginfo_die_attr(&die, DW_AT_location, &a) ||
                       urd_debuginfo_die_attr_inherited(&die, DW_AT_const_value, &a);
     if (urd_debuginfo_die_attr_inherited(&die, DW_AT_decl_file, &a))
@@ -187,17 +189,41 @@ static uint32_t scope_of(const struct urd_unit_index *x, uint64_t die)
     return URD_NONE;
 }
 
-void urd_debuginfo_parameters_of(struct urd_module *m, const struct urd_function *function,
-                                 const struct urd_variable ***ret, size_t *ret_count)
+static void formal_parameters(struct urd_module *m, const struct urd_function *function,
+                              struct list *ret)
 {
     struct urd_unit *u = function->die ? urd_debuginfo_unit_of(&m->dwarf, function->die) : NULL;
     struct urd_unit_index *x = u ? urd_debuginfo_unit_index(m, u) : NULL;
     uint32_t s = x ? scope_of(x, function->die) : URD_NONE;
-    struct list l = {0};
     if (s != URD_NONE)
-        add_scope(m, u, x, s, true, &l);
+        add_scope(m, u, x, s, true, ret);
+}
+
+void urd_debuginfo_parameters_of(struct urd_module *m, const struct urd_function *function,
+                                 const struct urd_variable ***ret, size_t *ret_count)
+{
+    struct list l = {0};
+    formal_parameters(m, function, &l);
     *ret = l.items;
-    *ret_count = l.n;
+    *ret_count = 0;
+    for (size_t i = 0; i < l.n; i++)
+        if (!l.items[i]->is_result)
+            l.items[(*ret_count)++] = l.items[i];
+}
+
+size_t urd_debuginfo_results_of(struct urd_module *m, const struct urd_function *function,
+                                const struct urd_variable **ret)
+{
+    struct list l = {0};
+    size_t n = 0;
+    formal_parameters(m, function, &l);
+    for (size_t i = l.n; i-- > 0;)
+        if (l.items[i]->is_result) {
+            *ret = l.items[i];
+            n++;
+        }
+    free(l.items);
+    return n;
 }
 
 /* ---- globals ---- */

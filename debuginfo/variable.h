@@ -22,6 +22,7 @@ struct urd_variable {
     enum urd_variable_kind kind;
     bool external;
     bool artificial; /* this, __range */
+    bool is_result;  /* of Go's, which are described like parameters */
     bool has_location;
     unsigned depth;   /* 0 the function itself, 1 a block in it or an inlined function, ... */
     unsigned nesting; /* in how many inlined copies it lies, 0: in none */
@@ -41,6 +42,9 @@ void urd_debuginfo_variables_at(struct urd_module *m, uint64_t address,
 /** In how many inlined copies the frame's function lies at address, a module address: whose variables have that `nesting`. */
 unsigned urd_debuginfo_nesting(const struct urd_frame *frame, struct urd_module *m,
                                uint64_t address);
+/** The results of a function that has them as variables; 0 of any other, whatever it returns. *ret: the first. */
+size_t urd_debuginfo_results_of(struct urd_module *m, const struct urd_function *function,
+                                const struct urd_variable **ret);
 /** Parameters of a function in order (urd_function.die). Free with free(). */
 void urd_debuginfo_parameters_of(struct urd_module *m, const struct urd_function *function,
                                  const struct urd_variable ***ret, size_t *ret_count);

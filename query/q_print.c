@@ -27,19 +27,24 @@ static json_t *row_at(struct printing *p, const struct urd_task *t, struct urd_m
     return row;
 }
 
-/** At a ret, $retval is what it returns. */
-static void set_retval(struct urd_frame *f, struct urd_value *value)
+/** At a ret, $retval is what it returns. True when it returns something that is not known, or not one value. */
+static bool set_retval(struct urd_frame *f, struct urd_value *value)
 {
     struct urd_place place;
+    const struct urd_variable *result;
     if (!urd_debuginfo_image_find(f->image, f->pc, &place))
-        return;
+        return false;
     const struct urd_function *function = urd_debuginfo_function_at(place.module, place.address);
     const struct urd_type *type =
         function && function->typed ? urd_debuginfo_return_type(place.module, function) : NULL;
-    if (!type)
-        return;
-    urd_debuginfo_return_value(type, f, value);
-    f->retval = value;
+    size_t n = function && !type ? urd_debuginfo_results_of(place.module, function, &result) : 0;
+    if (type)
+        urd_debuginfo_return_value(type, f, value);
+    else if (n == 1)
+        urd_debuginfo_variable_read(result, f, place.bias, value);
+    if (type || (n == 1 && value->status == URD_VALUE_OK))
+        f->retval = value;
+    return n && !f->retval;
 }
 
 /** Which of the functions that were inlined at the frame's pc the location means: code of several may begin there. */
@@ -444,10 +449,10 @@ static bool on_call_stop(void *data, struct urd_session *s, struct urd_task *t, 
         struct urd_value v = {0};
         struct urd_place place;
         const struct urd_function *function = NULL;
-        set_retval(&f.frame, &v);
+        bool unknown = set_retval(&f.frame, &v);
         if (f.frame.retval) {
             ending->result = value_json(&f.frame, &v);
-        } else {
+        } else if (!unknown) {
             if (urd_debuginfo_image_find(f.frame.image, f.frame.pc, &place))
                 function = urd_debuginfo_function_at(place.module, place.address);
             ending->result =
