@@ -42,8 +42,9 @@ void urd_debuginfo_module_close(struct urd_module *m)
     }
     urd_debuginfo_dwarf_deinit(&m->dwarf);
     urd_debuginfo_dwarf_deinit(&m->alt_dwarf);
-    struct urd_map *maps[] = {&m->symbol_names, &m->line_tables, &m->types,     &m->pointers,
-                              &m->type_names,   &m->members,     &m->variables, &m->global_names};
+    struct urd_map *maps[] = {&m->symbol_names, &m->alignments, &m->line_tables,
+                              &m->types,        &m->pointers,   &m->type_names,
+                              &m->members,      &m->variables,  &m->global_names};
     for (size_t i = 0; i < sizeof maps / sizeof *maps; i++)
         urd_map_deinit(maps[i]);
     void *lists[] = {m->symbols,   m->symbol_next,      m->unit_ranges, m->sources,

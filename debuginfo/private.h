@@ -151,7 +151,8 @@ struct urd_module {
     struct type_entry *type_list;
     size_t n_type_list, cap_type_list;
     bool type_names_read;
-    struct urd_map members; /* handle -> members */
+    struct urd_map members;    /* handle -> members */
+    struct urd_map alignments; /* summary.c: handle -> bytes */
 
     struct urd_map variables; /* variable.c: handle -> struct urd_variable * */
     const struct urd_variable **globals;

@@ -3,7 +3,8 @@
 #include <stdio.h>
 
 enum {
-    DEEP = 16,      /* base classes in each other */
+    DEEP = 16, /* base classes, or structs, in each other */
+    MOST_CLASSES = 200,
     TREE_DEEP = 64, /* twice the depth of a red-black tree that fits into memory is more */
 };
 #define MOST                                                                                       \
@@ -11,28 +12,38 @@ enum {
 
 /* ---- members by name ---- */
 
-/** A member, also one of a base class or an anonymous struct. */
-static bool get(const struct urd_frame *f, const struct urd_value *v, const char *name,
-                unsigned depth, struct urd_value *ret)
+/** A member, also one of a base class or an anonymous struct. left: classes that may be looked at, as a damaged file may have any number. */
+static bool get_within(const struct urd_frame *f, const struct urd_value *v, const char *name,
+                       unsigned *left, struct urd_value *ret)
 {
     size_t n;
+    if (!*left)
+        return false;
+    --*left;
     const struct urd_member *m = urd_debuginfo_type_members(v->type, &n);
     for (size_t i = 0; i < n; i++)
         if (m[i].name && !m[i].is_base && !strcmp(m[i].name, name)) {
             urd_debuginfo_value_member(f, v, &m[i], ret);
             return true;
         }
-    for (size_t i = 0; i < n && depth < DEEP; i++) {
+    for (size_t i = 0; i < n; i++) {
         if ((m[i].name && !m[i].is_base) || m[i].is_virtual_base)
             continue;
         struct urd_value part;
         urd_debuginfo_value_member(f, v, &m[i], &part);
-        bool found = get(f, &part, name, depth + 1, ret);
+        bool found = get_within(f, &part, name, left, ret);
         urd_debuginfo_value_deinit(&part);
         if (found)
             return true;
     }
     return false;
+}
+
+static bool get(const struct urd_frame *f, const struct urd_value *v, const char *name,
+                struct urd_value *ret)
+{
+    unsigned left = MOST_CLASSES;
+    return get_within(f, v, name, &left, ret);
 }
 
 /** "a.b.c" of v. */
@@ -47,7 +58,7 @@ static bool get_path(const struct urd_frame *f, const struct urd_value *v, const
         size_t n = strcspn(path, ".");
         struct urd_value part;
         snprintf(name, sizeof name, "%.*s", (int)n, path);
-        found = get(f, &now, name, 0, &part);
+        found = get(f, &now, name, &part);
         path += n + (path[n] == '.');
         if (found) {
             urd_debuginfo_value_deinit(&now);
@@ -116,14 +127,10 @@ static uint64_t align_up(uint64_t n, uint64_t to)
     return (n + to - 1) / to * to;
 }
 
-/** As the compiler aligns it; 0: not known. */
-static uint64_t alignment(const struct urd_type *type, unsigned depth)
+static uint64_t alignment(const struct urd_type *type, unsigned depth);
+
+static uint64_t alignment_of_struct(const struct urd_type *t, unsigned depth)
 {
-    const struct urd_type *t = urd_debuginfo_type_strip(type);
-    if (t->kind == URD_TYPE_ARRAY)
-        return depth < DEEP ? alignment(t->target, depth + 1) : 0;
-    if (t->kind != URD_TYPE_STRUCT && t->kind != URD_TYPE_UNION)
-        return t->size && t->size <= 16 && (t->size & (t->size - 1)) == 0 ? t->size : 0;
     struct urd_die die;
     struct urd_attr a;
     if (t->die && urd_debuginfo_die_at(&t->module->dwarf, t->die, &die) &&
@@ -141,6 +148,26 @@ static uint64_t alignment(const struct urd_type *type, unsigned depth)
         most = one > most ? one : most;
     }
     return most;
+}
+
+/** As the compiler aligns it; 0: not known. */
+static uint64_t alignment(const struct urd_type *type, unsigned depth)
+{
+    const struct urd_type *t = urd_debuginfo_type_strip(type);
+    if (t->kind == URD_TYPE_ARRAY)
+        return depth < DEEP ? alignment(t->target, depth + 1) : 0;
+    if (t->kind != URD_TYPE_STRUCT && t->kind != URD_TYPE_UNION)
+        return t->size && t->size <= 16 && (t->size & (t->size - 1)) == 0 ? t->size : 0;
+    if (!t->die)
+        return 0;
+    const uint64_t *known = urd_map_get(&t->module->alignments, t->die);
+    if (known)
+        return *known;
+    *urd_map_put(&t->module->alignments, t->die) =
+        0; /* of a type within itself, which there is none of */
+    uint64_t n = alignment_of_struct(t, depth);
+    *urd_map_put(&t->module->alignments, t->die) = n;
+    return n;
 }
 
 /* ---- one after the other ---- */
@@ -319,7 +346,7 @@ static bool cpp_tree(const struct urd_frame *f, const struct urd_value *v, bool 
     struct urd_value tree, header;
     s->kind = pairs ? URD_SUMMARY_PAIRS : URD_SUMMARY_ELEMENTS;
     s->next = next_in_tree;
-    if (!get(f, v, "_M_t", 0, &tree))
+    if (!get(f, v, "_M_t", &tree))
         return false;
     s->type = argument(tree.type, "_Val");
     uint64_t align = s->type ? alignment(s->type, 0) : 0;
@@ -342,7 +369,7 @@ static bool cpp_hash(const struct urd_frame *f, const struct urd_value *v, bool 
     struct urd_value table;
     s->kind = pairs ? URD_SUMMARY_PAIRS : URD_SUMMARY_ELEMENTS;
     s->next = next_in_list;
-    if (!get(f, v, "_M_h", 0, &table))
+    if (!get(f, v, "_M_h", &table))
         return false;
     s->type = argument(table.type, "_Value");
     uint64_t align = s->type ? alignment(s->type, 0) : 0;
@@ -354,12 +381,15 @@ static bool cpp_hash(const struct urd_frame *f, const struct urd_value *v, bool 
 }
 
 /** The pointer that is somewhere in base classes of a unique_ptr's tuple, beside its deleter. */
-static bool find_pointer(const struct urd_frame *f, const struct urd_value *v, unsigned depth,
+static bool find_pointer(const struct urd_frame *f, const struct urd_value *v, unsigned *left,
                          struct urd_value *ret)
 {
     size_t n;
     const struct urd_member *m = urd_debuginfo_type_members(v->type, &n);
-    for (size_t i = 0; i < n && depth < DEEP; i++) {
+    if (!*left)
+        return false;
+    --*left;
+    for (size_t i = 0; i < n; i++) {
         struct urd_value part;
         urd_debuginfo_value_member(f, v, &m[i], &part);
         if (m[i].name && !strcmp(m[i].name, "_M_head_impl") &&
@@ -368,7 +398,7 @@ static bool find_pointer(const struct urd_frame *f, const struct urd_value *v, u
             return true;
         }
         bool found = (m[i].is_base || (m[i].name && !strcmp(m[i].name, "_M_t"))) &&
-                     find_pointer(f, &part, depth + 1, ret);
+                     find_pointer(f, &part, left, ret);
         urd_debuginfo_value_deinit(&part);
         if (found)
             return true;
@@ -379,8 +409,9 @@ static bool find_pointer(const struct urd_frame *f, const struct urd_value *v, u
 static bool cpp_unique_ptr(const struct urd_frame *f, const struct urd_value *v,
                            struct urd_summary *s)
 {
+    unsigned left = MOST_CLASSES;
     s->kind = URD_SUMMARY_POINTER;
-    return find_pointer(f, v, 0, &s->pointer);
+    return find_pointer(f, v, &left, &s->pointer);
 }
 
 static bool cpp_shared_ptr(const struct urd_frame *f, const struct urd_value *v,
@@ -402,7 +433,7 @@ static bool cpp_shared_ptr(const struct urd_frame *f, const struct urd_value *v,
         s->weak_uses -= s->uses > 0; /* all owners together are one */
         ok = ok && s->uses < INT32_MAX && s->weak_uses < INT32_MAX;
     }
-    return ok && get(f, v, "_M_ptr", 0, &s->pointer);
+    return ok && get(f, v, "_M_ptr", &s->pointer);
 }
 
 static bool cpp_optional(const struct urd_frame *f, const struct urd_value *v,
@@ -484,7 +515,7 @@ static bool rust_vec(const struct urd_frame *f, const struct urd_value *v, bool 
 static bool rust_string(const struct urd_frame *f, const struct urd_value *v, struct urd_summary *s)
 {
     struct urd_value vec;
-    if (!get(f, v, "vec", 0, &vec))
+    if (!get(f, v, "vec", &vec))
         return false;
     bool ok = rust_vec(f, &vec, true, s);
     urd_debuginfo_value_deinit(&vec);
@@ -504,6 +535,12 @@ static bool go_slice(const struct urd_frame *f, const struct urd_value *v, struc
     return get_number(f, v, "array", &start) && get_number(f, v, "len", &count) &&
            get_number(f, v, "cap", &capacity) && count <= capacity &&
            array(s, start, count, s->type);
+}
+
+static bool is_go(const struct urd_type *t)
+{
+    const struct urd_unit *u = urd_debuginfo_unit_of(&t->module->dwarf, t->die);
+    return u && u->language == DW_LANG_Go;
 }
 
 static bool starts(const char *name, const char *with)
@@ -541,9 +578,9 @@ bool urd_debuginfo_summary(const struct urd_frame *frame, const struct urd_value
         has = rust_vec(frame, v, false, ret);
     else if (!strcmp(name, "alloc::string::String"))
         has = rust_string(frame, v, ret);
-    else if (!strcmp(name, "string"))
+    else if (is_go(t) && !strcmp(name, "string"))
         has = go_string(frame, v, ret);
-    else if (starts(name, "[]"))
+    else if (is_go(t) && starts(name, "[]"))
         has = go_slice(frame, v, ret);
     return has && (ret->kind != URD_SUMMARY_STRING || is_readable(frame, ret));
 }
