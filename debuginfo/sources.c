@@ -12,6 +12,12 @@ bool urd_debuginfo_line_at(struct urd_module *m, uint64_t address, struct urd_li
     const struct urd_line_row *r = urd_debuginfo_row_at(t, address, &start, &end);
     if (!r || r->file >= t->n_files)
         return false;
+    /* inside of an instruction, where a caller is: code belongs to the last row of its address, those before it are of statements
+     * whose code went elsewhere. At its start it is where such a statement begins, as gdb says, too. */
+    const struct urd_line_row *last = t->rows + t->n_rows - 1;
+    while (address > r->address && r < last && !r[1].end && r[1].address == r->address &&
+           r[1].line && r[1].file < t->n_files)
+        r++;
     const struct urd_line_row *named = r;
     if (!r->line) { /* as gdb does: code without a line of its own goes with what stands before it in the function */
         const struct urd_function *f = urd_debuginfo_function_at(m, address);

@@ -111,7 +111,7 @@ urd_err *engine_caller(struct urd_engine *e, uint32_t space, const struct urd_ca
                        struct place_name *ret)
 {
     uint64_t event = urd_index_moment(e->index, call->entry).event;
-    engine_name(e, space, event, call->site, false, ret);
+    engine_name(e, space, event, call->site + 1, false, ret); /* inside of the call */
     if (!is_plumbing(ret, false))
         return NULL;
     struct urd_call_stack s;
@@ -120,7 +120,7 @@ urd_err *engine_caller(struct urd_engine *e, uint32_t space, const struct urd_ca
     while (i > 1 && s.frames[i - 2].sp == s.frames[i - 1].sp)
         i--;
     if (i && s.frames[s.n - 1].entry == call->entry)
-        engine_name(e, space, event, s.frames[i - 1].site, false, ret);
+        engine_name(e, space, event, s.frames[i - 1].site + 1, false, ret);
     free(s.frames);
     return NULL;
 }
