@@ -15,7 +15,8 @@
 
 struct urd_runner;
 
-#define URD_FLAGS_CHECKED 0xcd5ull /* the arithmetic flags and DF: TF and RF belong to whoever debugs */
+#define URD_FLAGS_CHECKED                                                                          \
+    0xcd5ull /* the arithmetic flags and DF: TF and RF belong to whoever debugs */
 
 /** What fast.c has read ahead of the session, to be played back by the process that runs. */
 struct urd_ahead {
@@ -41,7 +42,8 @@ struct urd_session {
     const struct urd_event *next; /* event s->event + 1, or NULL at the end of the trace */
     uint64_t event;
     bool in_interval;
-    uint64_t branches; /* conditional ones in the interval so far; true only in traces that are counted, before counted cuts */
+    uint64_t
+        branches; /* conditional ones in the interval so far; true only in traces that are counted, before counted cuts */
     struct urd_task *tasks;
     uint32_t n_tasks, cap_tasks;
     uint32_t n_spaces;
@@ -50,7 +52,7 @@ struct urd_session {
     bool check_memory;          /* compare checksums */
     bool no_fast;               /* stop at each call, whatever the recording did */
     struct urd_ahead ahead;
-    bool emulates_cpuid;        /* this processor answers CPUID otherwise than the recorded one */
+    bool emulates_cpuid; /* this processor answers CPUID otherwise than the recorded one */
     uint64_t checksums_compared;
     void (*output)(void *data, int which, const void *bytes, size_t size);
     void *output_data;
@@ -92,6 +94,8 @@ urd_err *urd_session_run_native(struct urd_session *s, uint64_t limit,
 /** Before anybody looks at the code of a session that has run natively: what calls without stops have changed there is put back. */
 void urd_session_settle(struct urd_session *s);
 
+/** The process of each task that exists: one that has several tasks is there several times. The caller frees the list. */
+struct urd_process **urd_session_processes(const struct urd_session *s, uint32_t *ret_n);
 /** With the task at its stop, registers in t->regs: check them against the next event and apply it. */
 urd_err *urd_session_apply(struct urd_session *s) URD_MUST_USE;
 
