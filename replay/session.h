@@ -15,8 +15,7 @@
 
 struct urd_runner;
 
-#define URD_FLAGS_CHECKED                                                                          \
-    0xcd5ull /* the arithmetic flags and DF: TF and RF belong to whoever debugs */
+#define URD_FLAGS_CHECKED 0xcd5ull /* the arithmetic flags and DF: TF and RF belong to whoever debugs */
 
 /** What fast.c has read ahead of the session, to be played back by the process that runs. */
 struct urd_ahead {
@@ -42,8 +41,7 @@ struct urd_session {
     const struct urd_event *next; /* event s->event + 1, or NULL at the end of the trace */
     uint64_t event;
     bool in_interval;
-    uint64_t
-        branches; /* conditional ones in the interval so far; true only in traces that are counted, before counted cuts */
+    uint64_t branches; /* conditional ones in the interval so far; true only in traces that are counted, before counted cuts */
     struct urd_task *tasks;
     uint32_t n_tasks, cap_tasks;
     uint32_t n_spaces;
@@ -52,7 +50,7 @@ struct urd_session {
     bool check_memory;          /* compare checksums */
     bool no_fast;               /* stop at each call, whatever the recording did */
     struct urd_ahead ahead;
-    bool emulates_cpuid; /* this processor answers CPUID otherwise than the recorded one */
+    bool emulates_cpuid;        /* this processor answers CPUID otherwise than the recorded one */
     uint64_t checksums_compared;
     void (*output)(void *data, int which, const void *bytes, size_t size);
     void *output_data;
