@@ -69,7 +69,8 @@ static void keep_strict(struct task *t)
         kill(t->pid, SIGKILL);
     if (t->filtered &&
         ((number == SYS_prctl && (int)e->rdi == PR_SET_SECCOMP && e->rsi == SECCOMP_MODE_STRICT) ||
-         (number == SYS_seccomp && (int)e->rdi == SECCOMP_SET_MODE_STRICT && !(int)e->rsi && !e->rdx))) {
+         (number == SYS_seccomp && (int)e->rdi == SECCOMP_SET_MODE_STRICT && !(int)e->rsi &&
+          !e->rdx))) {
         t->strict = t->cancelled = true;
         t->forced = 0;
     }

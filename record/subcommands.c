@@ -351,8 +351,7 @@ void subcommand_exit(struct recorder *r, struct task *t, int64_t result)
             event_add_memory(b, t->mem, t->entry.rdx, 6);
         break;
     case SYS_sched_getattr: /* 32 bits of the size count */
-        event_add_memory(b, t->mem, t->entry.rsi,
-                         min_u64((uint32_t)t->entry.rdx, MOST_BYTES));
+        event_add_memory(b, t->mem, t->entry.rsi, min_u64((uint32_t)t->entry.rdx, MOST_BYTES));
         break;
     }
 }

@@ -110,8 +110,8 @@ static bool is_direct(pid_t tid, int fd)
 }
 
 /** O_DIRECT reads whole blocks: behind the end of the file there are zeros. They are in the page of the last byte. */
-static void add_block_rest(struct event_builder *b, int mem,
-                           const struct user_regs_struct *before, uint64_t size)
+static void add_block_rest(struct event_builder *b, int mem, const struct user_regs_struct *before,
+                           uint64_t size)
 {
     uint64_t end = before->rsi + size, page_end = (end + 4095) & ~4095ull;
     if (before->rsi % 512 || !(end % 512) || size >= before->rdx ||

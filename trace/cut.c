@@ -20,7 +20,7 @@ enum {
     MAX_INSNS_AHEAD = 192,
     MAX_CALLERS = 4,
     MAX_CALLER_INSNS = 192,
-    CALLERS_WORDS = 128, /* of the stack, in which their return addresses are looked for */
+    CALLERS_WORDS = 128,   /* of the stack, in which their return addresses are looked for */
     CALLER_SAVED = 0x0fc7, /* System V ABI AMD64, 3.2.1 */
 };
 
