@@ -107,10 +107,9 @@ urd_err *calls_entry(struct recorder *r, struct task *t)
 
 bool calls_answer(struct task *t, uint64_t address, const void *data, uint64_t size)
 {
-    if (urd_tracee_write(t->mem, address, data, size) != size)
-        return false;
-    t->answers[t->n_answers++] = (struct answer){address, size};
-    return true;
+    size_t written = urd_tracee_write(t->mem, address, data, size);
+    t->answers[t->n_answers++] = (struct answer){address, written};
+    return written == size;
 }
 
 urd_err *calls_refuse(struct task *t, int64_t result)

@@ -68,8 +68,9 @@ static void keep_strict(struct task *t)
         number != SYS_rt_sigreturn)
         kill(t->pid, SIGKILL);
     if (t->filtered &&
-        ((number == SYS_prctl && e->rdi == PR_SET_SECCOMP && e->rsi == SECCOMP_MODE_STRICT) ||
-         (number == SYS_seccomp && e->rdi == SECCOMP_SET_MODE_STRICT && !e->rsi && !e->rdx))) {
+        ((number == SYS_prctl && (int)e->rdi == PR_SET_SECCOMP && e->rsi == SECCOMP_MODE_STRICT) ||
+         (number == SYS_seccomp && (int)e->rdi == SECCOMP_SET_MODE_STRICT && !(int)e->rsi &&
+          !e->rdx))) {
         t->strict = t->cancelled = true;
         t->forced = 0;
     }
@@ -141,8 +142,8 @@ static void note_filter(struct recorder *r, struct task *t)
 {
     const struct user_regs_struct *e = &t->entry;
     bool own = t->call->number == SYS_seccomp
-                   ? e->rdi == SECCOMP_SET_MODE_FILTER
-                   : e->rdi == PR_SET_SECCOMP && e->rsi == SECCOMP_MODE_FILTER;
+                   ? (int)e->rdi == SECCOMP_SET_MODE_FILTER
+                   : (int)e->rdi == PR_SET_SECCOMP && e->rsi == SECCOMP_MODE_FILTER;
     if (!r->exec_seen && t->call->number == SYS_seccomp)
         t->filtered = true;
     else if (own)
@@ -183,7 +184,7 @@ urd_err *fast_after_call(struct recorder *r, struct task *t, const struct user_r
 
 urd_err *fast_hide_filter(const struct task *t, struct user_regs_struct *now)
 {
-    if (!t->filtered || t->call->number != SYS_prctl || t->entry.rdi != PR_GET_SECCOMP)
+    if (!t->filtered || t->call->number != SYS_prctl || (int)t->entry.rdi != PR_GET_SECCOMP)
         return NULL;
     now->rax = SECCOMP_MODE_DISABLED;
     return urd_tracee_set_regs(t->tid, now);

@@ -100,6 +100,22 @@ static void add_uncovered(struct event_builder *b, struct task *t, const struct 
     event_add_memory(b, t->mem, run, run_size);
 }
 
+/** What somebody wrote behind the end of the file, into the rest of its last page: a stored file has zeros there. */
+static void add_behind_end(struct event_builder *b, struct task *t, const struct urd_map_op *op,
+                           uint64_t file_size)
+{
+    uint8_t rest[PAGE];
+    uint64_t at = file_size - op->offset, n = PAGE_UP(file_size) - file_size;
+    if (!op->file || file_size <= op->offset || at + n > op->size ||
+        urd_tracee_read(t->mem, op->start + at, rest, n) != n)
+        return;
+    uint64_t first = 0;
+    while (first < n && !rest[first])
+        first++;
+    if (first < n)
+        event_add_bytes(b, op->start + at + first, rest + first, n - first);
+}
+
 /** A new segment is zeros; what was in an old one comes as writes. */
 static void add_nonzero(struct event_builder *b, struct task *t, const struct urd_map_op *op)
 {
@@ -172,6 +188,8 @@ urd_err *shared_mapped(struct recorder *r, struct task *t, struct urd_map_op *op
     event_add_op(b, *op);
     if (is_segment)
         add_nonzero(b, t, op);
+    else
+        add_behind_end(b, t, op, o->size);
     return NULL;
 }
 
@@ -182,6 +200,7 @@ void shared_copied(struct recorder *r, struct task *t, const struct urd_map_op *
     struct stat st;
     if (stat(fd_link, &st) != 0)
         return;
+    add_behind_end(&r->builder, t, op, (uint64_t)st.st_size);
     struct shared_object *o = shared_find(r, &st);
     if (!o) {
         if (!line_at(t, op->start, &m))

@@ -416,6 +416,10 @@ urd_err *special_exit(struct recorder *r, struct task *t, const struct user_regs
     case SYS_process_vm_writev:
         others_own_memory(r, t, result);
         break;
+    case SYS_sched_setattr: /* tells the size that it knows */
+        if (result == -E2BIG)
+            event_add_memory(&r->builder, t->mem, t->entry.rsi, 4);
+        break;
     case SYS_rt_sigreturn: {
         size_t size = sizeof r->builder.xstate;
         URD_TRY(urd_tracee_get_xstate(t->tid, r->builder.xstate, &size));
@@ -424,6 +428,8 @@ urd_err *special_exit(struct recorder *r, struct task *t, const struct user_regs
         return NULL;
     }
     }
+    if (result == -EFAULT) /* some of it may be there */
+        subcommand_exit(r, t, FAULT_OUTPUT);
     if (result < 0 && result >= -4095)
         return NULL;
     URD_TRY(shared_written(r, t, result));

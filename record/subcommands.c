@@ -49,6 +49,7 @@ enum {
     SHMID_BYTES = 112,
     SHMINFO_BYTES = 72,
     SHM_INFO_BYTES = 48,
+    MOST_BYTES = 1 << 20, /* no structure of the kernel is so large */
 };
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
@@ -58,7 +59,7 @@ static uint64_t min_u64(uint64_t a, uint64_t b)
 
 static bool prctl_refused(const struct user_regs_struct *e, int64_t *ret)
 {
-    switch (e->rdi) {
+    switch ((int)e->rdi) {
     case PR_SET_TSC: /* the trap is the recorder's */
         *ret = 0;
         return true;
@@ -76,7 +77,7 @@ static bool prctl_refused(const struct user_regs_struct *e, int64_t *ret)
 
 static bool arch_prctl_refused(const struct user_regs_struct *e, int64_t *ret)
 {
-    unsigned long code = e->rdi;
+    unsigned code = (unsigned)e->rdi;
     *ret = -EINVAL;
     return (code >= ARCH_MAP_VDSO_X32 &&
             code <= ARCH_MAP_VDSO_64) || /* time without system calls */
@@ -158,7 +159,7 @@ static void exit_prctl(struct event_builder *b, struct task *t, int64_t result)
 {
     const struct user_regs_struct *e = &t->entry;
     unsigned size = 0;
-    switch (e->rdi) {
+    switch ((int)e->rdi) {
     case PR_GET_NAME:
         size = 16;
         break;
@@ -189,7 +190,7 @@ static void exit_prctl(struct event_builder *b, struct task *t, int64_t result)
 
 static void exit_arch_prctl(struct event_builder *b, struct task *t)
 {
-    unsigned long code = t->entry.rdi;
+    unsigned code = (unsigned)t->entry.rdi;
     if (code == ARCH_GET_FS || code == ARCH_GET_GS ||
         (code >= ARCH_GET_XCOMP_SUPP && code <= ARCH_GET_XCOMP_GUEST_PERM) ||
         code == ARCH_GET_UNTAG_MASK || code == ARCH_GET_MAX_TAG_BITS || code == ARCH_SHSTK_STATUS)
@@ -231,8 +232,8 @@ static void exit_keyctl(struct event_builder *b, struct task *t, int64_t result)
     case KEYCTL_PKEY_SIGN:
         event_add_memory(b, t->mem, e->r8, (uint64_t)result);
         break;
-    case KEYCTL_CAPABILITIES:
-        event_add_memory(b, t->mem, e->rsi, min_u64((uint64_t)result, e->rdx));
+    case KEYCTL_CAPABILITIES: /* the rest of the buffer is cleared */
+        event_add_memory(b, t->mem, e->rsi, min_u64(e->rdx, MOST_BYTES));
         break;
     }
 }
@@ -346,8 +347,11 @@ void subcommand_exit(struct recorder *r, struct task *t, int64_t result)
         exit_getxattrat(b, t, result);
         break;
     case SYS_seccomp:
-        if (t->entry.rdi == SECCOMP_GET_NOTIF_SIZES)
+        if ((int)t->entry.rdi == SECCOMP_GET_NOTIF_SIZES)
             event_add_memory(b, t->mem, t->entry.rdx, 6);
+        break;
+    case SYS_sched_getattr: /* 32 bits of the size count */
+        event_add_memory(b, t->mem, t->entry.rsi, min_u64((uint32_t)t->entry.rdx, MOST_BYTES));
         break;
     }
 }

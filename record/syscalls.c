@@ -2,13 +2,14 @@
 #include "base/tracee.h"
 #include "record/syscall_numbers.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
 #define MAX_NUMBER   600
 #define MAX_OUTPUT   (1ull << 31)
-#define FAULT_OUTPUT 65536
 
 static const struct urd_syscall_entry table[] = {
 #define URD_CALL(name, flags, outputs) {SYS_##name, #name, flags, outputs, NULL},
@@ -96,6 +97,29 @@ static void add_mmsghdrs(struct event_builder *b, int mem, uint64_t address, int
     }
 }
 
+static bool is_direct(pid_t tid, int fd)
+{
+    char path[64];
+    unsigned flags = 0;
+    snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", tid, fd);
+    FILE *f = fopen(path, "re");
+    bool known = f && fscanf(f, "pos: %*u flags: %o", &flags) == 1;
+    if (f)
+        fclose(f);
+    return known && flags & O_DIRECT;
+}
+
+/** O_DIRECT reads whole blocks: behind the end of the file there are zeros. They are in the page of the last byte. */
+static void add_block_rest(struct event_builder *b, int mem, const struct user_regs_struct *before,
+                           uint64_t size)
+{
+    uint64_t end = before->rsi + size, page_end = (end + 4095) & ~4095ull;
+    if (before->rsi % 512 || !(end % 512) || size >= before->rdx ||
+        !is_direct(b->event.tid, (int)before->rdi))
+        return;
+    event_add_memory(b, mem, end, min_u64(page_end - end, before->rdx - size));
+}
+
 /** What a SIZE may refer to. */
 struct call_values {
     int mem;
@@ -178,7 +202,10 @@ void urd_record_outputs(const struct urd_syscall_entry *s, struct event_builder 
             add_iovec(b, mem, address, urd_syscall_arg(before, count_arg), (uint64_t)result);
             at++;
         } else {
-            event_add_memory(b, mem, address, min_u64(size_of(&at, &values), MAX_OUTPUT));
+            uint64_t size = min_u64(size_of(&at, &values), MAX_OUTPUT);
+            event_add_memory(b, mem, address, size);
+            if ((s->number == SYS_read || s->number == SYS_pread64) && result > 0)
+                add_block_rest(b, mem, before, size);
         }
         at += *at == ' ';
     }

@@ -16,6 +16,9 @@ struct urd_syscall_entry {
     const char *why; /* a refused call: the reason; otherwise NULL */
 };
 
+/** After EFAULT some of what a call writes may be there; how much is not told: then the result is taken to be this. */
+#define FAULT_OUTPUT 65536
+
 /** NULL when the table does not know the number. */
 const struct urd_syscall_entry *urd_record_syscall(int number);
 static inline bool urd_syscall_has_flag(const struct urd_syscall_entry *s, char flag)

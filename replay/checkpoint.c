@@ -52,12 +52,8 @@ static urd_err *copy_tasks(struct urd_session *copy, const struct urd_session *s
 static urd_err *copy_objects(const struct urd_session *s, bool *ret_possible,
                              struct urd_objects *ret)
 {
-    URD_AUTO_FREE struct urd_process **processes =
-        urd_xcalloc(s->n_tasks + 1, sizeof *processes);
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < s->n_tasks; i++)
-        if (s->tasks[i].exists)
-            processes[n++] = s->tasks[i].process;
+    uint32_t n;
+    URD_AUTO_FREE struct urd_process **processes = urd_session_processes(s, &n);
     URD_TRY(urd_objects_copy(&s->objects, processes, n, ret_possible, ret));
     return NULL;
 }

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #define MOST_DATA (64ull << 20) /* copied for one checkpoint, bytes */
+#define FEW       256u          /* objects that may be there without a look whether they are used */
+#define PAGE      4096u
 
 void urd_objects_deinit(struct urd_objects *o)
 {
@@ -17,12 +19,18 @@ void urd_objects_deinit(struct urd_objects *o)
     *o = (struct urd_objects){0};
 }
 
+/** The recorder counts objects, and the first mapping makes them: the list is in order. */
 static struct urd_object *find(const struct urd_objects *o, uint32_t id)
 {
-    for (uint32_t i = 0; i < o->n; i++)
-        if (o->list[i].id == id)
-            return &o->list[i];
-    return NULL;
+    uint32_t from = 0, to = o->n;
+    while (from < to) {
+        uint32_t middle = from + (to - from) / 2;
+        if (o->list[middle].id < id)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return from < o->n && o->list[from].id == id ? &o->list[from] : NULL;
 }
 
 static urd_err *create(struct urd_objects *o, uint32_t id, uint64_t size, int *ret_fd)
@@ -60,6 +68,59 @@ static urd_err *copy_data(int in, int out, uint64_t from, uint64_t to)
         }
     }
     return NULL;
+}
+
+static void unmap_page(uint8_t **page)
+{
+    if (*page)
+        munmap(*page, PAGE);
+}
+#define AUTO_UNMAP __attribute__((cleanup(unmap_page)))
+
+/** The last page of a file, whose rest behind the end is seen in mappings only. */
+static urd_err *map_last_page(int fd, uint64_t size, uint8_t **ret)
+{
+    off_t at = (off_t)(size & ~(uint64_t)(PAGE - 1));
+    void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, at);
+    if (page == MAP_FAILED)
+        URD_FAIL_ERRNO("cannot map shared memory");
+    *ret = page;
+    return NULL;
+}
+
+/** What was written behind the end, into the rest of the last page. */
+static urd_err *copy_behind_end(int in, int out, uint64_t size)
+{
+    AUTO_UNMAP uint8_t *from = NULL, *to = NULL;
+    if (!(size % PAGE))
+        return NULL;
+    URD_TRY(map_last_page(in, size, &from));
+    URD_TRY(map_last_page(out, size, &to));
+    memcpy(to + size % PAGE, from + size % PAGE, PAGE - size % PAGE);
+    return NULL;
+}
+
+/** Like pwrite, but what goes into the rest of the last page does not make the file longer. */
+static bool write_object(int fd, const uint8_t *data, uint64_t n, uint64_t at)
+{
+    AUTO_UNMAP uint8_t *page = NULL;
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return false;
+    uint64_t size = (uint64_t)st.st_size, first = size & ~(uint64_t)(PAGE - 1);
+    uint64_t inside = at >= size ? 0 : size - at < n ? size - at : n;
+    if (pwrite(fd, data, inside, (off_t)at) != (ssize_t)inside)
+        return false;
+    if (inside == n)
+        return true;
+    if (size == first || at + n > first + PAGE)
+        return false;
+    urd_err *err = map_last_page(fd, size, &page);
+    urd_err_free(err);
+    if (!page)
+        return false;
+    memcpy(page + (at + inside - first), data + inside, n - inside);
+    return true;
 }
 
 /** A file's content is where the trace keeps it; only what is mapped is needed. */
@@ -115,9 +176,8 @@ bool urd_objects_write(const struct urd_objects *o, struct urd_process *p,
         uint64_t n = (end < m.end ? end : m.end) - at;
         const uint8_t *data = w->data + (at - w->address);
         const struct urd_object *object = find(o, id_of(&m));
-        bool done =
-            object ? pwrite(object->fd, data, n, (off_t)(m.offset + (at - m.start))) == (ssize_t)n
-                   : urd_tracee_write(p->mem, at, data, n) == n;
+        bool done = object ? write_object(object->fd, data, n, m.offset + (at - m.start))
+                           : urd_tracee_write(p->mem, at, data, n) == n;
         if (!done)
             break;
         at += n;
@@ -142,6 +202,28 @@ static urd_err *note_used(const struct urd_objects *o, struct urd_process *p, bo
     return NULL;
 }
 
+bool urd_objects_are_many(const struct urd_objects *o)
+{
+    return o->n >= FEW && o->n >= 2 * o->kept;
+}
+
+urd_err *urd_objects_drop_unused(struct urd_objects *o, struct urd_process *const *processes,
+                                 uint32_t n_processes)
+{
+    URD_AUTO_FREE bool *used = urd_xcalloc(o->n + 1, sizeof *used);
+    for (uint32_t i = 0; i < n_processes; i++)
+        URD_TRY(note_used(o, processes[i], used));
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < o->n; i++) {
+        if (used[i])
+            o->list[n++] = o->list[i];
+        else
+            close(o->list[i].fd);
+    }
+    o->n = o->kept = n;
+    return NULL;
+}
+
 urd_err *urd_objects_copy(const struct urd_objects *from, struct urd_process *const *processes,
                           uint32_t n_processes, bool *ret_possible, struct urd_objects *ret)
 {
@@ -163,6 +245,7 @@ urd_err *urd_objects_copy(const struct urd_objects *from, struct urd_process *co
             continue;
         URD_TRY(create(ret, from->list[i].id, (uint64_t)st.st_size, &fd));
         URD_TRY(copy_data(from->list[i].fd, fd, 0, (uint64_t)st.st_size));
+        URD_TRY(copy_behind_end(from->list[i].fd, fd, (uint64_t)st.st_size));
     }
     return NULL;
 }

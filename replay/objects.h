@@ -13,8 +13,9 @@ struct urd_objects {
     struct urd_object {
         uint32_t id;
         int fd;
-    } * list;
+    } * list; /* in the order of their ids */
     uint32_t n, cap;
+    uint32_t kept; /* so many were in use when that was last looked at */
 };
 
 void urd_objects_deinit(struct urd_objects *o);
@@ -25,6 +26,11 @@ static inline bool urd_objects_concern(const struct urd_map_op *op)
 }
 urd_err *urd_objects_map(struct urd_objects *o, struct urd_process *p,
                          const struct urd_trace *trace, const struct urd_map_op *op) URD_MUST_USE;
+/** Are there so many that it is time to drop those that nobody maps? An object without a mapping never comes back. */
+bool urd_objects_are_many(const struct urd_objects *o);
+/** Close those that none of the processes has mapped. */
+urd_err *urd_objects_drop_unused(struct urd_objects *o, struct urd_process *const *processes,
+                                 uint32_t n_processes) URD_MUST_USE;
 /** Bytes that came in where a process maps an object and may not write: not even /proc/PID/mem can. False: it does not. */
 bool urd_objects_write(const struct urd_objects *o, struct urd_process *p,
                        const struct urd_mem_write *w);

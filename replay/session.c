@@ -416,11 +416,31 @@ static urd_err *write_memory(struct urd_session *s, struct urd_task *t, const st
     return NULL;
 }
 
+struct urd_process **urd_session_processes(const struct urd_session *s, uint32_t *ret_n)
+{
+    struct urd_process **processes = urd_xcalloc(s->n_tasks + 1, sizeof *processes);
+    *ret_n = 0;
+    for (uint32_t i = 0; i < s->n_tasks; i++)
+        if (s->tasks[i].exists)
+            processes[(*ret_n)++] = s->tasks[i].process;
+    return processes;
+}
+
+static urd_err *drop_unused_objects(struct urd_session *s)
+{
+    uint32_t n;
+    URD_AUTO_FREE struct urd_process **processes = urd_session_processes(s, &n);
+    URD_TRY(urd_objects_drop_unused(&s->objects, processes, n));
+    return NULL;
+}
+
 static urd_err *apply_memory(struct urd_session *s, struct urd_task *t, const struct urd_event *e)
 {
     for (uint32_t i = 0; i < e->n_map_ops; i++) {
         const struct urd_map_op *op = &e->map_ops[i];
         if (urd_objects_concern(op)) {
+            if (urd_objects_are_many(&s->objects))
+                URD_TRY(drop_unused_objects(s));
             URD_TRY(urd_objects_map(&s->objects, t->process, s->trace, op));
             continue;
         }

@@ -92,6 +92,8 @@ urd_err *urd_session_run_native(struct urd_session *s, uint64_t limit,
 /** Before anybody looks at the code of a session that has run natively: what calls without stops have changed there is put back. */
 void urd_session_settle(struct urd_session *s);
 
+/** The process of each task that exists: one that has several tasks is there several times. The caller frees the list. */
+struct urd_process **urd_session_processes(const struct urd_session *s, uint32_t *ret_n);
 /** With the task at its stop, registers in t->regs: check them against the next event and apply it. */
 urd_err *urd_session_apply(struct urd_session *s) URD_MUST_USE;
 

@@ -15,8 +15,12 @@
  */
 
 enum {
-    MAX_PATHS = 6,
-    MAX_INSNS_AHEAD = 64,
+    MAX_PATHS = 20,
+    MAX_PATH_INSNS = 48, /* what a test is followed by is often an error's message, and no loop */
+    MAX_INSNS_AHEAD = 192,
+    MAX_CALLERS = 4,
+    MAX_CALLER_INSNS = 192,
+    CALLERS_WORDS = 128,   /* of the stack, in which their return addresses are looked for */
     CALLER_SAVED = 0x0fc7, /* System V ABI AMD64, 3.2.1 */
 };
 
@@ -37,7 +41,8 @@ struct walk {
         uint16_t unknown; /* registers, by their hardware number, whose values here are not known */
         uint64_t values[16]; /* of the others */
     } paths[MAX_PATHS];
-    unsigned n_paths, insns;
+    unsigned n_paths;
+    unsigned insns; /* that may still be looked at */
 };
 
 static urd_err *find_ranges(pid_t tid, enum urd_memory what, struct ranges *ret)
@@ -160,20 +165,27 @@ static void look_at(struct walk *w, struct path *p, const ZydisDecodedInstructio
     }
 }
 
-static void fork_path(struct walk *w, struct path p, uint64_t pc)
+static bool begins_path(const struct walk *w, uint64_t pc)
 {
     for (unsigned i = 0; i < w->n_paths; i++)
         if (w->paths[i].pc == pc)
-            return;
+            return true;
+    return false;
+}
+
+static void fork_path(struct walk *w, struct path p, uint64_t pc)
+{
     p.pc = pc;
-    if (w->n_paths < MAX_PATHS)
+    if (w->n_paths < MAX_PATHS && !begins_path(w, pc))
         w->paths[w->n_paths++] = p;
 }
 
 static void walk_path(struct walk *w, const ZydisDecoder *decoder, struct path p)
 {
-    for (; w->insns < MAX_INSNS_AHEAD; w->insns++) {
+    for (unsigned i = 0; i < MAX_PATH_INSNS && w->insns; i++, w->insns--) {
         uint8_t code[15];
+        if (i && begins_path(w, p.pc))
+            return;
         size_t n = urd_tracee_read(w->mem, p.pc, code, sizeof code);
         ZydisDecodedInstruction in;
         ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
@@ -200,6 +212,52 @@ static void walk_path(struct walk *w, const ZydisDecoder *decoder, struct path p
         default:
             break;
         }
+    }
+}
+
+/** From one place on. */
+static void walk_from(struct walk *w, const ZydisDecoder *decoder, struct path start,
+                      unsigned insns)
+{
+    w->n_paths = 0;
+    w->insns = insns;
+    fork_path(w, start, start.pc);
+    for (unsigned i = 0; i < w->n_paths; i++)
+        walk_path(w, decoder, w->paths[i]);
+}
+
+/** Does a call end here? */
+static bool is_return_address(int mem, uint64_t pc)
+{
+    uint8_t code[7]; /* SDM vol. 2, CALL: E8 and a displacement, or FF /2 with up to 5 bytes more */
+    if (pc < sizeof code ||
+        urd_tracee_read(mem, pc - sizeof code, code, sizeof code) != sizeof code)
+        return false;
+    if (code[2] == 0xe8)
+        return true;
+    for (unsigned at = 0; at < 6; at++)
+        if (code[at] == 0xff && (code[at + 1] >> 3 & 7) == 2)
+            return true;
+    return false;
+}
+
+/**
+ * What the functions write that this one returns to: a loop that does little but call may count there. Registers that a function
+ * keeps are taken to be as they are now.
+ */
+static void walk_callers(struct walk *w, const ZydisDecoder *decoder, const struct path *now)
+{
+    uint64_t stack[CALLERS_WORDS];
+    unsigned found = 0;
+    size_t n = urd_tracee_read(w->mem, w->cut->regs.rsp & ~7ull, stack, sizeof stack) / 8;
+    for (size_t i = 0; i < n && found < MAX_CALLERS; i++) {
+        if (!is_return_address(w->mem, stack[i]))
+            continue;
+        struct path p = *now;
+        p.pc = stack[i];
+        p.unknown = CALLER_SAVED | 1u << 4;
+        walk_from(w, decoder, p, MAX_CALLER_INSNS);
+        found++;
     }
 }
 
@@ -290,9 +348,9 @@ static urd_err *find_words(struct urd_cut *c, pid_t tid, int mem, enum urd_memor
     struct path start = {0};
     for (unsigned i = 0; i < 16; i++)
         start.values[i] = *urd_reg_slot(&regs, i);
-    fork_path(&w, start, c->regs.rip);
-    for (unsigned i = 0; i < w.n_paths && !err; i++)
-        walk_path(&w, &decoder, w.paths[i]);
+    start.pc = c->regs.rip;
+    walk_from(&w, &decoder, start, MAX_INSNS_AHEAD);
+    walk_callers(&w, &decoder, &start);
     add_object(&w, c->regs.rsp, 6);
     add_object(&w, c->regs.rsp - 32, 4);
     for (unsigned i = 0; i < 16; i++)

@@ -326,6 +326,17 @@ static inline uint8_t *add_item(struct runtime_record *r, uint8_t *at, uint64_t 
     return at + sizeof *item + ((size + 7) & ~7ull);
 }
 
+/** A read of `made` bytes: O_DIRECT reads whole blocks, with zeros behind the end of the file, in the page of the last byte. */
+INSIDE static uint64_t with_block_rest(const struct urd_runtime_frame *f, uint64_t address,
+                                       uint64_t made, uint64_t size)
+{
+    if (address % 512 || !(made % 512))
+        return made;
+    int64_t flags = runtime_make(__NR_fcntl, f->rdi, F_GETFL, 0, 0, 0, 0);
+    uint64_t page_end = ((address + made + 4095) & ~4095ull) - address;
+    return flags < 0 || !(flags & O_DIRECT) ? made : page_end < size ? page_end : size;
+}
+
 INSIDE static uint8_t *add_outputs(struct runtime_record *r, uint8_t *at,
                                    const struct runtime_call *c)
 {
@@ -336,7 +347,9 @@ INSIDE static uint8_t *add_outputs(struct runtime_record *r, uint8_t *at,
         if (!size || (failed && (!o->always || o->result)))
             continue;
         if (o->result && made < size)
-            size = made;
+            size = c->kind == RUNTIME_READS
+                       ? with_block_rest(&r->regs, argument(&r->regs, o->arg), made, size)
+                       : made;
         if (size)
             at = add_item(r, at, argument(&r->regs, o->arg), size, 0);
     }

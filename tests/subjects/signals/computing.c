@@ -84,6 +84,38 @@ BEHAVIOUR(posix_timer_that_starts_threads)
     puts("five");
 }
 
+static unsigned long rounds;
+
+static __attribute__((noinline)) int look(volatile int *at)
+{
+    int all = 0;
+    for (int i = 0; i < 8; i++)
+        all |= *at;
+    return all;
+}
+
+/* What tells one state from another is a variable of which the function that is interrupted knows nothing. */
+BEHAVIOUR(a_loop_that_counts_behind_its_calls) //$ build -O0
+{
+    int zero = 0, result;
+    handle(SIGALRM, note, 0);
+    setitimer(ITIMER_REAL, &(struct itimerval){{0, 20000}, {0, 20000}}, NULL);
+    while (count < 20) {
+        result = look(&zero);
+        if (result == 4) {
+            fprintf(stderr, "in %s: %s, line %d\n", __func__, strerror(result), __LINE__);
+            exit(1);
+        }
+        if (result != 0) {
+            fprintf(stderr, "in %s: %s, line %d\n", __func__, strerror(result), __LINE__);
+            exit(1);
+        }
+        rounds++;
+    }
+    setitimer(ITIMER_REAL, &(struct itimerval){0}, NULL);
+    puts(rounds > 20 ? "many" : "few");
+}
+
 BEHAVIOUR(an_alarm_is_seen_soon) //$ varies
 {
     handle(SIGALRM, note, 0);
