@@ -253,20 +253,36 @@ bool urd_flow_next(struct urd_flow_decoder *d, uint32_t *ret_dense, uint32_t *re
     return true;
 }
 
-urd_err *urd_flow_cover(const void *cover, size_t size, uint32_t n_dense, uint32_t *counts)
+urd_err *urd_flow_cover_list(const void *cover, size_t size, uint32_t n_dense,
+                             struct urd_flow_times **ret, uint32_t *ret_n)
 {
     uint8_t *raw;
     size_t raw_size;
     URD_TRY(urd_blob_unpack(cover, size, &raw, &raw_size));
     struct urd_cursor in = urd_cursor(raw, raw_size);
+    struct urd_flow_times *list = urd_xrealloc(NULL, (raw_size / 2 + 1) * sizeof *list);
     uint64_t dense = 0;
+    uint32_t n = 0;
     while (urd_cursor_left(&in) && in.ok) {
         dense += urd_cursor_varint(&in);
         uint64_t times = urd_cursor_varint(&in);
-        if (dense < n_dense)
-            counts[dense] += (uint32_t)times;
+        if (dense < n_dense && in.ok)
+            list[n++] = (struct urd_flow_times){(uint32_t)dense, (uint32_t)times};
     }
     free(raw);
+    *ret = list;
+    *ret_n = n;
+    return NULL;
+}
+
+urd_err *urd_flow_cover(const void *cover, size_t size, uint32_t n_dense, uint32_t *counts)
+{
+    struct urd_flow_times *list;
+    uint32_t n;
+    URD_TRY(urd_flow_cover_list(cover, size, n_dense, &list, &n));
+    for (uint32_t i = 0; i < n; i++)
+        counts[list[i].dense] += list[i].times;
+    free(list);
     return NULL;
 }
 

@@ -215,6 +215,13 @@ void urd_flow_decoder_deinit(struct urd_flow_decoder *d);
 /** The next block and, when only part of it ran, how much (else UINT32_MAX). False at the end. */
 bool urd_flow_next(struct urd_flow_decoder *d, uint32_t *ret_dense, uint32_t *ret_partial);
 
+/** A block and how often it ran. */
+struct urd_flow_times {
+    uint32_t dense, times;
+};
+/** The blocks of a row that ran, ascending. Free *ret. */
+urd_err *urd_flow_cover_list(const void *cover, size_t size, uint32_t n_dense,
+                             struct urd_flow_times **ret, uint32_t *ret_n) URD_MUST_USE;
 /** How often each block ran, added to counts (n_dense of them). */
 urd_err *urd_flow_cover(const void *cover, size_t size, uint32_t n_dense,
                         uint32_t *counts) URD_MUST_USE;

@@ -26,16 +26,16 @@ struct image_entry {
 struct live {
     struct urd_session *session;
     struct urd_moment at;
-    uint64_t cost_ns;  /* of a parked copy: what the way to it took from the one before */
-    uint64_t resident; /* its processes' bytes, most of which it shares with its neighbours */
+    uint64_t cost_ns; /* of a parked copy: what the way to it took from the one before */
+    uint64_t memory;  /* its processes' bytes, of what it shares with its neighbours its part */
     uint32_t processes;
 };
 
 /* Parked copies. Of more than a few, no more than these processes and bytes in all. */
-#define PARKED           64
+#define PARKED           384
 #define PARKED_FEW       10
-#define PARKED_PROCESSES 256
-#define PARKED_RESIDENT  (2ull << 30)
+#define PARKED_PROCESSES 512
+#define PARKED_MEMORY    (1ull << 30)
 
 struct urd_engine {
     char *directory;
