@@ -234,6 +234,8 @@ void urd_flow_dictionary_deinit(struct urd_flow_dictionary *d);
 /** zstd with the raw size before it, as all blobs of the index have it. */
 void urd_blob_pack(const void *data, size_t size, struct urd_buf *out);
 void urd_blob_pack_level(const void *data, size_t size, int level, struct urd_buf *out);
+/** Into memory of the caller's; size is 4 at least. False: it is damaged, or has another size. */
+bool urd_blob_unpack_to(const void *data, size_t size, void *ret, size_t ret_size);
 urd_err *urd_blob_unpack(const void *data, size_t size, uint8_t **ret,
                          size_t *ret_size) URD_MUST_USE;
 #endif

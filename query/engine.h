@@ -170,6 +170,13 @@ urd_err *engine_seek(struct urd_engine *e, struct urd_moment m,
 /** A session of one's own at event E (nothing of it is kept); close it. */
 urd_err *engine_session_at(struct urd_engine *e, uint64_t event,
                            struct urd_session **ret) URD_MUST_USE;
+/**
+ * Bring *l natively to the next execution of the instruction at pc behind the place where it is, which the index has at moment m: where it was
+ * brought last, or any place before m when l->session is NULL; close that after all. Not in traces whose cuts count
+ * branches. With an error l->session may be NULL.
+ */
+urd_err *engine_go_to_execution(struct urd_engine *e, struct live *l, struct urd_moment m,
+                                uint64_t pc) URD_MUST_USE;
 void engine_live_close(struct urd_engine *e);
 urd_err *engine_default_moment(struct urd_engine *e, struct urd_moment *ret) URD_MUST_USE;
 /** The task that a moment belongs to. */

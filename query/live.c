@@ -16,6 +16,7 @@ enum {
     PARK_TIMES = 8,           /* ... if making the last copy took no more than that part of it */
     STEPS_AT_ONCE = 25000000, /* without a look at the time */
     WAY_STEPS = 100000000,    /* natively, without one */
+    COPY_STEPS = 50000000,    /* ... take longer than to begin at a copy */
 };
 
 static void live_close(struct live *l)
@@ -171,6 +172,17 @@ static urd_err *nearest(struct urd_engine *e, struct urd_moment m, struct live *
     return urd_session_open(e->trace, true, &ret->session);
 }
 
+/** Is a parked copy so much nearer to m than l that it is worth a copy? */
+static bool is_nearer(const struct urd_engine *e, const struct live *l, struct urd_moment m)
+{
+    const struct live *best = NULL;
+    for (unsigned i = 0; i < e->n_parked && urd_moment_compare(e->parked[i].at, m) <= 0; i++)
+        best = &e->parked[i];
+    const struct urd_index_event *events = e->index->events;
+    return best && events[best->at.event].clock + (int64_t)best->at.steps >
+                       events[l->at.event].clock + (int64_t)l->at.steps + COPY_STEPS;
+}
+
 static urd_err *count_steps(struct urd_engine *e, struct live *l, uint64_t steps)
 {
     struct urd_runner *r;
@@ -320,6 +332,26 @@ urd_err *engine_session_at(struct urd_engine *e, uint64_t event, struct urd_sess
     }
     *ret = l.session;
     return NULL;
+}
+
+urd_err *engine_go_to_execution(struct urd_engine *e, struct live *l, struct urd_moment m,
+                                uint64_t pc)
+{
+    struct way w = {.since_ns = urd_now_ns()};
+    bool at_one = l->session && l->session->in_interval && l->at.event == m.event &&
+                  urd_session_running(l->session)->regs.rip == pc;
+    if (!l->session || is_nearer(e, l, m)) {
+        live_close(l);
+        URD_TRY(nearest(e, m, l));
+        at_one = false;
+    }
+    if (l->at.event < m.event) {
+        URD_TRY(run_events(e, l, m.event, &w));
+        at_one = false;
+    }
+    URD_TRY(urd_session_run_to(l->session, pc, at_one ? 2 : 1));
+    l->at = m;
+    return park_on_the_way(e, l, &w);
 }
 
 urd_err *engine_default_moment(struct urd_engine *e, struct urd_moment *ret)
