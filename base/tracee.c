@@ -2,6 +2,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,18 +48,53 @@ static long debug_register(unsigned n)
     return (long)(offsetof(struct user, u_debugreg) + n * sizeof(long));
 }
 
-urd_err *urd_tracee_run_to(pid_t tid, uint64_t address, int *ret_status)
+static urd_err *break_at(pid_t tid, uint64_t address)
 {
     if (ptrace(PTRACE_POKEUSER, tid, debug_register(0), address) != 0 ||
-        ptrace(PTRACE_POKEUSER, tid, debug_register(7), 1) != 0 ||
-        ptrace(PTRACE_CONT, tid, 0, 0) != 0)
-        URD_FAIL_ERRNO("cannot run process %d to %#llx", tid, (unsigned long long)address);
+        ptrace(PTRACE_POKEUSER, tid, debug_register(7), 1) != 0)
+        URD_FAIL_ERRNO("cannot set a breakpoint of process %d at %#llx", tid,
+                       (unsigned long long)address);
+    return NULL;
+}
+
+static urd_err *break_nowhere(pid_t tid)
+{
+    if (ptrace(PTRACE_POKEUSER, tid, debug_register(7), 0) != 0)
+        URD_FAIL_ERRNO("cannot remove a breakpoint of process %d", tid);
+    return NULL;
+}
+
+static urd_err *resume(pid_t tid, int request, int *ret_status)
+{
+    if (ptrace(request, tid, 0, 0) != 0)
+        URD_FAIL_ERRNO("cannot resume process %d", tid);
     while (waitpid(tid, ret_status, __WALL) < 0)
         if (errno != EINTR)
             URD_FAIL_ERRNO("cannot wait for process %d", tid);
-    if (WIFSTOPPED(*ret_status) && ptrace(PTRACE_POKEUSER, tid, debug_register(7), 0) != 0)
-        URD_FAIL_ERRNO("cannot remove a breakpoint of process %d", tid);
     return NULL;
+}
+
+urd_err *urd_tracee_run_to(pid_t tid, uint64_t address, int *ret_status)
+{
+    URD_TRY(break_at(tid, address));
+    URD_TRY(resume(tid, PTRACE_CONT, ret_status));
+    return WIFSTOPPED(*ret_status) ? break_nowhere(tid) : NULL;
+}
+
+urd_err *urd_tracee_run_to_hit(pid_t tid, uint64_t address, uint64_t *hits, int *ret_status)
+{
+    URD_TRY(break_at(tid, address));
+    do {
+        siginfo_t si = {0};
+        URD_TRY(resume(tid, PTRACE_SYSEMU, ret_status));
+        if (!WIFSTOPPED(*ret_status))
+            return NULL;
+        if (*ret_status >> 8 != SIGTRAP || ptrace(PTRACE_GETSIGINFO, tid, 0, &si) != 0 ||
+            si.si_code != TRAP_HWBKPT)
+            break;
+        --*hits;
+    } while (*hits);
+    return break_nowhere(tid);
 }
 
 void urd_tracee_prepare_call(struct user_regs_struct *regs, uint64_t at, int number,

@@ -25,6 +25,13 @@ void urd_tracee_prepare_call(struct user_regs_struct *regs, uint64_t at, int num
 /** Resume it with a breakpoint at the address, and wait; it may stop for another reason before. *ret_status is waitpid's. */
 urd_err *urd_tracee_run_to(pid_t tid, uint64_t address, int *ret_status) URD_MUST_USE;
 
+/**
+ * Resume it, without system calls, until it has come to the address *hits times; once is now when it stands there and its registers were set
+ * since. It may stop for another reason before (*ret_status); *hits is how often it has not come there yet.
+ */
+urd_err *urd_tracee_run_to_hit(pid_t tid, uint64_t address, uint64_t *hits,
+                               int *ret_status) URD_MUST_USE;
+
 int urd_tracee_open_mem(pid_t tid); /* /proc/TID/mem for reading and writing, or -1 */
 /** Bytes really moved, short at an unmapped page. Writing reaches read-only pages too. */
 size_t urd_tracee_read(int mem_fd, uint64_t address, void *data, size_t size);

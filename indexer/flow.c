@@ -2,13 +2,21 @@
 #include <pthread.h>
 #include <zstd.h>
 
-/* One for each thread, which ends with it. */
+/* Contexts of zstd, for each thread, which end with it. Making one asks the processor what it can (CPUID), which costs
+ * 10 us each time in a virtual machine: more than a small blob. */
+struct zstd {
+    ZSTD_CCtx *in;
+    ZSTD_DCtx *out;
+};
 static pthread_key_t zstd_key;
 static pthread_once_t zstd_once = PTHREAD_ONCE_INIT;
 
-static void free_zstd(void *zstd)
+static void free_zstd(void *data)
 {
-    ZSTD_freeCCtx(zstd);
+    struct zstd *z = data;
+    ZSTD_freeCCtx(z->in);
+    ZSTD_freeDCtx(z->out);
+    free(z);
 }
 
 static void make_zstd_key(void)
@@ -16,26 +24,27 @@ static void make_zstd_key(void)
     urd_check(pthread_key_create(&zstd_key, free_zstd) == 0, "no thread-specific data is left");
 }
 
-static ZSTD_CCtx *zstd_of_thread(void)
+static struct zstd *zstd_of_thread(void)
 {
     pthread_once(&zstd_once, make_zstd_key);
-    ZSTD_CCtx *zstd = pthread_getspecific(zstd_key);
-    if (!zstd) {
-        zstd = ZSTD_createCCtx();
-        pthread_setspecific(zstd_key, zstd);
+    struct zstd *z = pthread_getspecific(zstd_key);
+    if (!z) {
+        z = urd_xcalloc(1, sizeof *z);
+        z->in = ZSTD_createCCtx();
+        z->out = ZSTD_createDCtx();
+        pthread_setspecific(zstd_key, z);
     }
-    return zstd;
+    return z;
 }
 
 void urd_blob_pack_level(const void *data, size_t size, int level, struct urd_buf *out)
 {
-    ZSTD_CCtx *zstd = zstd_of_thread();
     size_t bound = ZSTD_compressBound(size);
     out->size = 0;
     urd_buf_reserve(out, bound + 4);
     uint32_t raw = (uint32_t)size;
     memcpy(out->data, &raw, 4);
-    size_t n = ZSTD_compressCCtx(zstd, out->data + 4, bound, data, size, level);
+    size_t n = ZSTD_compressCCtx(zstd_of_thread()->in, out->data + 4, bound, data, size, level);
     urd_check(!ZSTD_isError(n), "zstd: %s", ZSTD_getErrorName(n));
     out->size = n + 4;
 }
@@ -43,6 +52,13 @@ void urd_blob_pack_level(const void *data, size_t size, int level, struct urd_bu
 void urd_blob_pack(const void *data, size_t size, struct urd_buf *out)
 {
     urd_blob_pack_level(data, size, -1, out);
+}
+
+bool urd_blob_unpack_to(const void *data, size_t size, void *ret, size_t ret_size)
+{
+    size_t n = ZSTD_decompressDCtx(zstd_of_thread()->out, ret, ret_size, (const uint8_t *)data + 4,
+                                   size - 4);
+    return !ZSTD_isError(n) && n == ret_size;
 }
 
 urd_err *urd_blob_unpack(const void *data, size_t size, uint8_t **ret, size_t *ret_size)
@@ -53,8 +69,7 @@ urd_err *urd_blob_unpack(const void *data, size_t size, uint8_t **ret, size_t *r
     if (size < 4 || raw > 1u << 30)
         URD_FAIL("a row of the index is damaged");
     uint8_t *out = urd_xrealloc(NULL, raw + 1);
-    size_t n = ZSTD_decompress(out, raw, (const uint8_t *)data + 4, size - 4);
-    if (ZSTD_isError(n) || n != raw) {
+    if (!urd_blob_unpack_to(data, size, out, raw)) {
         free(out);
         URD_FAIL("a row of the index is damaged");
     }
@@ -253,20 +268,36 @@ bool urd_flow_next(struct urd_flow_decoder *d, uint32_t *ret_dense, uint32_t *re
     return true;
 }
 
-urd_err *urd_flow_cover(const void *cover, size_t size, uint32_t n_dense, uint32_t *counts)
+urd_err *urd_flow_cover_list(const void *cover, size_t size, uint32_t n_dense,
+                             struct urd_flow_times **ret, uint32_t *ret_n)
 {
     uint8_t *raw;
     size_t raw_size;
     URD_TRY(urd_blob_unpack(cover, size, &raw, &raw_size));
     struct urd_cursor in = urd_cursor(raw, raw_size);
+    struct urd_flow_times *list = urd_xrealloc(NULL, (raw_size / 2 + 1) * sizeof *list);
     uint64_t dense = 0;
+    uint32_t n = 0;
     while (urd_cursor_left(&in) && in.ok) {
         dense += urd_cursor_varint(&in);
         uint64_t times = urd_cursor_varint(&in);
-        if (dense < n_dense)
-            counts[dense] += (uint32_t)times;
+        if (dense < n_dense && in.ok)
+            list[n++] = (struct urd_flow_times){(uint32_t)dense, (uint32_t)times};
     }
     free(raw);
+    *ret = list;
+    *ret_n = n;
+    return NULL;
+}
+
+urd_err *urd_flow_cover(const void *cover, size_t size, uint32_t n_dense, uint32_t *counts)
+{
+    struct urd_flow_times *list;
+    uint32_t n;
+    URD_TRY(urd_flow_cover_list(cover, size, n_dense, &list, &n));
+    for (uint32_t i = 0; i < n; i++)
+        counts[list[i].dense] += list[i].times;
+    free(list);
     return NULL;
 }
 

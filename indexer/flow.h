@@ -215,6 +215,13 @@ void urd_flow_decoder_deinit(struct urd_flow_decoder *d);
 /** The next block and, when only part of it ran, how much (else UINT32_MAX). False at the end. */
 bool urd_flow_next(struct urd_flow_decoder *d, uint32_t *ret_dense, uint32_t *ret_partial);
 
+/** A block and how often it ran. */
+struct urd_flow_times {
+    uint32_t dense, times;
+};
+/** The blocks of a row that ran, ascending. Free *ret. */
+urd_err *urd_flow_cover_list(const void *cover, size_t size, uint32_t n_dense,
+                             struct urd_flow_times **ret, uint32_t *ret_n) URD_MUST_USE;
 /** How often each block ran, added to counts (n_dense of them). */
 urd_err *urd_flow_cover(const void *cover, size_t size, uint32_t n_dense,
                         uint32_t *counts) URD_MUST_USE;
@@ -227,6 +234,8 @@ void urd_flow_dictionary_deinit(struct urd_flow_dictionary *d);
 /** zstd with the raw size before it, as all blobs of the index have it. */
 void urd_blob_pack(const void *data, size_t size, struct urd_buf *out);
 void urd_blob_pack_level(const void *data, size_t size, int level, struct urd_buf *out);
+/** Into memory of the caller's; size is 4 at least. False: it is damaged, or has another size. */
+bool urd_blob_unpack_to(const void *data, size_t size, void *ret, size_t ret_size);
 urd_err *urd_blob_unpack(const void *data, size_t size, uint8_t **ret,
                          size_t *ret_size) URD_MUST_USE;
 #endif

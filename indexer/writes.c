@@ -1,4 +1,5 @@
 #include "indexer/writes.h"
+#include "indexer/flow.h"
 #include <zstd.h>
 
 struct urd_writes_rest {
@@ -336,8 +337,7 @@ urd_err *urd_writes_decode(const void *data, size_t size, uint64_t first, uint32
     if (size < 4 || raw_size > 1u << 28 || n > URD_WRITES_CHUNK)
         URD_FAIL("a row of writes in the index is damaged");
     URD_AUTO_FREE uint8_t *raw = urd_xrealloc(NULL, raw_size);
-    size_t got = ZSTD_decompress(raw, raw_size, (const uint8_t *)data + 4, size - 4);
-    if (ZSTD_isError(got) || got != raw_size)
+    if (!urd_blob_unpack_to(data, size, raw, raw_size))
         URD_FAIL("a row of writes in the index is damaged");
     struct urd_writes_decoded d = {0};
     urd_err *err = decode_columns(raw, raw_size, first, n, &d);

@@ -26,16 +26,16 @@ struct image_entry {
 struct live {
     struct urd_session *session;
     struct urd_moment at;
-    uint64_t cost_ns;  /* of a parked copy: what the way to it took from the one before */
-    uint64_t resident; /* its processes' bytes, most of which it shares with its neighbours */
+    uint64_t cost_ns; /* of a parked copy: what the way to it took from the one before */
+    uint64_t memory;  /* its processes' bytes, of what it shares with its neighbours its part */
     uint32_t processes;
 };
 
 /* Parked copies. Of more than a few, no more than these processes and bytes in all. */
-#define PARKED           64
+#define PARKED           384
 #define PARKED_FEW       10
-#define PARKED_PROCESSES 256
-#define PARKED_RESIDENT  (2ull << 30)
+#define PARKED_PROCESSES 512
+#define PARKED_MEMORY    (1ull << 30)
 
 struct urd_engine {
     char *directory;
@@ -170,6 +170,13 @@ urd_err *engine_seek(struct urd_engine *e, struct urd_moment m,
 /** A session of one's own at event E (nothing of it is kept); close it. */
 urd_err *engine_session_at(struct urd_engine *e, uint64_t event,
                            struct urd_session **ret) URD_MUST_USE;
+/**
+ * Bring *l natively to the next execution of the instruction at pc behind the place where it is, which the index has at moment m: where it was
+ * brought last, or any place before m when l->session is NULL; close that after all. Not in traces whose cuts count
+ * branches. With an error l->session may be NULL.
+ */
+urd_err *engine_go_to_execution(struct urd_engine *e, struct live *l, struct urd_moment m,
+                                uint64_t pc) URD_MUST_USE;
 void engine_live_close(struct urd_engine *e);
 urd_err *engine_default_moment(struct urd_engine *e, struct urd_moment *ret) URD_MUST_USE;
 /** The task that a moment belongs to. */

@@ -850,14 +850,29 @@ static urd_err *add_cover(const struct urd_index_segment *s, sqlite3_stmt *q, in
     return NULL;
 }
 
-static urd_err *row_has(const struct urd_index_segment *s, sqlite3_stmt *q, int column,
-                        const struct wanted *list, uint32_t n, uint32_t *counts, bool *ret)
+/** Which traces of the segment have a wanted block, by dense id. Free it. */
+static bool *traces_with(const struct urd_index_segment *s, const struct wanted *list, uint32_t n)
 {
-    memset(counts, 0, s->dictionary.n_blocks * sizeof *counts);
-    URD_TRY(add_cover(s, q, column, counts));
+    const struct urd_flow_dictionary *d = &s->dictionary;
+    bool *ret = urd_xcalloc(d->n_traces + 1, sizeof *ret);
+    for (uint32_t t = 0, i = 0; t < d->n_traces && i < n; t++) /* both are by block */
+        for (; i < n && list[i].block < d->traces[t].first + d->traces[t].n_blocks; i++)
+            ret[t] = true;
+    return ret;
+}
+
+static urd_err *row_has(const struct urd_index_segment *s, sqlite3_stmt *q, int column,
+                        const bool *traces, bool *ret)
+{
+    struct urd_flow_times *list;
+    uint32_t n;
+    URD_TRY(urd_flow_cover_list(sqlite3_column_blob(q, column),
+                                (size_t)sqlite3_column_bytes(q, column), s->dictionary.n_traces,
+                                &list, &n));
     *ret = false;
     for (uint32_t i = 0; i < n && !*ret; i++)
-        *ret = counts[list[i].block] > 0;
+        *ret = traces[list[i].dense];
+    free(list);
     return NULL;
 }
 
@@ -904,8 +919,8 @@ static urd_err *segment_executions(struct urd_index *x, struct urd_index_segment
                                  ", cover, steps FROM flow WHERE segment = ? ORDER BY chunk",
                     &q));
     sqlite3_bind_int64(q, 1, s->id);
-    uint32_t *counts = urd_xrealloc(NULL, (s->dictionary.n_blocks + 1) * sizeof *counts);
     struct wanted *list = NULL;
+    bool *traces = NULL;
     uint32_t n_list = 0, list_space = 0;
     bool have = false;
     urd_err *err = NULL;
@@ -916,14 +931,16 @@ static urd_err *segment_executions(struct urd_index *x, struct urd_index_segment
         uint32_t space = (uint32_t)sqlite3_column_int(q, 2);
         if (!have || list_space != space) {
             free(list);
+            free(traces);
             n_list = find_wanted(s, space, pcs, n, &list);
+            traces = traces_with(s, list, n_list);
             list_space = space;
             have = true;
         }
         bool has = false;
         if (!n_list)
             continue;
-        err = row_has(s, q, 7, list, n_list, counts, &has);
+        err = row_has(s, q, 7, traces, &has);
         if (err || !has)
             continue;
         struct flow_row row;
@@ -932,7 +949,7 @@ static urd_err *segment_executions(struct urd_index *x, struct urd_index_segment
             *ret_more = give_row(&row, list, n_list, from, to, descending, fn, data);
     }
     free(list);
-    free(counts);
+    free(traces);
     sqlite3_finalize(q);
     return err;
 }

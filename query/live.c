@@ -1,17 +1,22 @@
 /* Live replays: going to a moment.
  *
  * A seek begins at the nearest place that is known: where the last question looked, or a parked copy. It runs natively
- * to the moment's event and counts steps from there under translation. On a long way copies are parked, so that the next
+ * to the moment's event. Behind that it goes on natively to a waypoint shortly before the moment (waypoint.h), where the index knows one,
+ * and counts the steps that are left under translation. A long way goes over several waypoints, and so does one to an event that is told
+ * by its state alone (a cut). On a long way copies are parked, so that the next
  * questions in that region begin there. When there is no room for another one, the copy goes that is the least way from the one
  * before.
  */
 #include "query/engine.h"
+#include "query/waypoint.h"
 #include "base/log.h"
 
 enum {
-    PARK_NS = 40000000,       /* of a way, after which a copy is worth it */
+    PARK_NS = 15000000,       /* of a way, after which a copy is worth it */
     PARK_TIMES = 8,           /* ... if making the last copy took no more than that part of it */
     STEPS_AT_ONCE = 25000000, /* without a look at the time */
+    WAY_STEPS = 100000000,    /* natively, without one */
+    COPY_STEPS = 50000000,    /* ... take longer than to begin at a copy */
 };
 
 static void live_close(struct live *l)
@@ -47,40 +52,46 @@ static urd_err *copy_live(const struct live *from, struct live *ret, bool *ret_p
     return NULL;
 }
 
+/** Bytes of a process's memory, of what it shares with others its part. */
+static uint64_t proportional_bytes(pid_t pid)
+{
+    char path[40], line[128];
+    unsigned long kb = 0;
+    snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)pid);
+    FILE *f = fopen(path, "re");
+    while (f && fgets(line, sizeof line, f) && sscanf(line, "Pss: %lu", &kb) != 1)
+        ;
+    if (f)
+        fclose(f);
+    return (uint64_t)kb * 1024;
+}
+
 static void measure(struct live *l)
 {
     const struct urd_session *s = l->session;
     l->processes = 0;
-    l->resident = 0;
+    l->memory = 0;
     for (uint32_t i = 0; i < s->n_tasks; i++) {
         bool first = s->tasks[i].exists;
         for (uint32_t k = 0; k < i && first; k++)
             first = s->tasks[k].process != s->tasks[i].process;
         if (!first)
             continue;
-        char path[40];
-        unsigned long pages = 0;
-        snprintf(path, sizeof path, "/proc/%d/statm", (int)s->tasks[i].process->pid);
-        FILE *f = fopen(path, "re");
-        if (f && fscanf(f, "%*u %lu", &pages) != 1)
-            pages = 0;
-        if (f)
-            fclose(f);
         l->processes++;
-        l->resident += (uint64_t)pages * 4096;
+        l->memory += proportional_bytes(s->tasks[i].process->pid);
     }
 }
 
 static bool there_is_room(const struct urd_engine *e)
 {
-    uint64_t resident = 0;
+    uint64_t memory = 0;
     uint32_t processes = 0;
     for (unsigned i = 0; i < e->n_parked; i++) {
-        resident += e->parked[i].resident;
+        memory += e->parked[i].memory;
         processes += e->parked[i].processes;
     }
     return e->n_parked < PARKED_FEW ||
-           (e->n_parked < PARKED && resident <= PARKED_RESIDENT && processes <= PARKED_PROCESSES);
+           (e->n_parked < PARKED && memory <= PARKED_MEMORY && processes <= PARKED_PROCESSES);
 }
 
 /** Take the copy out that is the least way from the one before. */
@@ -112,6 +123,8 @@ static urd_err *park(struct urd_engine *e, const struct live *l, uint64_t cost_n
         return NULL;
     copy.cost_ns = cost_ns;
     measure(&copy);
+    if (at) /* what it shared with this one it has alone by now, where that went on writing */
+        measure(&e->parked[at - 1]);
     while (!there_is_room(e))
         unpark_one(e);
     for (at = e->n_parked; at && urd_moment_compare(e->parked[at - 1].at, copy.at) > 0; at--)
@@ -159,6 +172,17 @@ static urd_err *nearest(struct urd_engine *e, struct urd_moment m, struct live *
     return urd_session_open(e->trace, true, &ret->session);
 }
 
+/** Is a parked copy so much nearer to m than l that it is worth a copy? */
+static bool is_nearer(const struct urd_engine *e, const struct live *l, struct urd_moment m)
+{
+    const struct live *best = NULL;
+    for (unsigned i = 0; i < e->n_parked && urd_moment_compare(e->parked[i].at, m) <= 0; i++)
+        best = &e->parked[i];
+    const struct urd_index_event *events = e->index->events;
+    return best && events[best->at.event].clock + (int64_t)best->at.steps >
+                       events[l->at.event].clock + (int64_t)l->at.steps + COPY_STEPS;
+}
+
 static urd_err *count_steps(struct urd_engine *e, struct live *l, uint64_t steps)
 {
     struct urd_runner *r;
@@ -180,17 +204,71 @@ static urd_err *count_steps(struct urd_engine *e, struct live *l, uint64_t steps
     return NULL;
 }
 
+static bool may_break(void *data, uint64_t pc)
+{
+    return !urd_cut_rep_end(((struct urd_task *)data)->process->mem, pc);
+}
+
+/** May waypoints lead l, in the interval that it is in, to the clock? */
+static bool has_waypoints(const struct urd_engine *e, const struct live *l, int64_t goal)
+{
+    const struct urd_event *next = l->session->next;
+    /* the variable is for tests: all steps are counted */
+    return e->index && l->at.event && next && next->number <= e->index->n_events &&
+           goal <= e->index->events[next->number].clock && !(next->cut && next->cut->counted) &&
+           urd_session_running(l->session) && !getenv("URD_COUNT_STEPS");
+}
+
+/**
+ * Natively as near as a waypoint leads to the moment of so many steps in the interval that l is in; it may stay where it is. *ret_pc: the
+ * instruction at the moment, 0: not known.
+ */
+static urd_err *approach(struct urd_engine *e, struct live *l, uint64_t steps, struct way *w,
+                         uint64_t *ret_pc)
+{
+    int64_t start = e->index ? e->index->events[l->at.event].clock : 0;
+    int64_t goal = start + (int64_t)steps;
+    bool found = has_waypoints(e, l, goal);
+    *ret_pc = 0;
+    while (found) {
+        struct waypoint p;
+        int64_t at = start + (int64_t)l->at.steps;
+        bool last = goal - at <= WAY_STEPS + WAY_STEPS / 2;
+        URD_TRY(waypoint_find(e->index, at, last ? goal : at + WAY_STEPS, may_break,
+                              urd_session_running(l->session), &found, &p));
+        if (!found)
+            break;
+        urd_log(1, "waypoint %#llx after %lld of %lld steps, hit %llu", (unsigned long long)p.pc,
+                (long long)(p.clock - at), (long long)(goal - at), (unsigned long long)p.hits);
+        URD_TRY(urd_session_run_to(l->session, p.pc, p.hits));
+        l->at.steps = (uint64_t)(p.clock - start);
+        if (last) {
+            *ret_pc = p.goal_pc;
+            break;
+        }
+        URD_TRY(park_on_the_way(e, l, w));
+    }
+    return NULL;
+}
+
 enum { MOST_AT_ONCE = 10000 }; /* events without a look at the time */
 
 /** Natively. */
 static urd_err *run_events(struct urd_engine *e, struct live *l, uint64_t event, struct way *w)
 {
     struct urd_session *s = l->session;
+    uint64_t pc;
     while (s->event < event) {
         uint64_t most = s->event + MOST_AT_ONCE;
         if (!s->next)
             URD_WRONG("there is no event %llu; the trace ends with event %llu",
                       (unsigned long long)event, (unsigned long long)s->event);
+        if (s->next->cut && e->index &&
+            s->event < e->index->n_events) /* which only translated code recognises */
+            URD_TRY(approach(
+                e, l,
+                (uint64_t)(e->index->events[s->event + 1].clock - e->index->events[s->event].clock),
+                w, &pc));
         URD_TRY(urd_session_next(s, most < event ? most : event));
         l->at = (struct urd_moment){s->event, 0};
         URD_TRY(park_on_the_way(e, l, w));
@@ -199,11 +277,22 @@ static urd_err *run_events(struct urd_engine *e, struct live *l, uint64_t event,
     return NULL;
 }
 
+/** The index has led it there: is it what the index says is there? */
+static urd_err *check_arrival(const struct live *l, uint64_t pc)
+{
+    struct urd_task *t = urd_session_running(l->session);
+    return pc && t->regs.rip != pc
+               ? urd_session_diverged(l->session, t, "the index has another instruction here")
+               : NULL;
+}
+
 static urd_err *go(struct urd_engine *e, struct live *l, struct urd_moment m)
 {
     struct way w = {.since_ns = urd_now_ns()};
+    uint64_t pc;
     if (l->at.event < m.event)
         URD_TRY(run_events(e, l, m.event, &w));
+    URD_TRY(approach(e, l, m.steps, &w, &pc));
     while (m.steps > l->at.steps) {
         if (!urd_session_running(l->session))
             return urd_err_hint(URD_ERROR(URD_ERR_QUESTION, "nothing runs after event %llu",
@@ -213,7 +302,7 @@ static urd_err *go(struct urd_engine *e, struct live *l, struct urd_moment m)
         URD_TRY(count_steps(e, l, steps < STEPS_AT_ONCE ? steps : STEPS_AT_ONCE));
         URD_TRY(park_on_the_way(e, l, &w));
     }
-    return NULL;
+    return check_arrival(l, pc);
 }
 
 urd_err *engine_seek(struct urd_engine *e, struct urd_moment m, struct urd_session **ret)
@@ -243,6 +332,26 @@ urd_err *engine_session_at(struct urd_engine *e, uint64_t event, struct urd_sess
     }
     *ret = l.session;
     return NULL;
+}
+
+urd_err *engine_go_to_execution(struct urd_engine *e, struct live *l, struct urd_moment m,
+                                uint64_t pc)
+{
+    struct way w = {.since_ns = urd_now_ns()};
+    bool at_one = l->session && l->session->in_interval && l->at.event == m.event &&
+                  urd_session_running(l->session)->regs.rip == pc;
+    if (!l->session || is_nearer(e, l, m)) {
+        live_close(l);
+        URD_TRY(nearest(e, m, l));
+        at_one = false;
+    }
+    if (l->at.event < m.event) {
+        URD_TRY(run_events(e, l, m.event, &w));
+        at_one = false;
+    }
+    URD_TRY(urd_session_run_to(l->session, pc, at_one ? 2 : 1));
+    l->at = m;
+    return park_on_the_way(e, l, &w);
 }
 
 urd_err *engine_default_moment(struct urd_engine *e, struct urd_moment *ret)

@@ -2,7 +2,7 @@
  * Stopping at every execution of some addresses, in order.
  *
  * PURPOSE  For prints and calls: the index says in which intervals the addresses run; only those are replayed
- *          translated with stops, everything between natively.
+ *          translated with stops, everything between natively. Where the addresses run seldom, all is native, and hits are breakpoints.
  */
 #ifndef URD_QUERY_STOPS_H
 #define URD_QUERY_STOPS_H

@@ -13,6 +13,8 @@
 #include "trace/checksum.h"
 #include "trace/counter.h"
 
+#define RESUME_FLAG 0x10000ull /* of eflags: set where a breakpoint stopped it */
+
 static urd_err *read_next(struct urd_session *s)
 {
     return urd_trace_next(s->reader, &s->next);
@@ -359,6 +361,30 @@ urd_err *urd_session_run_native(struct urd_session *s, uint64_t limit,
     s->in_interval = *ret_stop == URD_STOP_INTERRUPTED;
     if (s->in_interval)
         urd_fast_hide(t->process);
+    return NULL;
+}
+
+urd_err *urd_session_run_to(struct urd_session *s, uint64_t pc, uint64_t hits)
+{
+    struct urd_task *t = urd_session_running(s);
+    urd_check(t && !(s->next->cut && s->next->cut->counted), "nobody counts branches here");
+    urd_fast_hide(t->process);
+    URD_TRY(urd_task_load(t));
+    s->in_interval = true;
+    pid_t pid = t->process->pid;
+    int status;
+    bool goes_on = true;
+    while (hits && goes_on) {
+        URD_TRY(urd_tracee_run_to_hit(pid, pc, &hits, &status));
+        if (!WIFSTOPPED(status))
+            return urd_session_diverged(s, t, "the replayed process died");
+        if (hits)
+            URD_TRY(answer_cpuid(s, t, status, &goes_on));
+    }
+    URD_TRY(urd_tracee_get_regs(pid, &t->regs));
+    t->regs.eflags &= ~RESUME_FLAG;
+    if (hits)
+        return urd_session_diverged(s, t, "it stopped before it came to where the index has it");
     return NULL;
 }
 

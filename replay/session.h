@@ -89,6 +89,13 @@ enum urd_stop urd_session_stop_wanted(const struct urd_event *e);
 urd_err *urd_session_run_native(struct urd_session *s, uint64_t limit,
                                 const volatile int *interrupt,
                                 enum urd_stop *ret_stop) URD_MUST_USE;
+/**
+ * Natively, within the interval, to the hits-th execution of the instruction at pc from here on (which counts when it is the next one): the
+ * task stands before it. What calls without stops have changed in the code is put back first. pc is no REP instruction, and the caller
+ * knows that the place comes before the next event; when it does not, the replay has diverged. Not where the next event's cut
+ * is a count of branches: nobody counts them.
+ */
+urd_err *urd_session_run_to(struct urd_session *s, uint64_t pc, uint64_t hits) URD_MUST_USE;
 /** Before anybody looks at the code of a session that has run natively: what calls without stops have changed there is put back. */
 void urd_session_settle(struct urd_session *s);
 
