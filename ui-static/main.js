@@ -243,6 +243,7 @@ class App {
   childrenOf(expr) {
     const { part } = this.part(`children ${expr}`);
     if (part) return part;
+    if (this.slots.moment.shown?.done === false) return this.children.get(expr)?.shown ?? null; // it is on its way
     const at = this.part("vars").at;
     if (!this.children.has(expr)) this.children.set(expr, new Slot(() => this.changed()));
     const slot = this.children.get(expr);

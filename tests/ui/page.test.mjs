@@ -354,9 +354,8 @@ test("while an answer is awaited the old one dims and never vanishes; slow work 
   const s = await serve("mock:slow");
   const page = await open(`${s.url}?at=10:301`);
   await page.keyboard.press("n");
-  await page.waitForTimeout(600);
-  assert.match(await text(page, ".source"), /cache\.value/);
   await page.waitForSelector(".work");
+  assert.match(await text(page, ".source"), /cache\.value/);
   await settled(page);
   await oneMoment(page);
   assert.equal(await page.locator(".work").count(), 0);
