@@ -257,7 +257,8 @@ urd_err *calls_exit(struct recorder *r, struct task *t)
         URD_TRY(fast_after_call(r, t, &now));
     }
     t->last = now;
-    if (t->call->number == SYS_rt_sigreturn) /* it has no number any more by which preempt_has_run could tell */
+    t->behind_handler = t->call->number == SYS_rt_sigreturn;
+    if (t->behind_handler) /* it has no number any more by which preempt_has_run could tell */
         signals_note_due(t);
     r->turn_over |= t->call->number == SYS_sched_yield;
     return NULL;

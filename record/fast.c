@@ -577,6 +577,7 @@ urd_err *fast_drain(struct recorder *r, struct task *t, bool stopped)
     if (!f)
         return NULL;
     URD_TRY(read_ring(r, t));
+    t->behind_handler &= !r->fast_ring.size;
     const struct runtime_head empty = {0};
     uint64_t now = urd_now_ns();
     const struct runtime_record *behind = NULL; /* appended, and t does not know yet */

@@ -111,6 +111,7 @@ urd_err *recorder_emit_insn(struct recorder *r, struct task *t)
     URD_TRY(urd_tracee_set_regs(t->tid, &e->after));
     t->last = e->after;
     t->resumed_ns = 0;
+    t->behind_handler = false;
     return recorder_emit(r);
 }
 

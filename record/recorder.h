@@ -116,6 +116,7 @@ struct task {
     struct user_regs_struct last; /* registers with which it was last resumed */
     siginfo_t deferred[32]; /* asynchronous signals that wait for the next call, or for a while */
     unsigned n_deferred;
+    bool behind_handler; /* its last event is a handler's return */
     bool holds; /* held_mask is its own signal mask: one signal more is blocked (signals.c) */
     uint64_t held_mask;
     uint64_t deferred_ns;          /* since when */

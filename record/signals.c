@@ -135,7 +135,7 @@ static urd_err *deliver_to_handler(struct recorder *r, struct task *t, int signa
     e->xstate_size = (uint32_t)size;
     urd_stacks_add_handlers(&t->mm->former, before->rsp, e->after.rsp);
     t->last = e->after;
-    t->in_call = false;
+    t->in_call = t->behind_handler = false;
     t->resumed_ns = 0;
     signals_note_due(t);
     URD_TRY(recorder_emit(r));
@@ -223,7 +223,7 @@ static bool would_starve(const struct task *t, const siginfo_t *si)
         si->si_code == SI_TIMER ||
         (si->si_code == SI_KERNEL &&
          (si->si_signo == SIGALRM || si->si_signo == SIGPROF || si->si_signo == SIGVTALRM));
-    return timers && !t->tracing.tracer && t->call && t->call->number == SYS_rt_sigreturn;
+    return timers && !t->tracing.tracer && t->behind_handler;
 }
 
 /**
