@@ -1,5 +1,6 @@
 /* Values as trees that a UI opens level by level. */
 #include "debuginfo/value_text.h"
+#include "debuginfo/summary.h"
 #include <ctype.h>
 #include <stdio.h>
 
@@ -106,6 +107,30 @@ static void elements(const struct urd_frame *frame, const struct urd_value *v,
     }
 }
 
+/** Of a struct: its members; the elements of a library's vector, as v[i] is an expression. arrow: expression is a pointer to it. */
+static void parts(const struct urd_frame *frame, const struct urd_value *v, const char *expression,
+                  bool arrow, size_t first, size_t max, struct urd_child *list, size_t *count,
+                  size_t *total)
+{
+    struct urd_summary s;
+    bool has = urd_debuginfo_summary(frame, v, &s);
+    urd_debuginfo_value_deinit(&s.pointer);
+    if (!has || s.kind != URD_SUMMARY_ELEMENTS || !s.indexable) {
+        members(frame, v, expression, arrow, first, max, list, count, total);
+        return;
+    }
+    struct urd_value array;
+    char *object = arrow ? urd_xprintf("*%s%s%s", is_postfix(expression) ? "" : "(", expression,
+                                       is_postfix(expression) ? "" : ")")
+                         : urd_xprintf("%s", expression);
+    urd_debuginfo_value_at(
+        urd_debuginfo_type_array_of(urd_debuginfo_type_strip(v->type)->module, s.type, s.count),
+        s.first, &array);
+    elements(frame, &array, object, first, max, list, count, total);
+    urd_debuginfo_value_deinit(&array);
+    free(object);
+}
+
 void urd_debuginfo_children(const struct urd_frame *frame, struct urd_value *v,
                             const char *expression, size_t first, size_t max,
                             struct urd_child **ret, size_t *ret_count, size_t *ret_total)
@@ -116,7 +141,7 @@ void urd_debuginfo_children(const struct urd_frame *frame, struct urd_value *v,
         max = 10000;
     struct urd_child *list = urd_xcalloc(max, sizeof *list);
     if (t->kind == URD_TYPE_STRUCT || t->kind == URD_TYPE_UNION) {
-        members(frame, v, expression, false, first, max, list, &count, &total);
+        parts(frame, v, expression, false, first, max, list, &count, &total);
     } else if (t->kind == URD_TYPE_ARRAY) {
         elements(frame, v, expression, first, max, list, &count, &total);
     } else if ((to = pointee(v))) {
@@ -127,8 +152,8 @@ void urd_debuginfo_children(const struct urd_frame *frame, struct urd_value *v,
         if (urd_debuginfo_value_to_u64(v, &address) && address) {
             urd_debuginfo_value_at(to, address, &target);
             if (s->kind == URD_TYPE_STRUCT || s->kind == URD_TYPE_UNION) {
-                members(frame, &target, expression, t->kind == URD_TYPE_POINTER, first, max, list,
-                        &count, &total);
+                parts(frame, &target, expression, t->kind == URD_TYPE_POINTER, first, max, list,
+                      &count, &total);
             } else {
                 total = 1;
                 if (!first && max) {

@@ -81,6 +81,10 @@ int main()
     //? print {all} '{sv:r}' => text /\{_M_len = 3, _M_str = 0x[0-9a-f]+ "hort"\}/
     //? print {all} '{m[1]}' => wrong cannot index
     //? print pass '{text} {list}' => text "short" {{x = 1, name = "one"}, {x = 2, name = "two"}}
+    //? open vn --at all#1 => name[] [0] | [1]; expr[] vn[0] | vn[1]; row 2 value {x = 2, name = "two"}
+    //? open early --at all#1 => expr[] (*early)[0] | (*early)[1] | (*early)[2]; value 3
+    //? open none --at all#1 => rows 0
+    //? open s --at all#1 => row 2 name _M_string_length
     //? calls pass => args.text[] "short"
     //? blame 'v[1]' --at end#1 => line set; old 2; new 20
     return 0;
