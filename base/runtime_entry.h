@@ -1,8 +1,8 @@
 /**
  * How a patched call site enters code that makes its system call unseen.
  *
- * PURPOSE  What the recorder's runtime region and a replay's have in common: where they lie, what stands at sites (`syscall`, RDTSC), the caller's registers in memory, and the
- *          way in and out.
+ * PURPOSE  What the recorder's runtime region and a replay's have in common: where they lie, what stands at patched sites, the caller's
+ *          registers in memory, and the way in and out.
  * NOT      What is done there: record/runtime/runtime.c makes the call, replay/playback.h plays it back.
  * CONTEXT  Runs inside the subject, without libc and on a stack of its own.
  *
@@ -16,8 +16,7 @@
 #include <sys/auxv.h>
 #include <sys/user.h>
 
-#define URD_RUNTIME_CODE                                                                           \
-    0x5e1000000000ull /* within URD_OWN_START .. URD_OWN_END: no checksum has it */
+#define URD_RUNTIME_CODE       0x5e1000000000ull /* within URD_OWN_START .. URD_OWN_END: no checksum has it */
 #define URD_RUNTIME_CODE_BYTES 0x2000ull
 #define URD_RUNTIME_DATA       (URD_RUNTIME_CODE + URD_RUNTIME_CODE_BYTES)
 #define URD_RUNTIME_RCX        (URD_RUNTIME_DATA + 24)
@@ -38,8 +37,7 @@ struct urd_runtime_state {
 };
 
 /** Registers as the caller has them before its own `syscall`, as if it had come there without the region. */
-static inline void urd_runtime_restore(const struct urd_runtime_state *s,
-                                       struct user_regs_struct *ret)
+static inline void urd_runtime_restore(const struct urd_runtime_state *s, struct user_regs_struct *ret)
 {
     const struct urd_runtime_frame *f = &s->frame;
     ret->r15 = f->r15, ret->r14 = f->r14, ret->r13 = f->r13, ret->r12 = f->r12;

@@ -123,9 +123,7 @@ static void parts(const struct urd_frame *frame, const struct urd_value *v, cons
     char *object = arrow ? urd_xprintf("*%s%s%s", is_postfix(expression) ? "" : "(", expression,
                                        is_postfix(expression) ? "" : ")")
                          : urd_xprintf("%s", expression);
-    urd_debuginfo_value_at(
-        urd_debuginfo_type_array_of(urd_debuginfo_type_strip(v->type)->module, s.type, s.count),
-        s.first, &array);
+    urd_debuginfo_summary_array(&s, &array);
     elements(frame, &array, object, first, max, list, count, total);
     urd_debuginfo_value_deinit(&array);
     free(object);

@@ -5,7 +5,7 @@
 enum {
     DEEP = 16, /* base classes, or structs, in each other */
     MOST_CLASSES = 200,
-    TREE_DEEP = 64, /* twice the depth of a red-black tree that fits into memory is more */
+    TREE_DEEP = 80, /* a red-black tree of MOST nodes is no deeper */
 };
 #define MOST                                                                                       \
     (1ull << 40) /* elements: more are no container but memory that nobody has written yet */
@@ -275,6 +275,16 @@ static bool next_in_deque(const struct urd_frame *f, struct urd_summary *s)
     return true;
 }
 
+/** Elements of nodes that begin with so many bytes of links. False: it is not known where in a node they lie. */
+static bool nodes(struct urd_summary *s, bool pairs, const struct urd_type *type, uint64_t links)
+{
+    uint64_t align = type ? alignment(type, 0) : 0;
+    s->kind = pairs ? URD_SUMMARY_PAIRS : URD_SUMMARY_ELEMENTS;
+    s->type = type;
+    s->place = align ? align_up(links, align) : 0;
+    return align;
+}
+
 /* ---- libstdc++ ---- */
 
 static bool cpp_string(const struct urd_frame *f, const struct urd_value *v, struct urd_summary *s)
@@ -324,15 +334,12 @@ static bool cpp_deque(const struct urd_frame *f, const struct urd_value *v, stru
 
 static bool cpp_list(const struct urd_frame *f, const struct urd_value *v, struct urd_summary *s)
 {
-    s->kind = URD_SUMMARY_ELEMENTS;
-    s->type = argument(v->type, "_Tp");
-    s->next = next_in_list;
-    uint64_t align = s->type ? alignment(s->type, 0) : 0;
     struct urd_value header;
-    if (!align || !get_number(f, v, "_M_impl._M_node._M_size", &s->count) ||
+    s->next = next_in_list;
+    if (!nodes(s, false, argument(v->type, "_Tp"), 16) ||
+        !get_number(f, v, "_M_impl._M_node._M_size", &s->count) ||
         !get_path(f, v, "_M_impl._M_node", &header))
         return false;
-    s->place = align_up(16, align);
     s->end = header.address;
     bool ok = header.lvalue && get_number(f, &header, "_M_next", &s->node);
     urd_debuginfo_value_deinit(&header);
@@ -344,18 +351,15 @@ static bool cpp_tree(const struct urd_frame *f, const struct urd_value *v, bool 
                      struct urd_summary *s)
 {
     struct urd_value tree, header;
-    s->kind = pairs ? URD_SUMMARY_PAIRS : URD_SUMMARY_ELEMENTS;
     s->next = next_in_tree;
     if (!get(f, v, "_M_t", &tree))
         return false;
-    s->type = argument(tree.type, "_Val");
-    uint64_t align = s->type ? alignment(s->type, 0) : 0;
-    bool ok = align && get_number(f, &tree, "_M_impl._M_node_count", &s->count) &&
+    bool ok = nodes(s, pairs, argument(tree.type, "_Val"), 32) &&
+              get_number(f, &tree, "_M_impl._M_node_count", &s->count) &&
               get_path(f, &tree, "_M_impl._M_header", &header);
     urd_debuginfo_value_deinit(&tree);
     if (!ok)
         return false;
-    s->place = align_up(32, align);
     s->end = header.address;
     ok = header.lvalue && get_number(f, &header, "_M_left", &s->node);
     urd_debuginfo_value_deinit(&header);
@@ -367,14 +371,11 @@ static bool cpp_hash(const struct urd_frame *f, const struct urd_value *v, bool 
                      struct urd_summary *s)
 {
     struct urd_value table;
-    s->kind = pairs ? URD_SUMMARY_PAIRS : URD_SUMMARY_ELEMENTS;
     s->next = next_in_list;
     if (!get(f, v, "_M_h", &table))
         return false;
-    s->type = argument(table.type, "_Value");
-    uint64_t align = s->type ? alignment(s->type, 0) : 0;
-    s->place = align ? align_up(8, align) : 0;
-    bool ok = align && get_number(f, &table, "_M_element_count", &s->count) &&
+    bool ok = nodes(s, pairs, argument(table.type, "_Value"), 8) &&
+              get_number(f, &table, "_M_element_count", &s->count) &&
               get_number(f, &table, "_M_before_begin._M_nxt", &s->node);
     urd_debuginfo_value_deinit(&table);
     return ok && s->count < MOST;
@@ -583,6 +584,11 @@ bool urd_debuginfo_summary(const struct urd_frame *frame, const struct urd_value
     else if (is_go(t) && starts(name, "[]"))
         has = go_slice(frame, v, ret);
     return has && (ret->kind != URD_SUMMARY_STRING || is_readable(frame, ret));
+}
+
+void urd_debuginfo_summary_array(const struct urd_summary *s, struct urd_value *ret)
+{
+    urd_debuginfo_value_at(urd_debuginfo_type_array_of(NULL, s->type, s->count), s->first, ret);
 }
 
 bool urd_debuginfo_summary_next(const struct urd_frame *frame, struct urd_summary *s)

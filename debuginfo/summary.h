@@ -38,6 +38,8 @@ struct urd_summary {
 /** False: v, which is OK, has no summary. ret->type and ret->indexable tell what it is for when only its content is not as it should be. */
 bool urd_debuginfo_summary(const struct urd_frame *frame, const struct urd_value *v,
                            struct urd_summary *ret);
+/** The elements of an indexable one with a summary, as an array. */
+void urd_debuginfo_summary_array(const struct urd_summary *s, struct urd_value *ret);
 /** s->at becomes the address of the next element. False: there is no other one, or memory that leads there cannot be read (given < count). */
 bool urd_debuginfo_summary_next(const struct urd_frame *frame, struct urd_summary *s);
 

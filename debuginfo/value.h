@@ -65,7 +65,7 @@ enum urd_value_status {
     URD_VALUE_OPTIMISED_OUT,
     URD_VALUE_NOT_RECORDED, /* a register or vector that this frame does not know */
     URD_VALUE_UNREADABLE,   /* memory that is not mapped; `address` tells where */
-    URD_VALUE_NOT_THERE,    /* a member of a variant that it is not; reason tells which it is */
+    URD_VALUE_NOT_THERE,    /* a member of another variant, an element behind the last one; reason tells what there is */
     URD_VALUE_TOO_LARGE,
 };
 

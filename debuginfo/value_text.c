@@ -194,9 +194,7 @@ static bool write_summary(struct writer *w, struct urd_value *v, unsigned depth)
     case URD_SUMMARY_ELEMENTS:
         if (s.indexable && !is_string(s.type)) {
             struct urd_value array;
-            urd_debuginfo_value_at(urd_debuginfo_type_array_of(
-                                       urd_debuginfo_type_strip(v->type)->module, s.type, s.count),
-                                   s.first, &array);
+            urd_debuginfo_summary_array(&s, &array);
             write_value(w, &array, depth);
             urd_debuginfo_value_deinit(&array);
             break;

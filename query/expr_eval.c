@@ -253,7 +253,7 @@ static urd_err *element_of_container(const struct evaluation *x, struct node *n,
     else if (has)
         urd_debuginfo_value_fail(ret, URD_VALUE_NOT_THERE, "it has %lu elements", s.count);
     else
-        urd_debuginfo_value_fail(ret, URD_VALUE_NOT_THERE, "it holds nothing that can be");
+        urd_debuginfo_value_fail(ret, URD_VALUE_NOT_THERE, "its content is not a container's");
     return NULL;
 }
 

@@ -330,6 +330,10 @@ static bool on_write(void *data, const struct urd_index_write *w)
 /** A place in memory as a value; an error tells what else the value is. */
 static urd_err *set_target(const char *text, struct urd_value *v, struct target *t)
 {
+    if (v->status == URD_VALUE_NOT_THERE)
+        return urd_err_hint(
+            URD_ERROR(URD_ERR_QUESTION, "'%s' is not there at this moment: %s", text, v->reason),
+            "choose a moment with --at");
     if (v->status == URD_VALUE_OPTIMISED_OUT || !v->lvalue || !urd_debuginfo_value_in_memory(v)) {
         const char *why = v->status == URD_VALUE_OPTIMISED_OUT ? "is optimised out at this moment"
                           : v->lvalue ? "lives in a register at this moment, not in memory"

@@ -117,8 +117,14 @@ urd_err *q_stack(struct answer *a)
 
 /* ---- values ---- */
 
-static const char *const status_names[] = {"ok", "optimised_out", "not_recorded", "unreadable",
-                                           "too_large"};
+static const char *const status_names[] = {
+    [URD_VALUE_OK] = "ok",
+    [URD_VALUE_OPTIMISED_OUT] = "optimised_out",
+    [URD_VALUE_NOT_RECORDED] = "not_recorded",
+    [URD_VALUE_UNREADABLE] = "unreadable",
+    [URD_VALUE_NOT_THERE] = "not_there",
+    [URD_VALUE_TOO_LARGE] = "too_large",
+};
 
 static json_t *value_row(const struct urd_frame *frame, const char *name, const char *kind,
                          const char *expr, struct urd_value *v)

@@ -24,6 +24,7 @@ struct alignas(64) wide {
 };
 
 static int passed;
+static char huge[20 << 20];
 
 static void pass(std::string text, const std::vector<named> &list)
 {
@@ -64,6 +65,7 @@ int main()
     pass(s, vn); //! all
     v.push_back(4);
     v[1] = 20; //! set
+    huge[1] = 1;
     std::printf("%d %zu\n", passed, early->size() + m.size() + sv.size()); //! end
     //? print {all} '{s} {e} {nul} {ws} {sv} {ref}' => text "short" "" "a\000b" L"wide" "hor" "short"
     //? print {all} '{l}' => text 'x' <repeats 200 times>...
@@ -81,6 +83,9 @@ int main()
     //? print {all} '{sv:r}' => text /\{_M_len = 3, _M_str = 0x[0-9a-f]+ "hort"\}/
     //? print {all} '{m[1]}' => wrong cannot index
     //? print pass '{text} {list}' => text "short" {{x = 1, name = "one"}, {x = 2, name = "two"}}
+    //? eval 'v[7]' --at all#1 => status not_there; reason it has 3 elements
+    //? eval huge --at all#1 => status too_large
+    //? blame 'v[7]' --at all#1 => wrong is not there at this moment: it has 3 elements
     //? open vn --at all#1 => name[] [0] | [1]; expr[] vn[0] | vn[1]; row 2 value {x = 2, name = "two"}
     //? open early --at all#1 => expr[] (*early)[0] | (*early)[1] | (*early)[2]; value 3
     //? open none --at all#1 => rows 0

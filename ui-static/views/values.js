@@ -2,7 +2,7 @@ import { html, nothing } from "../vendor/lit-html.js";
 import { visible } from "../lib/text.js";
 import { emptyView, errorView, momentLink, place } from "./parts.js";
 
-const missing = { optimised_out: "optimised out here", not_recorded: "not recorded", unreadable: "cannot be read", too_large: "too large to show" };
+const missing = { optimised_out: "optimised out here", not_recorded: "not recorded", unreadable: "cannot be read", not_there: "not there now", too_large: "too large to show" };
 
 export function valuesView(app) {
   const { part, at, stale } = app.part("vars");
