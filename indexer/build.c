@@ -33,6 +33,9 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Native time of a segment. */
+enum { SEGMENT_MS_LEAST = 60, SEGMENT_MS_MOST = 500 };
+
 /** Neighbouring segments that are only counted, to be replaced from the first on. Steps of moments are since the event. */
 struct gap {
     struct counted_row {
@@ -70,6 +73,7 @@ struct build {
     pthread_cond_t changed;
     struct job *first, *last;
     unsigned n_waiting, n_running, n_workers, n_started;
+    uint64_t recorded_ns; /* how long the recording took */
     struct urd_budget budget;
     bool scarce; /* memory did not allow another segment */
     bool no_more;
@@ -549,14 +553,19 @@ static urd_err *make_timer(timer_t *ret)
     return NULL;
 }
 
-static uint64_t segment_ms(struct build *b, uint64_t started)
+/** How long the next segment is to be. Each begins with blocks that it does not know, and names them in a dictionary of its own,
+ * so few long ones cost least; but all workers are to be busy up to the end, and a long one takes more memory. So each is a part of
+ * what is left of the run, as the recording took it. */
+static uint64_t segment_ms(const struct build *b, const struct urd_session *s)
 {
     if (b->options->segment_ms)
         return b->options->segment_ms;
     if (__atomic_load_n(&b->scarce, __ATOMIC_RELAXED))
         return 50; /* shorter ones need less */
-    uint64_t ms = (urd_now_ns() - started) / 16000000;
-    return ms < 100 ? 100 : ms > 400 ? 400 : ms;
+    uint64_t now = s->next ? s->next->time_ns : b->recorded_ns;
+    uint64_t left = b->recorded_ns > now ? (b->recorded_ns - now) / 1000000 : 0;
+    uint64_t ms = left / (2 * b->n_workers);
+    return ms < SEGMENT_MS_LEAST ? SEGMENT_MS_LEAST : ms > SEGMENT_MS_MOST ? SEGMENT_MS_MOST : ms;
 }
 
 struct leader {
@@ -724,7 +733,7 @@ static urd_err *lead_interval(struct leader *l, uint64_t last_event)
         }
         bool done;
         URD_TRY(split_at_cut(l, t, false, &done));
-        arm(l->timer, done ? segment_ms(l->b, l->started) : 20);
+        arm(l->timer, done ? segment_ms(l->b, s) : 20);
         if (l->b->err)
             return NULL;
     }
@@ -735,7 +744,7 @@ static urd_err *lead(struct leader *l, uint64_t last_event)
 {
     struct urd_session *s = l->s;
     bool done;
-    arm(l->timer, segment_ms(l->b, l->started));
+    arm(l->timer, segment_ms(l->b, s));
     URD_TRY(split(l, NULL, false, &done));
     if (!l->open)
         URD_FAIL("no segment can begin at event %llu", (unsigned long long)s->event);
@@ -748,7 +757,7 @@ static urd_err *lead(struct leader *l, uint64_t last_event)
         URD_TRY(urd_session_apply(s));
         if (leader_tick && s->next && s->event < last_event) {
             URD_TRY(split(l, NULL, false, &done));
-            arm(l->timer, done ? segment_ms(l->b, l->started) : 5);
+            arm(l->timer, done ? segment_ms(l->b, s) : 5);
         }
     }
     return NULL;
@@ -972,6 +981,20 @@ static double cpu_seconds(void)
     return s;
 }
 
+static urd_err *find_recorded_ns(struct urd_trace *trace, uint64_t *ret)
+{
+    struct urd_trace_reader *r;
+    const struct urd_event *last;
+    uint64_t n = urd_trace_event_count(trace);
+    *ret = 0;
+    URD_TRY(urd_trace_read_from(trace, n ? n : 1, &r));
+    urd_err *err = urd_trace_next(r, &last);
+    if (!err && last)
+        *ret = last->time_ns;
+    urd_trace_reader_close(r);
+    return err;
+}
+
 static urd_err *build_once(struct urd_trace *trace, struct urd_store *store,
                            const struct urd_index_options *o, bool reads, struct gap *gaps,
                            uint32_t n_gaps, struct urd_index_summary *summary, bool *ret_cut_missed)
@@ -979,6 +1002,7 @@ static urd_err *build_once(struct urd_trace *trace, struct urd_store *store,
     struct build b = {
         .trace = trace, .store = store, .options = o, .reads = reads, .summary = summary};
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    URD_TRY(find_recorded_ns(trace, &b.recorded_ns));
     b.gaps = gaps;
     b.n_gaps = n_gaps;
     b.published_ns = urd_now_ns();

@@ -92,12 +92,11 @@ static struct task_state *task_state(struct urd_builder *b, int32_t tid)
     return &b->tasks[b->n_tasks - 1];
 }
 
-/** Among the first n shapes. */
-static unsigned n_stores(const struct urd_flow_trace *t, unsigned n)
+static unsigned n_stores(const struct urd_store_shape *shapes, unsigned n)
 {
     unsigned stores = 0;
     for (unsigned i = 0; i < n; i++)
-        stores += t->stores[i].code != URD_STORE_HOLE;
+        stores += urd_store_bytes(shapes[i].code) != 0;
     return stores;
 }
 
@@ -226,52 +225,73 @@ static enum urd_flow_slot_how how_of(const struct urd_slot *slot)
     bool power = slot->size && (slot->size & (slot->size - 1)) == 0;
     switch (slot->kind) {
     case URD_SLOT_WRITE:
-        return power && slot->size <= 64 ? URD_HOW_STORE : URD_HOW_WRITE;
+        return power && slot->size <= 64 ? URD_HOW_WORDS : URD_HOW_WRITE;
     case URD_SLOT_COND:
         return URD_HOW_COND;
     case URD_SLOT_REP:
         return URD_HOW_REP;
     default:
-        return URD_HOW_SP;
+        return URD_HOW_WORDS;
     }
+}
+
+/** shape_of: by slot, those that have one. */
+static struct urd_store_shape shape_from(const struct urd_slot *slot, const uint8_t *shape_of)
+{
+    unsigned size =
+        slot->kind == URD_SLOT_SP ? URD_STORE_NONE : (unsigned)__builtin_ctz(slot->size);
+    return (struct urd_store_shape){.insn = slot->insn,
+                                    .code = (uint8_t)(size | (slot->by_sp ? URD_STORE_BY_SP : 0) |
+                                                      (slot->derived ? URD_STORE_DERIVED : 0) |
+                                                      (slot->known ? URD_STORE_KNOWN : 0)),
+                                    .root = slot->derived ? shape_of[slot->root] : 0,
+                                    .delta = slot->delta,
+                                    .value = slot->value};
 }
 
 /** What the hot loop, or urd_builder_any_record, makes of the block's record; its stores for the dictionary. The translator's
  * slots go with its code space. */
-static void take_slots(struct urd_flow_encoder *f, const struct urd_block *block,
-                       struct urd_flow_node *node, struct urd_flow_trace *d)
+static void take_slots(struct urd_builder *b, const struct urd_block *block,
+                       struct urd_flow_node *node, struct urd_flow_trace *trace,
+                       struct urd_stores_layout *layout)
 {
+    struct urd_flow_encoder *f = &b->flow;
+    struct urd_flow_dictionary *d = &b->dictionary;
+    uint8_t shape_of[URD_FLOW_INSNS];
     node->flags |= URD_NODE_PLAIN;
     node->slots = f->n_slots;
+    trace->shapes = d->n_shapes;
     for (unsigned i = 0; i < block->n_slots; i++) {
         const struct urd_slot *from = &block->slots[i];
-        enum urd_flow_slot_how how = how_of(from);
-        how = how == URD_HOW_SP && from->insn + 1 < block->n_insns ? URD_HOW_HOLE : how;
-        if (how == URD_HOW_STORE)
-            d->stores[d->n_stores++] = (struct urd_store_shape){
-                from->insn, (uint8_t)(__builtin_ctz(from->size) | from->by_sp << 3)};
-        else if (how == URD_HOW_HOLE)
-            d->stores[d->n_stores++] = (struct urd_store_shape){from->insn, URD_STORE_HOLE};
-        else if (how != URD_HOW_SP)
+        struct urd_flow_slot slot = {.how = how_of(from), .insn = from->insn, .size = from->size};
+        if (slot.how == URD_HOW_WORDS) {
+            struct urd_store_shape shape = shape_from(from, shape_of);
+            slot.size = (uint16_t)(8 * urd_store_words(shape.code));
+            shape_of[i] = trace->n_shapes++;
+            trace->n_kept += urd_store_bytes(shape.code) != 0;
+            URD_PUSH(d->shapes, d->n_shapes, d->cap_shapes) = shape;
+        } else {
             node->flags &= (uint8_t)~URD_NODE_PLAIN;
-        URD_PUSH(f->slots, f->n_slots, f->cap_slots) =
-            (struct urd_flow_slot){.how = how, .insn = from->insn, .size = from->size};
+        }
+        URD_PUSH(f->slots, f->n_slots, f->cap_slots) = slot;
     }
     URD_PUSH(f->slots, f->n_slots, f->cap_slots) = (struct urd_flow_slot){.how = URD_HOW_END};
-    d->n_kept = (uint8_t)n_stores(d, d->n_stores);
-    struct urd_stores_layout layout;
-    urd_stores_lay_out(d->stores, d->n_stores, &layout);
+    urd_stores_lay_out(urd_flow_shapes(d, trace), trace->n_shapes, layout);
     node->groups = f->n_groups;
-    node->n_groups = (uint8_t)layout.n_groups;
-    bool has_sp = block->end == URD_END_RET || block->end == URD_END_JUMP_INDIRECT;
-    node->words = (uint16_t)(layout.n_words + has_sp);
-    for (unsigned i = 0; i < layout.n_groups; i++)
-        URD_PUSH(f->groups, f->n_groups, f->cap_groups) = layout.groups[i];
-    if (layout.first_sp < 0)
+    node->n_groups = (uint8_t)layout->n_groups;
+    node->words = (uint16_t)layout->n_words;
+    for (unsigned i = 0; i < layout->n_groups; i++) {
+        URD_PUSH(f->groups, f->n_groups, f->cap_groups) = layout->groups[i];
+        f->groups[f->n_groups - 1].marks += f->n_marks;
+    }
+    for (unsigned i = 0; i < layout->n_marks; i++)
+        URD_PUSH(f->marks, f->n_marks, f->cap_marks) = layout->marks[i];
+    if (layout->first_sp < 0)
         return;
     node->flags |= URD_NODE_SP;
-    node->first_sp = (uint16_t)layout.first_sp;
-    node->last_sp = (uint16_t)layout.last_sp;
+    node->first_sp = (uint16_t)layout->first_sp;
+    node->last_sp = (uint16_t)layout->last_sp;
+    node->last_delta = layout->last_delta;
 }
 
 static uint8_t transfer_of(unsigned end)
@@ -291,38 +311,50 @@ static uint8_t transfer_of(unsigned end)
     }
 }
 
-/** Words of the record behind the id before the slots of an instruction; none of them is of a REP. */
-static uint16_t words_before(const struct urd_block *block, unsigned insn)
+/** A block's stores, and where their words lie. */
+struct block_stores {
+    const struct urd_store_shape *shapes;
+    unsigned n;
+    const struct urd_stores_layout *layout;
+};
+
+/** Where the address of the instruction's store, or the stack pointer, is told: a word, and what is to be added. */
+static void find_word(const struct block_stores *stores, unsigned insn, uint16_t *ret_word,
+                      int32_t *ret_delta)
 {
-    unsigned bytes = 0;
-    for (unsigned i = 0; i < block->n_slots && block->slots[i].insn < insn; i++) {
-        const struct urd_slot *slot = &block->slots[i];
-        bytes += slot->kind == URD_SLOT_SP ? 8 : 8 + (unsigned)padded(slot->size);
-        bytes += slot->kind == URD_SLOT_COND ? 8 : 0;
-    }
-    return (uint16_t)(bytes / 8);
+    for (unsigned i = 0; i < stores->n; i++)
+        if (stores->shapes[i].insn == insn) {
+            *ret_word = stores->layout->root_word[i];
+            *ret_delta = stores->shapes[i].delta;
+            return;
+        }
 }
 
 /** The transfer behind instruction `insn` of a block, where one piece of it ends and the next one begins. */
 static void take_transfer(struct urd_builder *b, const struct urd_block *block,
-                          struct urd_flow_node *node, unsigned insn, uint8_t transfer,
-                          uint64_t function, const struct urd_flow_place *to)
+                          struct urd_flow_node *node, const struct block_stores *stores,
+                          unsigned insn, uint8_t transfer, uint64_t function,
+                          const struct urd_flow_place *to)
 {
     struct urd_flow_encoder *f = &b->flow;
     bool jump_within = transfer == URD_TRANSFER_JUMP && to->function == function;
     if (transfer == URD_TRANSFER_NONE || jump_within)
         return;
-    URD_PUSH(f->ops, f->n_ops, f->cap_ops) = (struct urd_flow_op){.transfer = transfer,
-                                                                  .insn = (uint8_t)insn,
-                                                                  .word = words_before(block, insn),
-                                                                  .site = urd_block_pc(block, insn),
-                                                                  .function = function,
-                                                                  .to = *to};
+    struct urd_flow_op op = {.transfer = transfer,
+                             .insn = (uint8_t)insn,
+                             .site = urd_block_pc(block, insn),
+                             .function = function,
+                             .to = *to};
+    op.behind = op.site + block->insn_lengths[insn];
+    if (transfer != URD_TRANSFER_JUMP)
+        find_word(stores, insn, &op.word, &op.delta);
+    URD_PUSH(f->ops, f->n_ops, f->cap_ops) = op;
     node->n_ops++;
 }
 
 static void take_pieces(struct urd_builder *b, struct urd_task *t, const struct urd_block *block,
-                        struct urd_flow_node *node, struct urd_flow_trace *trace)
+                        const struct block_stores *stores, struct urd_flow_node *node,
+                        struct urd_flow_trace *trace)
 {
     const uint8_t *lengths = block->insn_lengths;
     struct urd_flow_dictionary *d = &b->dictionary;
@@ -334,17 +366,21 @@ static void take_pieces(struct urd_builder *b, struct urd_task *t, const struct 
         const struct urd_block_piece *p = &block->pieces[i];
         struct urd_flow_place place = find_place(b, t, p->pc);
         if (i)
-            take_transfer(b, block, node, insn - 1, transfer_of(p[-1].end), node->function, &place);
+            take_transfer(b, block, node, stores, insn - 1, transfer_of(p[-1].end), node->function,
+                          &place);
         else
             node->start = place;
         node->function = place.function;
         struct urd_flow_block one = {
             .pc = p->pc, .n_insns = p->n_insns, .end = p->end, .flags = place.flags};
-        memcpy(one.lengths, lengths + insn, p->n_insns);
+        one.lengths = urd_flow_keep_lengths(d, lengths + insn, p->n_insns);
         URD_PUSH(d->blocks, d->n_blocks, d->cap_blocks) = one;
         insn += p->n_insns;
     }
-    node->site = urd_block_pc(block, block->n_insns - 1u);
+    node->site = urd_block_pc(block, insn - 1);
+    node->behind = node->site + lengths[insn - 1];
+    if (node->transfer >= URD_TRANSFER_RET && node->transfer != URD_TRANSFER_JUMP)
+        find_word(stores, insn - 1, &node->end_word, &node->end_delta);
 }
 
 static uint32_t new_block(struct urd_builder *b, struct urd_task *t, const struct urd_block *block,
@@ -354,10 +390,12 @@ static uint32_t new_block(struct urd_builder *b, struct urd_task *t, const struc
                                  .flags = block->followed ? URD_NODE_FOLLOWED : 0,
                                  .transfer = stepped ? URD_TRANSFER_NONE : transfer_of(block->end)};
     struct urd_flow_trace trace = {.n_insns = block->n_insns};
-    take_pieces(b, t, block, &node, &trace);
-    if (!stepped)
-        take_slots(&b->flow, block, &node, &trace);
     struct urd_flow_dictionary *d = &b->dictionary;
+    struct urd_stores_layout layout;
+    if (!stepped)
+        take_slots(b, block, &node, &trace, &layout);
+    struct block_stores stores = {urd_flow_shapes(d, &trace), trace.n_shapes, &layout};
+    take_pieces(b, t, block, &stores, &node, &trace);
     URD_PUSH(d->traces, d->n_traces, d->cap_traces) = trace;
     return urd_flow_add(&b->flow, &node);
 }
@@ -568,7 +606,7 @@ void urd_builder_after_transfer(struct urd_builder *b, struct task_state *ts, ui
 {
     const struct urd_flow_node *to = &b->flow.nodes[dense], *from = &b->flow.nodes[ts->last];
     if (__builtin_expect(ts->pending == URD_TRANSFER_CALL, 1))
-        enter(b, ts, ts->return_slot, ts->return_pc, from->site, to->start.pc, b->clock);
+        enter(b, ts, ts->return_slot, from->behind, from->site, to->start.pc, b->clock);
     else
         arrive_by_jump(b, ts, from, &to->start);
     if ((uint64_t)b->clock == b->row_first) /* the row before ended with the call or jump */
@@ -631,21 +669,20 @@ void urd_builder_transfers(struct urd_builder *b, struct task_state *ts,
 {
     const struct urd_flow_op *op = b->flow.ops + node->ops;
     for (unsigned i = 0; i < node->n_ops && op->insn < n_insns; i++, op++) {
-        uint64_t slot[2] = {0, 0};
+        uint64_t slot = 0;
         int64_t behind = clock + op->insn + 1;
-        if (op->transfer !=
-            URD_TRANSFER_JUMP) /* and not more than there is: the log may end there */
-            memcpy(slot, words + 8 * op->word, op->transfer == URD_TRANSFER_CALL ? 16 : 8);
+        if (op->transfer != URD_TRANSFER_JUMP) /* that has none: the log may end there */
+            slot = urd_builder_slot(words, op->word, op->delta);
         if (op->transfer == URD_TRANSFER_CALL) {
-            enter(b, ts, slot[0], slot[1], op->site, op->to.pc, behind);
+            enter(b, ts, slot, op->behind, op->site, op->to.pc, behind);
         } else if (op->transfer == URD_TRANSFER_RET) {
-            if (urd_builder_return(b, ts, slot[0], behind) == URD_TRANSFER_LEAVING)
-                leave_within(b, ts, op, slot[0], behind);
+            if (urd_builder_return(b, ts, slot, behind) == URD_TRANSFER_LEAVING)
+                leave_within(b, ts, op, slot, behind);
         } else {
             bool leaving = op->transfer == URD_TRANSFER_JUMP_INDIRECT &&
-                           urd_builder_jump(ts, slot[0], behind) == URD_TRANSFER_LEAVING;
+                           urd_builder_jump(ts, slot, behind) == URD_TRANSFER_LEAVING;
             if (leaving || op->to.function != op->function)
-                leave_within(b, ts, op, slot[0], behind);
+                leave_within(b, ts, op, slot, behind);
         }
     }
 }
@@ -699,9 +736,8 @@ static const uint8_t *cond_slot(struct urd_builder *b, struct urd_task *t, const
 }
 
 /** A slot that is no store. */
-static const uint8_t *rare_slot(struct urd_builder *b, struct urd_task *t, struct task_state *ts,
-                                const uint8_t *p, const struct urd_flow_slot *slot, bool returns,
-                                int64_t clock)
+static const uint8_t *rare_slot(struct urd_builder *b, struct urd_task *t, const uint8_t *p,
+                                const struct urd_flow_slot *slot, int64_t clock)
 {
     uint64_t address;
     memcpy(&address, p, 8);
@@ -710,10 +746,6 @@ static const uint8_t *rare_slot(struct urd_builder *b, struct urd_task *t, struc
         return cond_slot(b, t, p, slot->size, clock);
     case URD_HOW_REP:
         return rep_slot(b, t, p, clock);
-    case URD_HOW_SP:
-        ts->pending = returns ? urd_builder_return(b, ts, address, clock + 1)
-                              : urd_builder_jump(ts, address, clock + 1);
-        return p + 8;
     default:
         urd_writes_add(b->writes, t->space, (uint64_t)clock, address, slot->size, p + 8, 0);
         return p + 8 + padded(slot->size);
@@ -725,37 +757,39 @@ const uint8_t *urd_builder_any_record(struct urd_builder *b, struct urd_task *t,
                                       int64_t clock, unsigned n_insns)
 {
     static __thread uint8_t words[URD_STORES_MAX_GROUPS * 64];
+    static __thread struct urd_stores_layout layout;
     struct urd_flow_node *node = &b->flow.nodes[dense];
-    struct urd_flow_trace *trace = &b->dictionary.traces[dense];
+    const struct urd_flow_trace *trace = &b->dictionary.traces[dense];
+    const struct urd_store_shape *shapes = urd_flow_shapes(&b->dictionary, trace);
     const struct urd_flow_slot *slot = b->flow.slots + node->slots;
     unsigned n = 0, n_shapes = 0;
-    urd_builder_transfers(b, ts, node, p, clock, n_insns);
     for (; slot->how != URD_HOW_END && slot->insn < n_insns; slot++) {
-        if (slot->how != URD_HOW_STORE && slot->how != URD_HOW_HOLE) {
-            p = rare_slot(b, t, ts, p, slot, node->transfer == URD_TRANSFER_RET,
-                          clock + slot->insn);
+        if (slot->how != URD_HOW_WORDS) {
+            p = rare_slot(b, t, p, slot, clock + slot->insn);
             continue;
         }
-        uint64_t bytes = slot->how == URD_HOW_HOLE ? 8 : 8 + padded(slot->size);
-        memcpy(words + n, p, bytes);
-        n += (unsigned)bytes;
+        memcpy(words + n, p, slot->size);
+        n += slot->size;
         n_shapes++;
-        p += bytes;
+        p += slot->size;
     }
-    uint64_t *memory = b->flow.memory + node->memory;
-    if (n_shapes == trace->n_stores) {
-        int first = node->flags & URD_NODE_SP ? node->first_sp : -1;
-        urd_stores_put(&b->stores, b->flow.groups + node->groups, node->n_groups, first,
-                       node->last_sp, memory, words);
-    } else {
-        struct urd_stores_layout layout;
-        urd_stores_lay_out(trace->stores, n_shapes, &layout);
-        urd_stores_put(&b->stores, layout.groups, layout.n_groups, layout.first_sp, layout.last_sp,
-                       memory, words);
+    urd_builder_transfers(b, ts, node, words, clock, n_insns);
+    struct urd_stores_groups groups = {.groups = b->flow.groups + node->groups,
+                                       .marks = b->flow.marks,
+                                       .n = node->n_groups,
+                                       .first_sp = node->flags & URD_NODE_SP ? node->first_sp : -1,
+                                       .last_sp = node->last_sp,
+                                       .last_delta = node->last_delta};
+    if (n_shapes < trace->n_shapes) {
+        urd_stores_lay_out(shapes, n_shapes, &layout);
+        groups = urd_stores_groups_of(&layout);
     }
+    urd_stores_put(&b->stores, &groups, b->flow.memory + node->memory, words);
     node->sp = 0; /* the hot loop cannot know what was marked */
+    if (n_insns >= node->n_insns)
+        ts->pending = urd_builder_end(b, ts, node, node->transfer, words, clock + node->n_insns);
     /* close_row counts whole blocks */
-    b->n_stores -= trace->n_kept - n_stores(trace, n_shapes);
+    b->n_stores -= trace->n_kept - n_stores(shapes, n_shapes);
     return p;
 }
 
@@ -780,8 +814,8 @@ void urd_builder_next_row(struct urd_builder *b, struct task_state *ts, uint32_t
 
 void urd_builder_reserve(struct urd_builder *b, size_t log_bytes)
 {
-    /* a block with stores has an id, an address and a value at least; beyond that a group takes up eight words */
-    urd_words_reserve(&b->stores.columns, log_bytes / 24 + 1);
+    /* a block with stores has an id and an address at least; beyond that a group takes up eight words */
+    urd_words_reserve(&b->stores.columns, log_bytes / 16 + 1);
 }
 
 static void end_row_if_full(struct urd_builder *b)
@@ -843,7 +877,6 @@ static void on_single(void *data, struct urd_task *t, const struct urd_code *cod
     if (transfer == URD_TRANSFER_CALL) {
         ts->pending = transfer;
         ts->return_slot = t->regs.rsp;
-        ts->return_pc = urd_block_pc(block, 1);
     } else if (transfer == URD_TRANSFER_RET) {
         ts->pending = urd_builder_return(b, ts, slot_of_return(t, block), b->clock);
     }
@@ -930,7 +963,7 @@ static void interrupt(struct urd_builder *b, struct urd_task *t, const struct ur
         struct urd_flow_place to = find_place(b, t, e->before.rip);
         const struct urd_flow_node *from = pending ? &b->flow.nodes[ts->last] : NULL;
         if (pending && ts->pending == URD_TRANSFER_CALL)
-            enter(b, ts, ts->return_slot, ts->return_pc, from->site, to.pc, b->clock);
+            enter(b, ts, ts->return_slot, from->behind, from->site, to.pc, b->clock);
         else if (pending)
             arrive_by_jump(b, ts, from, &to);
         if (!ts->first.pc) { /* the segment before may have ended with a call */
@@ -1021,7 +1054,7 @@ static void encode_joins(struct urd_builder *b, struct urd_buf *raw)
         urd_buf_varint(raw, pending ? last->site : 0);
         urd_buf_varint(raw, pending ? last->function : 0);
         urd_buf_varint(raw, calls ? ts->return_slot : ts->leaving_sp);
-        urd_buf_varint(raw, ts->return_pc);
+        urd_buf_varint(raw, calls ? last->behind : 0);
         urd_buf_varint(raw, urd_zigzag(ts->leaving_clock));
     }
     urd_buf_varint(raw, b->n_changes);

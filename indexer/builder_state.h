@@ -16,9 +16,9 @@ struct task_state {
     uint32_t space;
     struct urd_call_stack stack; /* frames since its last change */
     uint8_t pending; /* enum urd_flow_transfer of the last block: what the next one's pc means */
-    bool leaves_by_return;           /* with URD_TRANSFER_LEAVING */
-    uint32_t last;                   /* dense id of the last block */
-    uint64_t return_slot, return_pc; /* of the pending call */
+    bool leaves_by_return; /* with URD_TRANSFER_LEAVING */
+    uint32_t last;         /* dense id of the last block */
+    uint64_t return_slot;  /* of the pending call */
     uint64_t
         leaving_sp; /* of the last indirect jump, or of what is leaving: as its slot in the log */
     int64_t leaving_clock;
@@ -101,7 +101,7 @@ uint32_t urd_builder_dense(struct urd_builder *b, struct urd_task *t, const stru
 void urd_builder_next_row(struct urd_builder *b, struct task_state *ts, uint32_t space);
 /** Room for the stores of that many bytes of log. */
 void urd_builder_reserve(struct urd_builder *b, size_t log_bytes);
-/** The transfers in the middle of a block, but for those of instruction n_insns and later. words: its record behind the id. */
+/** The transfers in the middle of a block, but for those of instruction n_insns and later. words: those of its stores. */
 void urd_builder_transfers(struct urd_builder *b, struct task_state *ts,
                            const struct urd_flow_node *node, const uint8_t *words, int64_t clock,
                            unsigned n_insns);
@@ -110,10 +110,18 @@ void urd_builder_after_transfer(struct urd_builder *b, struct task_state *ts, ui
 /** It returned, with this stack pointer: URD_TRANSFER_RET, or URD_TRANSFER_LEAVING when the next block says what that means. */
 uint8_t urd_builder_return(struct urd_builder *b, struct task_state *ts, uint64_t sp,
                            int64_t clock);
-/** A record, or the first n_insns of one, with all kinds of slots. p: behind the id. Gives where it ends. */
+/** A record, or the first n_insns of one, with all kinds of slots, and all that it does to the stack. p: behind the id. Gives where it ends. */
 const uint8_t *urd_builder_any_record(struct urd_builder *b, struct urd_task *t,
                                       struct task_state *ts, uint32_t dense, const uint8_t *p,
                                       int64_t clock, unsigned n_insns);
+
+/** An address that a word of a block tells. */
+static inline uint64_t urd_builder_slot(const uint8_t *words, unsigned word, int32_t delta)
+{
+    uint64_t ret;
+    memcpy(&ret, words + 8 * word, 8);
+    return ret + (uint64_t)(int64_t)delta;
+}
 
 /** An indirect jump with this stack pointer: URD_TRANSFER_JUMP_INDIRECT, or URD_TRANSFER_LEAVING when it may leave frames. */
 static inline uint8_t urd_builder_jump(struct task_state *ts, uint64_t sp, int64_t clock)
@@ -126,5 +134,22 @@ static inline uint8_t urd_builder_jump(struct task_state *ts, uint64_t sp, int64
     ts->leaving_clock = clock;
     ts->leaves_by_return = false;
     return URD_TRANSFER_LEAVING;
+}
+
+/** What the end of a block with such a transfer does to the stack; gives what it leaves pending. words: of its stores; behind: the
+ * clock. */
+static inline uint8_t urd_builder_end(struct urd_builder *b, struct task_state *ts,
+                                      const struct urd_flow_node *node, uint8_t transfer,
+                                      const uint8_t *words, int64_t behind)
+{
+    if (transfer == URD_TRANSFER_NONE || transfer == URD_TRANSFER_JUMP)
+        return transfer;
+    uint64_t slot = urd_builder_slot(words, node->end_word, node->end_delta);
+    if (transfer == URD_TRANSFER_RET)
+        return urd_builder_return(b, ts, slot, behind);
+    if (transfer == URD_TRANSFER_JUMP_INDIRECT)
+        return urd_builder_jump(ts, slot, behind);
+    ts->return_slot = slot;
+    return transfer;
 }
 #endif

@@ -19,7 +19,7 @@ put_stores(struct urd_stores *s, const struct urd_flow_encoder *f, struct urd_fl
     uint8_t moved = 0; /* all ones when its frame lies elsewhere than the last time */
     if (node->flags & URD_NODE_SP) {
         memcpy(&first, words + 8 * node->first_sp, 8);
-        memcpy(&last, words + 8 * node->last_sp, 8);
+        last = urd_builder_slot(words, node->last_sp, node->last_delta);
         moved = (uint8_t) - (node->sp != first);
         node->sp = first;
     }
@@ -33,7 +33,8 @@ put_stores(struct urd_stores *s, const struct urd_flow_encoder *f, struct urd_fl
         /* an address that is the one of the last time in this row was marked then */
         changed &= g->addresses;
         changed |= moved & (g->first | g->rest);
-        urd_stores_mark_later(s, words, changed, g->sizes);
+        if (changed)
+            urd_stores_mark_later(s, words, changed, g, f->marks);
         if (__builtin_expect(!--n, 1))
             break;
     }
@@ -100,18 +101,13 @@ __attribute__((always_inline)) static inline void consume(void *data, struct urd
             if (node->n_ops)
                 urd_builder_transfers(b, ts, node, p, clock, UINT32_MAX);
             sp = put_stores(&b->stores, &b->flow, node, p, sp, &out);
-            p += 8 * node->words;
             clock += node->n_insns;
-            if (transfer == URD_TRANSFER_RET || transfer == URD_TRANSFER_JUMP_INDIRECT) {
-                uint64_t at;
-                memcpy(&at, p - 8, 8);
-                transfer = transfer == URD_TRANSFER_RET ? urd_builder_return(b, ts, at, clock)
-                                                        : urd_builder_jump(ts, at, clock);
-            }
+            transfer = urd_builder_end(b, ts, node, transfer, p, clock);
+            p += 8 * node->words;
         } else {
             b->stores.columns.at = out;
             b->stores.sp = sp;
-            ts->pending = transfer;
+            ts->pending = URD_TRANSFER_NONE;
             p = urd_builder_any_record(b, t, ts, dense, p, clock, UINT32_MAX);
             transfer = ts->pending;
             out = b->stores.columns.at;
@@ -121,10 +117,6 @@ __attribute__((always_inline)) static inline void consume(void *data, struct urd
         if (transfer >= URD_TRANSFER_CALL) {
             ts->pending = transfer;
             ts->last = dense;
-            if (transfer == URD_TRANSFER_CALL) { /* its last slot: the return address */
-                memcpy(&ts->return_slot, p - 16, 8);
-                memcpy(&ts->return_pc, p - 8, 8);
-            }
         }
         if (__builtin_expect(n_blocks % URD_FLOW_CHUNK_MIN == 0, 0) &&
             urd_flow_is_full(&b->flow, n_blocks)) {

@@ -93,8 +93,8 @@ uint32_t urd_flow_add(struct urd_flow_encoder *f, const struct urd_flow_node *no
 {
     if (f->n_nodes == f->cap_nodes) {
         f->cap_nodes = f->cap_nodes ? f->cap_nodes * 2 : 1024;
-        f->nodes = grow_aligned(f->nodes, f->n_nodes * sizeof *f->nodes,
-                                f->cap_nodes * sizeof *f->nodes);
+        f->nodes =
+            grow_aligned(f->nodes, f->n_nodes * sizeof *f->nodes, f->cap_nodes * sizeof *f->nodes);
         uint64_t *bits = urd_xcalloc(f->cap_nodes / 64, sizeof *bits);
         if (f->used_bits)
             memcpy(bits, f->used_bits, f->cap_nodes / 128 * sizeof *bits);
@@ -143,6 +143,7 @@ void urd_flow_deinit(struct urd_flow_encoder *f)
     free(f->slots);
     free(f->ops);
     free(f->groups);
+    free(f->marks);
     free(f->nodes);
     free(f->memory);
     free(f->used);
@@ -301,6 +302,18 @@ urd_err *urd_flow_cover(const void *cover, size_t size, uint32_t n_dense, uint32
     return NULL;
 }
 
+static void put_shape(struct urd_buf *out, const struct urd_store_shape *s)
+{
+    urd_buf_u8(out, s->insn);
+    urd_buf_u8(out, s->code);
+    if (s->code & URD_STORE_DERIVED) {
+        urd_buf_u8(out, s->root);
+        urd_buf_varint(out, urd_zigzag(s->delta));
+    }
+    if (s->code & URD_STORE_KNOWN)
+        urd_buf_varint(out, urd_zigzag((int64_t)s->value));
+}
+
 void urd_flow_dictionary_encode(const struct urd_flow_dictionary *d, struct urd_buf *out)
 {
     struct urd_buf raw = {0};
@@ -319,40 +332,71 @@ void urd_flow_dictionary_encode(const struct urd_flow_dictionary *d, struct urd_
             urd_buf_put(&raw, b->lengths, b->n_insns);
         }
         urd_buf_varint(&raw, t->count);
-        urd_buf_u8(&raw, t->n_stores);
-        urd_buf_put(&raw, t->stores, t->n_stores * sizeof *t->stores);
+        urd_buf_u8(&raw, t->n_shapes);
+        for (unsigned k = 0; k < t->n_shapes; k++)
+            put_shape(&raw, &urd_flow_shapes(d, t)[k]);
     }
     urd_blob_pack(raw.data, raw.size, out);
     urd_buf_deinit(&raw);
 }
 
-static void get_shapes(struct urd_cursor *in, struct urd_flow_trace *t)
+/** shapes: the trace's; this one is the i-th. */
+static void get_shape(struct urd_cursor *in, const struct urd_store_shape *shapes, unsigned i,
+                      struct urd_store_shape *ret)
 {
-    t->n_stores = urd_cursor_u8(in);
-    const uint8_t *shapes = t->n_stores <= URD_FLOW_INSNS
-                                ? urd_cursor_bytes(in, t->n_stores * sizeof *t->stores)
-                                : NULL;
-    if (!shapes) {
-        in->ok = false;
-        return;
+    *ret = (struct urd_store_shape){.insn = urd_cursor_u8(in)};
+    ret->code = urd_cursor_u8(in);
+    in->ok &= ret->code < URD_STORE_CODES;
+    if (ret->code & URD_STORE_DERIVED) {
+        ret->root = urd_cursor_u8(in);
+        ret->delta = (int32_t)urd_unzigzag(urd_cursor_varint(in));
+        in->ok &= ret->root < i && !(shapes[ret->root].code & URD_STORE_DERIVED);
     }
-    memcpy(t->stores, shapes, t->n_stores * sizeof *t->stores);
-    for (unsigned i = 0; i < t->n_stores; i++)
-        if ((t->stores[i].code & 7) == 7 && t->stores[i].code != URD_STORE_HOLE) /* 128 bytes: there is none */
-            in->ok = false;
+    if (ret->code & URD_STORE_KNOWN) {
+        ret->value = (uint64_t)urd_unzigzag(urd_cursor_varint(in));
+        in->ok &= urd_store_bytes(ret->code) <= 8;
+    }
 }
 
-static void get_block(struct urd_cursor *in, struct urd_flow_block *b, uint64_t *pc)
+static void get_shapes(struct urd_cursor *in, struct urd_flow_dictionary *d,
+                       struct urd_flow_trace *t)
+{
+    t->shapes = d->n_shapes;
+    t->n_shapes = urd_cursor_u8(in);
+    in->ok &= t->n_shapes <= URD_STORES_MAX;
+    for (unsigned i = 0; i < t->n_shapes && in->ok; i++) {
+        struct urd_store_shape shape;
+        get_shape(in, urd_flow_shapes(d, t), i, &shape);
+        URD_PUSH(d->shapes, d->n_shapes, d->cap_shapes) = shape;
+    }
+}
+
+const uint8_t *urd_flow_keep_lengths(struct urd_flow_dictionary *d, const uint8_t *lengths,
+                                     uint8_t n)
+{
+    if (!d->lengths || d->lengths->n + n > sizeof d->lengths->bytes) {
+        struct urd_flow_lengths *more = urd_xrealloc(NULL, sizeof *more);
+        more->before = d->lengths;
+        more->n = 0;
+        d->lengths = more;
+    }
+    uint8_t *to = d->lengths->bytes + d->lengths->n;
+    memcpy(to, lengths, n);
+    d->lengths->n += n;
+    return to;
+}
+
+static void get_block(struct urd_cursor *in, struct urd_flow_dictionary *d,
+                      struct urd_flow_block *b, uint64_t *pc)
 {
     *b = (struct urd_flow_block){0};
     b->pc = *pc += (uint64_t)urd_unzigzag(urd_cursor_varint(in));
     b->n_insns = urd_cursor_u8(in);
     b->end = urd_cursor_u8(in);
     b->flags = urd_cursor_u8(in);
-    const uint8_t *lengths =
-        b->n_insns <= URD_FLOW_INSNS ? urd_cursor_bytes(in, b->n_insns) : NULL;
+    const uint8_t *lengths = b->n_insns <= URD_FLOW_INSNS ? urd_cursor_bytes(in, b->n_insns) : NULL;
     if (lengths)
-        memcpy(b->lengths, lengths, b->n_insns);
+        b->lengths = urd_flow_keep_lengths(d, lengths, b->n_insns);
     in->ok &= lengths != NULL;
 }
 
@@ -362,21 +406,20 @@ static void get_trace(struct urd_cursor *in, struct urd_flow_dictionary *d, uint
     unsigned n_insns = 0;
     for (unsigned k = 0; k < t.n_blocks && in->ok; k++) {
         struct urd_flow_block *b = &URD_PUSH(d->blocks, d->n_blocks, d->cap_blocks);
-        get_block(in, b, pc);
+        get_block(in, d, b, pc);
         n_insns += b->n_insns;
     }
     if (!t.n_blocks || n_insns > URD_FLOW_INSNS)
         in->ok = false;
     t.n_insns = (uint8_t)n_insns;
     t.count = urd_cursor_varint(in);
-    get_shapes(in, &t);
+    get_shapes(in, d, &t);
     for (uint32_t k = t.first; k < d->n_blocks; k++)
         d->blocks[k].count = t.count;
     URD_PUSH(d->traces, d->n_traces, d->cap_traces) = t;
 }
 
-urd_err *urd_flow_dictionary_decode(const void *data, size_t size,
-                                    struct urd_flow_dictionary *ret)
+urd_err *urd_flow_dictionary_decode(const void *data, size_t size, struct urd_flow_dictionary *ret)
 {
     uint8_t *raw;
     size_t raw_size;
@@ -396,9 +439,26 @@ urd_err *urd_flow_dictionary_decode(const void *data, size_t size,
     return NULL;
 }
 
+uint32_t *urd_flow_words(const struct urd_flow_dictionary *d)
+{
+    uint32_t *starts = urd_xcalloc(d->n_traces + 1, sizeof *starts);
+    for (uint32_t i = 0; i < d->n_traces; i++) {
+        const struct urd_flow_trace *t = &d->traces[i];
+        starts[i + 1] = starts[i];
+        for (unsigned k = 0; k < t->n_shapes; k++)
+            starts[i + 1] += urd_store_words(urd_flow_shapes(d, t)[k].code);
+    }
+    return starts;
+}
+
 void urd_flow_dictionary_deinit(struct urd_flow_dictionary *d)
 {
     free(d->blocks);
     free(d->traces);
+    free(d->shapes);
+    for (struct urd_flow_lengths *l = d->lengths, *before; l; l = before) {
+        before = l->before;
+        free(l);
+    }
     *d = (struct urd_flow_dictionary){0};
 }

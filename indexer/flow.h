@@ -7,8 +7,8 @@
  *          have several pieces (translate.h): they are *traces* of plain blocks, which is what questions are answered with. Each
  *          trace has a *dense* id within its segment; the segment's dictionary (zstd of, for each in order: u8 number of plain
  *          blocks, of each varint pc as zigzag difference to the one before, u8 number of instructions, u8 end kind, u8 flags, the
- *          length of each instruction; varint number of executions in the segment, u8 number of its stores, of each u8 insn
- *          and u8 code, see stores.h) gives the rest.
+ *          length of each instruction; varint number of executions in the segment, u8 number of its stores, of each u8 insn,
+ *          u8 code, and as it says u8 root and varint zigzag delta, varint zigzag value, see stores.h) gives the rest.
  *
  *          Below a block is one of the log, a trace. Every block remembers its last two distinct successors in this row. A symbol of two bits says
  *          which came: 0 the first, 1 the second, 2 another one (varint dense id in escapes; it becomes
@@ -41,24 +41,45 @@ enum urd_flow_block_flag {
 struct urd_flow_block {
     uint64_t pc;
     uint8_t n_insns, end, flags;
-    uint8_t lengths[URD_FLOW_INSNS];
-    uint64_t count; /* executions in the segment, of this trace of which it is a part */
+    const uint8_t *lengths; /* n_insns, the dictionary's */
+    uint64_t count;         /* executions in the segment, of this trace of which it is a part */
 };
 
 /** Plain blocks that ran one after the other. */
 struct urd_flow_trace {
-    uint32_t first; /* index in urd_flow_dictionary.blocks */
-    uint8_t n_blocks, n_insns, n_stores;
-    uint8_t n_kept; /* n_stores without holes; while a segment is being made */
+    uint32_t first;  /* index in urd_flow_dictionary.blocks */
+    uint32_t shapes; /* and in .shapes: of its stores */
+    uint8_t n_blocks, n_insns, n_shapes;
+    uint8_t
+        n_kept; /* of the shapes that are stores, not just addresses; while a segment is being made */
     uint64_t count;
-    struct urd_store_shape stores[URD_FLOW_INSNS];
 };
 
 struct urd_flow_dictionary {
     struct urd_flow_block *blocks;
     struct urd_flow_trace *traces; /* by dense id */
-    uint32_t n_blocks, cap_blocks, n_traces, cap_traces;
+    struct urd_store_shape *shapes;
+    uint32_t n_blocks, cap_blocks, n_traces, cap_traces, n_shapes, cap_shapes;
+    struct urd_flow_lengths {
+        struct urd_flow_lengths *before;
+        uint32_t n;
+        uint8_t bytes[32768];
+    } * lengths; /* of all blocks, the newest ones first */
 };
+
+/** The dictionary's copy. */
+const uint8_t *urd_flow_keep_lengths(struct urd_flow_dictionary *d, const uint8_t *lengths,
+                                     uint8_t n);
+
+/** n_shapes of them. */
+static inline const struct urd_store_shape *urd_flow_shapes(const struct urd_flow_dictionary *d,
+                                                            const struct urd_flow_trace *t)
+{
+    return d->shapes + t->shapes;
+}
+
+/** For each trace where what its stores' words are begins, in words, and behind the last one the sum: n_traces + 1. Free it. */
+uint32_t *urd_flow_words(const struct urd_flow_dictionary *d);
 
 /** Where a plain block begins. */
 struct urd_flow_place {
@@ -75,20 +96,26 @@ struct urd_flow_node {
     uint32_t groups; /* of its stores' words, index into urd_flow_encoder.groups */
     uint32_t ops;    /* of its transfers before the last: index into urd_flow_encoder.ops */
     uint16_t words;  /* u64s of a plain block's record behind the id */
-    uint16_t first_sp, last_sp; /* with URD_NODE_SP: as in urd_stores_layout */
-    uint8_t n_insns, n_groups, n_ops;
+    uint16_t first_sp, last_sp; /* with URD_NODE_SP: as in urd_stores_layout, with */
+    int32_t last_delta;
+    uint16_t
+        end_word; /* of a call's, return's or indirect jump's slot at its end: as urd_flow_op.word, */
+    uint8_t n_insns, n_groups;
+    int32_t end_delta; /* and delta */
+    uint8_t n_ops;
     uint8_t transfer; /* enum urd_flow_transfer, of its last instruction */
     uint8_t flags;    /* enum urd_flow_node_flag */
     /* the second cache line */
     struct urd_flow_place start __attribute__((aligned(64))); /* its first instruction */
     uint64_t function; /* of its last instruction, as urd_flow_place.function */
     uint64_t site;     /* pc of its last instruction */
+    uint64_t behind;   /* pc of what lies behind it: where a call returns to */
     uint32_t slots;    /* of a block that is not plain: index into urd_flow_encoder.slots */
 } __attribute__((aligned(64)));
 
 enum urd_flow_node_flag {
-    URD_NODE_PLAIN = 0x40, /* its record is the words of its stores, and a return's or indirect jump's stack pointer */
-    URD_NODE_SP = 0x80,    /* some store is by the stack pointer */
+    URD_NODE_PLAIN = 0x40,    /* its record is the words of its stores */
+    URD_NODE_SP = 0x80,       /* some store is by the stack pointer */
     URD_NODE_FOLLOWED = 0x20, /* urd_block.followed */
 };
 
@@ -106,23 +133,22 @@ enum urd_flow_transfer {
 struct urd_flow_op {
     uint8_t transfer; /* enum urd_flow_transfer */
     uint8_t insn;     /* index of the instruction within the block */
-    uint16_t word;    /* u64s of the record behind the id before those of its slot */
-    uint64_t site;    /* pc of the instruction */
-    uint64_t function; /* that holds it */
+    uint16_t word;    /* of the block's words (stores.h), that to which delta is to be added: */
+    int32_t delta;    /* that is where a call puts its return address, else the stack pointer */
+    uint64_t site, behind; /* pc of the instruction, and of what lies behind it */
+    uint64_t function;     /* that holds it */
     struct urd_flow_place to;
 };
 
 /** What a slot of the log becomes, of a block that is not plain. */
 struct urd_flow_slot {
-    uint16_t size;
-    uint8_t how;  /* enum urd_flow_slot_how */
-    uint8_t insn; /* index within the block */
+    uint16_t size; /* of the write; with URD_HOW_WORDS: what the record has, bytes */
+    uint8_t how;   /* enum urd_flow_slot_how */
+    uint8_t insn;  /* index within the block */
 };
 
 enum urd_flow_slot_how {
-    URD_HOW_STORE, /* 1 to 64 bytes, a power of 2 */
-    URD_HOW_SP,   /* of a return or indirect jump that ends the block */
-    URD_HOW_HOLE, /* of one in its middle */
+    URD_HOW_WORDS, /* of the block's words: stores of 1 to 64 bytes, a power of 2, and stack pointers */
     URD_HOW_WRITE, /* of another size */
     URD_HOW_COND,
     URD_HOW_REP,
@@ -134,18 +160,21 @@ struct urd_flow_encoder {
     uint32_t n_nodes, cap_nodes;
     uint64_t *memory; /* of all stores, eight for each group; aligned like nodes */
     uint32_t n_memory, cap_memory;
-    struct urd_words_group *groups; /* of all blocks side by side: those of one function share cache lines */
+    struct urd_words_group
+        *groups; /* of all blocks side by side: those of one function share cache lines */
     uint32_t n_groups, cap_groups;
+    struct urd_stores_marks *marks; /* of the groups */
+    uint32_t n_marks, cap_marks;
     struct urd_flow_op *ops;
     uint32_t n_ops, cap_ops;
     struct urd_flow_slot *slots;
     uint32_t n_slots, cap_slots;
     uint32_t epoch, last, n_blocks; /* last: URD_FLOW_NONE at first */
     struct urd_flow_node none;      /* stands for the block before the first */
-    uint32_t *used; /* dense ids in this row; by number once the row is finished */
+    uint32_t *used;                 /* dense ids in this row; by number once the row is finished */
     uint32_t n_used, cap_used;
     uint64_t *used_bits; /* the same, a bit for each node */
-    uint8_t *symbols; /* one for each block, URD_FLOW_CHUNK of them */
+    uint8_t *symbols;    /* one for each block, URD_FLOW_CHUNK of them */
     struct urd_buf escapes;
 };
 
@@ -166,13 +195,16 @@ static inline struct urd_flow_node *urd_flow_node(struct urd_flow_encoder *f, ui
 }
 
 /** The n-th block of the row comes after `last`. At most URD_FLOW_CHUNK of them go into a row. */
-__attribute__((always_inline)) static inline void urd_flow_next_is(struct urd_flow_encoder *f, struct urd_flow_node *last, uint32_t n, uint32_t dense,
-                 struct urd_flow_node *node)
+__attribute__((always_inline)) static inline void urd_flow_next_is(struct urd_flow_encoder *f,
+                                                                   struct urd_flow_node *last,
+                                                                   uint32_t n, uint32_t dense,
+                                                                   struct urd_flow_node *node)
 {
     if (__builtin_expect(node->epoch != f->epoch, 0))
         urd_flow_first_time(f, dense);
     node->times++;
-    f->symbols[n] = last->a != dense; /* no branch: which of the two comes is what cannot be predicted */
+    f->symbols[n] =
+        last->a != dense; /* no branch: which of the two comes is what cannot be predicted */
     if (__builtin_expect(last->a != dense && last->b != dense, 0)) {
         f->symbols[n] = 2;
         last->b = last->a;

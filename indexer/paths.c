@@ -5,12 +5,17 @@ enum {
     PART = URD_LOG_BYTES, /* of the log, bytes: */
     FIRST_PARTS = 32,     /* the first ones are samples, */
     EVERY = 16,           /* and then one of so many */
+    /* records of a part, at most */
+    TRAIL = (URD_LOG_BYTES + URD_LOG_SLACK) / 8,
+    VOTERS = 64, /* times that a place came in a part that are asked where they went, at most, */
+    FEW = 4,     /* and at least */
 };
 
 void urd_paths_init(struct urd_paths *p, unsigned enough)
 {
     *p = (struct urd_paths){.enough = enough ? enough : ENOUGH};
-    p->trail = urd_xrealloc(NULL, (URD_LOG_BYTES + URD_LOG_SLACK) / 8 * sizeof *p->trail);
+    p->trail = urd_xrealloc(NULL, TRAIL * sizeof *p->trail);
+    p->again = urd_xrealloc(NULL, TRAIL * sizeof *p->again);
 }
 
 void urd_paths_deinit(struct urd_paths *p)
@@ -19,6 +24,7 @@ void urd_paths_deinit(struct urd_paths *p)
     free(p->places);
     free(p->often);
     free(p->trail);
+    free(p->again);
     urd_map_deinit(&p->place_of);
     *p = (struct urd_paths){0};
 }
@@ -118,18 +124,68 @@ static uint32_t likely_next(const struct urd_paths_node *n)
     return n->n[best] > n->count * 2 / 5 ? n->to[best] : 0;
 }
 
-static void choose(struct urd_paths *p, uint32_t place, const struct urd_code *code,
+/** Those times that the part came by the place: where in the trail each is now. n: of the trail. */
+struct voters {
+    uint32_t at[VOTERS];
+    unsigned n, asked; /* left; in the beginning */
+};
+
+static struct voters voters_of(const struct urd_paths *p, uint32_t place)
+{
+    struct voters v = {.n = 0};
+    uint32_t at = p->places[place - 1].newest;
+    for (; at && v.n < VOTERS; at = p->again[at - 1])
+        v.at[v.n++] = at - 1;
+    v.asked = v.n;
+    return v;
+}
+
+/** Along with most of those who are still together. False: too few of them are. */
+static bool go_with_most(struct voters *v, const uint32_t *trail, uint32_t n, uint32_t *ret_dense)
+{
+    uint32_t best = 0;
+    unsigned votes = 0;
+    for (unsigned i = 0; i < v->n; i++) {
+        unsigned same = 0;
+        for (unsigned k = 0; k < v->n; k++)
+            same += trail[v->at[k]] == trail[v->at[i]];
+        if (same > votes) {
+            votes = same;
+            best = trail[v->at[i]];
+        }
+        if (votes * 2 > v->n)
+            break;
+    }
+    if (votes < FEW || votes * 4 < v->asked)
+        return false;
+    unsigned left = 0;
+    for (unsigned i = 0; i < v->n; i++)
+        if (trail[v->at[i]] == best && v->at[i] + 1 < n)
+            v->at[left++] = v->at[i] + 1;
+    v->n = left;
+    *ret_dense = best;
+    return true;
+}
+
+/** What follows depends on how the place was come to, which the newest part of the log shows: as far as it does, what most of those
+ * times had in common is the path. Then what usually follows. */
+static void choose(struct urd_paths *p, uint32_t place, uint32_t n, const struct urd_code *code,
                    const struct urd_flow_dictionary *d)
 {
     struct path path = {.n = 0};
+    struct voters v = voters_of(p, place);
+    bool together = true;
     for (uint32_t at = place; at;) {
         const struct urd_paths_place *here = &p->places[at - 1];
-        const struct urd_paths_node *n = &p->nodes[here->best];
-        if (path.n && n->count < here->count * 2 / 5)
+        uint32_t dense = here->best;
+        together = together && v.n >= FEW;
+        bool agreed = together && go_with_most(&v, p->trail, n, &dense);
+        if (!agreed && path.n && (together || p->nodes[dense].count < here->count * 2 / 5))
             break;
-        if (!add(&path, d, here->best))
+        together = agreed;
+        if (!add(&path, d, dense))
             break;
-        at = likely_next(n);
+        at = together && v.n ? p->nodes[p->trail[v.at[0]]].place : likely_next(&p->nodes[dense]);
     }
     p->places[place - 1].followed = true;
     if (path.n_blocks > 1)
@@ -145,8 +201,12 @@ void urd_paths_learn(struct urd_paths *p, uint32_t n, const struct urd_code *cod
         struct urd_paths_node *node = &p->nodes[p->trail[i]];
         if (!node->place)
             node->place = find_place(p, p->trail[i], code, &f->nodes[p->trail[i]]);
+        p->again[i] = p->places[node->place - 1].newest;
+        p->places[node->place - 1].newest = i + 1;
         count(p, p->trail[i], i + 1 < n ? p->nodes[p->trail[i + 1]].place : 0);
     }
     for (uint32_t i = 0; i < p->n_often; i++)
-        choose(p, p->often[i], code, d);
+        choose(p, p->often[i], n, code, d);
+    for (uint32_t i = 0; i < n; i++)
+        p->places[p->nodes[p->trail[i]].place - 1].newest = 0;
 }

@@ -7,9 +7,11 @@
  * OWNS     What was counted, of one segment. One thread.
  *
  * A *place* is an address at which blocks begin: one that runs to its end, and those that are left before. Of each block is
- * counted how often it ran, and which places came next. The path from a place that came often enough is then: the block there
- * that ran most, the place that followed it most, the block there, and so on, while each step is a likely one and there is
- * room. Not asked for twice: the translator's blocks say whether they follow something (urd_block.followed).
+ * counted how often it ran, and which places came next. The path from a place that came often enough is then what most of the times that it
+ * came in the newest sample had in common, block by block, and behind that, or where there were too few, the block there that ran most, the
+ * place that followed it most, the block there, and so on, while each step is a likely one and there is room. The first is what loops in
+ * interpreters need: one handler goes to another each time, but the same way each time around.
+ * Not asked for twice: the translator's blocks say whether they follow something (urd_block.followed).
  */
 #ifndef URD_INDEXER_PATHS_H
 #define URD_INDEXER_PATHS_H
@@ -26,7 +28,9 @@ struct urd_paths {
     uint32_t n_nodes;
     struct urd_paths_place {
         uint32_t count;
-        uint32_t best;  /* dense id of the block that ran most */
+        uint32_t best; /* dense id of the block that ran most */
+        uint32_t
+            newest; /* index + 1 in the trail of the first time that it came, while that is looked at */
         bool followed; /* nothing more to be done */
     } * places;
     uint32_t n_places, cap_places;
@@ -34,6 +38,7 @@ struct urd_paths {
     uint32_t *often;         /* places that have come often enough in this sample */
     uint32_t n_often, cap_often;
     uint32_t *trail; /* the sample: dense ids in the order in which they ran */
+    uint32_t *again; /* for each: index + 1 of the next one at the same place, or 0 */
     uint32_t enough; /* executions after which a place's path is chosen */
     uint32_t weight; /* executions that each of this sample stands for */
     uint64_t bytes;  /* of the log so far */

@@ -31,7 +31,7 @@
 #ifndef URD_INDEXER_SCHEMA_H
 #define URD_INDEXER_SCHEMA_H
 
-#define URD_INDEX_VERSION "12"
+#define URD_INDEX_VERSION "13"
 
 /* What is not indexed, or not yet, is only counted: such a row of segments has blocks NULL and tells clocks. Its id is the last of so many:
  * the segments that take its place have those before it, so that ids are in the order of the run. */

@@ -34,33 +34,69 @@ void urd_stores_begin(struct urd_stores *s, uint32_t space, uint32_t row)
     s->sp = 0;
 }
 
+/** The store's address is word `word`, and its delta. */
+static void add_mark(struct urd_stores_layout *l, unsigned word,
+                     const struct urd_store_shape *shape)
+{
+    struct urd_words_group *g = &l->groups[word / 8];
+    struct urd_stores_marks *m = g->n_marks ? &l->marks[g->marks + g->n_marks - 1u] : NULL;
+    if (!m || m->which == 0xff) {
+        /* those of a group lie one behind the other: groups are come to in order */
+        m = &l->marks[l->n_marks];
+        *m = (struct urd_stores_marks){0};
+        g->marks = g->n_marks++ ? g->marks : l->n_marks;
+        l->n_marks++;
+    }
+    unsigned i = (unsigned)__builtin_popcount(m->which);
+    m->which |= (uint8_t)(1 << i);
+    m->delta[i] = shape->delta;
+    m->word[i] = word % 8;
+    m->sizes |= (uint32_t)(shape->code & URD_STORE_SIZE) << 4 * i;
+}
+
+/** Marks of each group, from the words that the shapes have. */
+static void lay_out_marks(const struct urd_store_shape *shapes, unsigned n,
+                          struct urd_stores_layout *l)
+{
+    for (unsigned g = 0; g < l->n_groups; g++)
+        for (unsigned i = 0; i < n; i++)
+            if (l->root_word[i] / 8 == g && urd_store_bytes(shapes[i].code))
+                add_mark(l, l->root_word[i], &shapes[i]);
+}
+
 void urd_stores_lay_out(const struct urd_store_shape *shapes, unsigned n,
                         struct urd_stores_layout *ret)
 {
     unsigned at = 0;
     ret->first_sp = ret->last_sp = -1;
+    ret->last_delta = 0;
+    ret->n_marks = 0;
     for (unsigned i = 0; i < n; i++) {
-        unsigned bytes = urd_store_bytes(shapes[i].code), words = urd_store_words(shapes[i].code);
-        for (unsigned k = 0; k < words; k++, at++) {
+        uint8_t code = shapes[i].code;
+        unsigned bytes = urd_store_bytes(code), words = urd_store_words(code);
+        bool derived = code & URD_STORE_DERIVED;
+        ret->root_word[i] = derived ? ret->root_word[shapes[i].root] : (uint16_t)at;
+        if (code & URD_STORE_BY_SP) {
+            ret->last_sp = ret->root_word[i];
+            ret->last_delta = shapes[i].delta;
+        }
+        for (unsigned k = derived; k < words + derived; k++, at++) { /* k: 0 for the address */
             struct urd_words_group *g = &ret->groups[at / 8];
             if (at % 8 == 0)
                 *g = (struct urd_words_group){0};
-            if (shapes[i].code == URD_STORE_HOLE)
-                continue;
             g->bytes |= (k == 0 || bytes >= 8 ? 0xffull : (1ull << bytes) - 1) << at % 8 * 8;
             if (k)
                 continue;
             g->addresses |= (uint8_t)(1 << at % 8);
-            g->sizes |= (uint32_t)(shapes[i].code & 7) << at % 8 * 4;
-            if (!(shapes[i].code >> 3 & 1))
+            if (!(code & URD_STORE_BY_SP))
                 continue;
             *(ret->first_sp < 0 ? &g->first : &g->rest) |= (uint8_t)(1 << at % 8);
             ret->first_sp = ret->first_sp < 0 ? (int)at : ret->first_sp;
-            ret->last_sp = (int)at;
         }
     }
     ret->n_words = at;
     ret->n_groups = (at + 7) / 8;
+    lay_out_marks(shapes, n, ret);
 }
 
 static uint64_t *groups_of(struct urd_stores *s, uint64_t page)
@@ -107,20 +143,22 @@ void urd_stores_mark_all(struct urd_stores *s)
     s->n_marks = 0;
 }
 
-void urd_stores_put(struct urd_stores *s, const struct urd_words_group *groups, unsigned n_groups,
-                    int first_sp, int last_sp, uint64_t *memory, const uint8_t *words)
+void urd_stores_put(struct urd_stores *s, const struct urd_stores_groups *of, uint64_t *memory,
+                    const uint8_t *words)
 {
     uint64_t first = 0;
-    if (first_sp >= 0)
-        memcpy(&first, words + 8 * first_sp, 8);
-    for (unsigned i = 0; i < n_groups; i++) {
-        const struct urd_words_group *g = &groups[i];
+    if (of->first_sp >= 0)
+        memcpy(&first, words + 8 * of->first_sp, 8);
+    for (unsigned i = 0; i < of->n; i++) {
+        const struct urd_words_group *g = &of->groups[i];
         urd_words_put(&s->columns.at, memory + 8 * i, words + 64 * i, g, s->sp, first);
-        urd_stores_mark_later(s, words + 64 * i, g->addresses, g->sizes);
+        urd_stores_mark_later(s, words + 64 * i, g->addresses, g, of->marks);
     }
     urd_stores_mark_all(s);
-    if (first_sp >= 0)
-        memcpy(&s->sp, words + 8 * last_sp, 8);
+    if (of->first_sp < 0)
+        return;
+    memcpy(&s->sp, words + 8 * of->last_sp, 8);
+    s->sp += (uint64_t)(int64_t)of->last_delta;
 }
 
 static void end_page(struct urd_stores *s, struct urd_stores_page *p)
@@ -228,53 +266,70 @@ static bool pass_over(struct urd_stores_decoder *d, uint32_t dense)
     return true;
 }
 
-/** The bytes of one more store by the stack pointer, relative to the first of them. */
+/** The bytes of one more store by the stack pointer, relative to the first of them. word: of its address, if it has one. */
 static void add_quiet(struct urd_stores_quiet *q, unsigned word, uint64_t at, unsigned bytes)
 {
     if (q->first_sp == NO_SP)
         *q = (struct urd_stores_quiet){.first_sp = (uint16_t)word};
     q->last = at;
+    if (!bytes)
+        return;
     q->low = (int64_t)at < (int64_t)q->low ? at : q->low;
     q->high = (int64_t)(at + bytes) > (int64_t)q->high ? at + bytes : q->high;
+}
+
+/** The next store's value, n words that `at` is the first of, or what is known; kept when ret is not NULL. */
+static void get_value(struct urd_stores_decoder *d, uint64_t *memory, unsigned at,
+                      const struct urd_store_shape *shape, uint8_t *ret)
+{
+    unsigned n = urd_store_value_words(shape->code);
+    if (ret && (shape->code & URD_STORE_KNOWN))
+        memcpy(ret, &shape->value, 8);
+    for (unsigned k = 0; k < n; k++) {
+        uint64_t value = urd_words_get(&d->in, (at + k) % 8, &memory[at + k]);
+        if (ret)
+            memcpy(ret + 8 * k, &value, 8);
+    }
 }
 
 void urd_stores_next(struct urd_stores_decoder *d, uint32_t dense,
                      const struct urd_store_shape *shapes, unsigned n_shapes, unsigned n_insns,
                      int64_t clock)
 {
-    uint64_t *memory = d->remembered + d->starts[dense], first = 0;
+    uint64_t *memory = d->remembered + d->starts[dense], first = 0, addresses[URD_STORES_MAX];
     struct urd_stores_quiet quiet = {.first_sp = NO_SP};
     bool any_sp = false, whole = !n_shapes || shapes[n_shapes - 1].insn < n_insns, kept = false;
     unsigned at = 0;
     if (!d->in.groups.ok || (d->quiet && whole && pass_over(d, dense)))
         return;
     for (unsigned i = 0; i < n_shapes && shapes[i].insn < n_insns; i++) {
-        unsigned bytes = urd_store_bytes(shapes[i].code), words = urd_store_words(shapes[i].code);
-        uint64_t address = urd_words_get(&d->in, at % 8, &memory[at]);
-        at++;
-        if (shapes[i].code == URD_STORE_HOLE)
-            continue;
-        if (shapes[i].code >> 3 & 1) {
-            address += any_sp ? first : d->sp;
+        uint8_t code = shapes[i].code;
+        unsigned bytes = urd_store_bytes(code), n_values = urd_store_value_words(code);
+        uint64_t address = addresses[code & URD_STORE_DERIVED ? shapes[i].root : i];
+        if (!(code & URD_STORE_DERIVED)) {
+            address = urd_words_get(&d->in, at % 8, &memory[at]);
+            if (code & URD_STORE_BY_SP)
+                address += any_sp ? first : d->sp;
+            at++;
+        }
+        address += (uint64_t)(int64_t)shapes[i].delta;
+        addresses[i] = address;
+        if (code & URD_STORE_BY_SP) {
             first = any_sp ? first : address;
             any_sp = true;
             d->sp = address;
             add_quiet(&quiet, at - 1, address - first, bytes);
         }
-        if (address >= d->high || address + bytes <= d->low) {
-            for (unsigned k = 1; k < words; k++, at++)
-                urd_words_get(&d->in, at % 8, &memory[at]);
-            continue;
+        bool keep = bytes && address < d->high && address + bytes > d->low;
+        if (keep) {
+            kept |= !(code & URD_STORE_BY_SP);
+            make_room(d);
+            d->out.stores[d->out.n++] =
+                (struct urd_store){clock + shapes[i].insn, address, (uint32_t)d->n_values, bytes};
         }
-        kept |= !(shapes[i].code >> 3 & 1);
-        make_room(d);
-        d->out.stores[d->out.n++] =
-            (struct urd_store){clock + shapes[i].insn, address, (uint32_t)d->n_values, bytes};
-        for (unsigned k = 1; k < words; k++, at++) {
-            uint64_t value = urd_words_get(&d->in, at % 8, &memory[at]);
-            memcpy(d->out.values + d->n_values + 8 * (k - 1), &value, 8);
-        }
-        d->n_values += bytes;
+        get_value(d, memory, at, &shapes[i], keep ? d->out.values + d->n_values : NULL);
+        at += n_values;
+        d->n_values += keep ? bytes : 0;
     }
     quiet.known = whole && !kept;
     if (d->quiet)

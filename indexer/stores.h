@@ -6,14 +6,15 @@
  * NOT      Writes of the kernel, of REP and of conditional stores, and those of odd sizes: writes.h has them.
  * OWNS     A urd_stores owns its columns and pages. One thread.
  * FORMAT   Flow says which blocks ran, the dictionary which stores a block has (urd_flow_trace.stores); so neither clock,
- *          size nor instruction is kept. Blocks are those of the log here, of one or more pieces. A block's *words* are, for each of its stores in order, its address and its value
- *          (one word up to 8 bytes, more for 16 to 64), in groups of eight as in words.h; each block remembers the words that it
- *          wrote last in the row (0 at first). flow.stores is a blob (flow.h) of these groups, for the blocks of the row in
+ *          size nor instruction is kept. Blocks are those of the log here, of one or more pieces. A block's *words* are, for each of its stores in order, its address, if
+ *          it is not some constant away from that of an earlier store of the block, and its value, if that is not known (one word up to 8
+ *          bytes, more for 16 to 64), in groups of eight as in words.h; each block remembers the words that it
+ *          wrote last in the row (0 at first). Returns and indirect jumps have an address, too, the stack pointer, and write nothing. flow.stores is a blob (flow.h) of these groups, for the blocks of the row in
  *          order; of a block of which only a part ran, the words of that part.
- *          Where an address is formed from the stack pointer, the first such one of a block is taken relative to the row's last one
+ *          Where an address is formed from the stack pointer, the first such word of a block is taken relative to the row's last such address
  *          before (0 at first), the others relative to that first. So frames that move with the stack take no bytes at all.
- *          Example: `push %rbp; push %rbx` at 0x7ff8 and 0x7ff0 when the row's last such store was at 0x8000: the words are -8, rbp, -8,
- *          rbx. The second time, from another frame with the same registers, the group is one byte: 0.
+ *          Example: `push %rbp; push %rbx` at 0x7ff8 and 0x7ff0 when the row's last such store was at 0x8000: the words are -8, rbp, rbx, as the
+ *          second address is the first one - 8. The second time, from another frame with the same registers, the group is one byte: 0.
  *
  *          touched.data is a blob of, for each row of flow of the segment that stores to the page, in order: varint
  *          difference of chunk to the one before (the first: chunk), u8 which of 8 groups of 64 words follow, those groups as u64:
@@ -27,33 +28,64 @@
 /** One store of a block, as the dictionary has it. */
 struct urd_store_shape {
     uint8_t insn; /* index within the block */
+    uint8_t code; /* enum urd_store_code */
     uint8_t
-        code; /* bits 0-2: log2 of its bytes, at most 64; bit 3: by the stack pointer; or URD_STORE_HOLE */
+        root; /* with URD_STORE_DERIVED: the shape, an earlier one, from whose address its own is `delta` away */
+    int32_t delta;  /* else 0 */
+    uint64_t value; /* with URD_STORE_KNOWN */
 };
 
-/** No store, but a word of the log's record that is not kept: it counts as one that never changes. */
-#define URD_STORE_HOLE 7
+enum urd_store_code {
+    URD_STORE_SIZE = 7, /* these bits: log2 of its bytes, at most 64; or */
+    URD_STORE_NONE = 7, /* it is none, but an address: the stack pointer */
+    URD_STORE_BY_SP =
+        8, /* its address is formed from the stack pointer; if it is derived: that of its root is */
+    URD_STORE_DERIVED = 16,
+    URD_STORE_KNOWN = 32,
+    URD_STORE_CODES = 64
+};
 
+/** 0: it writes nothing. */
 static inline unsigned urd_store_bytes(uint8_t code)
 {
-    return 1u << (code & 7);
+    return (code & URD_STORE_SIZE) == URD_STORE_NONE ? 0 : 1u << (code & URD_STORE_SIZE);
+}
+
+/** Of its value, in the row. */
+static inline unsigned urd_store_value_words(uint8_t code)
+{
+    unsigned bytes = code & URD_STORE_KNOWN ? 0 : urd_store_bytes(code);
+    return (bytes + 7) / 8;
 }
 
 /** Words of a store: its address, its value. */
 static inline unsigned urd_store_words(uint8_t code)
 {
-    return code == URD_STORE_HOLE ? 1 : (code & 7) <= 3 ? 2 : 1 + (1u << ((code & 7) - 3));
+    return !(code & URD_STORE_DERIVED) + urd_store_value_words(code);
 }
 
 #define URD_STORES_MAX        128 /* of a block */
 #define URD_STORES_MAX_GROUPS (URD_STORES_MAX * 9 / 8)
+#define URD_STORES_MAX_MARKS  (URD_STORES_MAX_GROUPS + URD_STORES_MAX / 8)
 
-/** How a block's words lie in groups. Of first_sp and last_sp: words before the first and last address formed from the stack
- * pointer; -1: there is none. */
+/** Up to eight stores whose addresses are words of one group, and constants. */
+struct urd_stores_marks {
+    int32_t delta[8];
+    uint8_t word[8]; /* of the group */
+    uint32_t sizes;  /* log2 of the bytes, four bits for each */
+    uint8_t which;   /* a bit for each that there is */
+};
+
+/** How a block's words lie in groups. */
 struct urd_stores_layout {
-    unsigned n_groups, n_words;
-    int first_sp, last_sp;
-    struct urd_words_group groups[URD_STORES_MAX_GROUPS];
+    unsigned n_groups, n_words, n_marks;
+    int first_sp,
+        last_sp; /* words before the first and last address formed from the stack pointer; -1: there is none */
+    int32_t last_delta; /* to be added to the latter */
+    uint16_t
+        root_word[URD_STORES_MAX]; /* of each shape: the word to which its delta is to be added */
+    struct urd_words_group groups[URD_STORES_MAX_GROUPS]; /* their marks: indexes of */
+    struct urd_stores_marks marks[URD_STORES_MAX_MARKS];
 };
 
 void urd_stores_lay_out(const struct urd_store_shape *shapes, unsigned n,
@@ -102,34 +134,61 @@ void urd_stores_pack_page(struct urd_stores_page *p, struct urd_buf *ret);
 /** Mark what is in marks: at the end of a row, and when there are URD_STORES_MARKS of them. */
 void urd_stores_mark_all(struct urd_stores *s);
 
-/** The addresses among eight words are to be marked. */
+/** The stores of a group whose addresses are these words of eight are to be marked. */
 __attribute__((always_inline)) static inline void
-urd_stores_mark_later(struct urd_stores *s, const uint8_t *words, unsigned which, uint32_t sizes)
+urd_stores_mark_later(struct urd_stores *s, const uint8_t *words, unsigned which,
+                      const struct urd_words_group *g, const struct urd_stores_marks *marks)
 {
-    uint64_t *to = s->marks + s->n_marks;
-    s->n_marks += (unsigned)__builtin_popcount(which);
+    const struct urd_stores_marks *m = marks + g->marks;
+    for (unsigned n = g->n_marks; n; n--, m++) {
+        uint64_t *to = s->marks + s->n_marks;
 #ifdef URD_WORDS_WIDE
-    const __m512i shifts = _mm512_set_epi64(32, 36, 40, 44, 48, 52, 56, 60);
-    __m512i tags = _mm512_sllv_epi64(_mm512_set1_epi64(sizes), shifts);
-    tags = _mm512_and_si512(tags, _mm512_set1_epi64((long long)(15ull << 60)));
-    __m512i marks =
-        _mm512_maskz_loadu_epi64((__mmask8)which, words); /* behind the log is nothing */
-    marks = _mm512_ternarylogic_epi64(tags, marks, _mm512_set1_epi64((1ll << 60) - 1), 0xf8);
-    _mm512_storeu_si512(to, _mm512_maskz_compress_epi64((__mmask8)which, marks));
+        const __m512i shifts = _mm512_set_epi64(32, 36, 40, 44, 48, 52, 56, 60);
+        __m512i x = _mm512_maskz_loadu_epi64(g->addresses, words); /* behind the log is nothing */
+        __m512i word = _mm512_cvtepu8_epi64(_mm_loadl_epi64((const __m128i *)m->word));
+        __m512i bit = _mm512_sllv_epi64(_mm512_set1_epi64(1), word);
+        __mmask8 those =
+            _mm512_mask_test_epi64_mask(m->which, bit, _mm512_set1_epi64((long long)which));
+        __m512i delta = _mm512_cvtepi32_epi64(_mm256_loadu_si256((const __m256i *)m->delta));
+        x = _mm512_add_epi64(_mm512_permutexvar_epi64(word, x), delta);
+        __m512i tags = _mm512_sllv_epi64(_mm512_set1_epi64(m->sizes), shifts);
+        tags = _mm512_and_si512(tags, _mm512_set1_epi64((long long)(15ull << 60)));
+        x = _mm512_ternarylogic_epi64(tags, x, _mm512_set1_epi64((1ll << 60) - 1), 0xf8);
+        _mm512_storeu_si512(to, _mm512_maskz_compress_epi64(those, x));
+        s->n_marks += (unsigned)__builtin_popcount(those);
 #else
-    for (; which; which &= which - 1) {
-        unsigned i = (unsigned)__builtin_ctz(which);
-        uint64_t address;
-        memcpy(&address, words + 8 * i, 8);
-        *to++ = (address & ((1ull << 60) - 1)) | (uint64_t)(sizes >> 4 * i & 15) << 60;
-    }
+        for (unsigned left = m->which; left; left &= left - 1) {
+            unsigned i = (unsigned)__builtin_ctz(left);
+            uint64_t address;
+            if (!(which >> m->word[i] & 1))
+                continue;
+            memcpy(&address, words + 8 * m->word[i], 8);
+            address += (uint64_t)(int64_t)m->delta[i];
+            *to++ = (address & ((1ull << 60) - 1)) | (uint64_t)(m->sizes >> 4 * i & 15) << 60;
+            s->n_marks++;
+        }
 #endif
+    }
 }
 
-/** The words of a block's stores, or of the first of them; groups to last_sp: as in urd_stores_layout. memory: what the block wrote
- * last, n_groups * 8 words. There is room. */
-void urd_stores_put(struct urd_stores *s, const struct urd_words_group *groups, unsigned n_groups,
-                    int first_sp, int last_sp, uint64_t *memory, const uint8_t *words);
+/** As in urd_stores_layout. */
+struct urd_stores_groups {
+    const struct urd_words_group *groups;
+    const struct urd_stores_marks *marks;
+    unsigned n;
+    int first_sp, last_sp;
+    int32_t last_delta;
+};
+
+static inline struct urd_stores_groups urd_stores_groups_of(const struct urd_stores_layout *l)
+{
+    return (struct urd_stores_groups){l->groups,   l->marks,   l->n_groups,
+                                      l->first_sp, l->last_sp, l->last_delta};
+}
+
+/** The words of a block's stores, or of the first of them. memory: what the block wrote last, 8 words for each group. There is room. */
+void urd_stores_put(struct urd_stores *s, const struct urd_stores_groups *of, uint64_t *memory,
+                    const uint8_t *words);
 
 /** A decoded store; its value lies in the decoder's memory. */
 struct urd_store {
@@ -148,7 +207,8 @@ struct urd_stores_decoded {
 /** Of a trace that was walked over while only stores to some place were kept: where its stores are, as long as its words stay the same. */
 struct urd_stores_quiet {
     bool known;
-    uint16_t first_sp;  /* the word of its first address by the stack pointer; no_sp: there is none */
+    uint16_t
+        first_sp; /* the word of its first address by the stack pointer; no_sp: there is none */
     uint64_t low, high; /* the bytes of such stores, relative to the first of them */
     uint64_t last;      /* the last of them, likewise */
 };
@@ -159,9 +219,9 @@ struct urd_stores_decoder {
     uint8_t *blob;
     struct urd_words_reader in;
     uint64_t sp;
-    uint64_t *remembered;   /* of all stores of all blocks */
-    const uint32_t *starts; /* of each block in it; borrowed */
-    uint64_t low, high;     /* only stores to bytes of [low, high) are kept */
+    uint64_t *remembered;           /* of all stores of all blocks */
+    const uint32_t *starts;         /* of each block in it; borrowed */
+    uint64_t low, high;             /* only stores to bytes of [low, high) are kept */
     struct urd_stores_quiet *quiet; /* by trace; NULL: everything is kept */
     uint32_t capacity;
     size_t n_values, cap_values;

@@ -434,12 +434,7 @@ static urd_err *load_blocks(struct urd_index *x, struct urd_index_segment *s)
                        : failed(x);
     sqlite3_finalize(q);
     URD_TRY(err);
-    s->memory = urd_xcalloc(d->n_traces + 1, sizeof *s->memory);
-    for (uint32_t i = 0; i < d->n_traces; i++) {
-        s->memory[i + 1] = s->memory[i];
-        for (unsigned k = 0; k < d->traces[i].n_stores; k++)
-            s->memory[i + 1] += urd_store_words(d->traces[i].stores[k].code);
-    }
+    s->memory = urd_flow_words(d);
     return NULL;
 }
 
@@ -614,7 +609,7 @@ static urd_err *decode_stores(struct urd_index *x, struct urd_index_segment *s, 
                                 s->memory, n_traces, low, high);
     while (!err && urd_flow_next(&flow, &dense, &partial)) {
         const struct urd_flow_trace *t = &s->dictionary.traces[dense];
-        urd_stores_next(&d, dense, t->stores, t->n_stores, partial, clock);
+        urd_stores_next(&d, dense, urd_flow_shapes(&s->dictionary, t), t->n_shapes, partial, clock);
         clock += partial < t->n_insns ? partial : t->n_insns;
     }
     urd_flow_decoder_deinit(&flow);

@@ -98,7 +98,7 @@ static urd_err *read_flow_row(struct run *r, sqlite3_stmt *q, struct segment *g,
     for (; !err && urd_flow_next(&d, &dense, &partial); n++) {
         const struct urd_flow_trace *t = &g->d.traces[dense];
         seen[dense]++;
-        urd_stores_next(&stores, dense, t->stores, t->n_stores, partial, (int64_t)r->n_steps);
+        urd_stores_next(&stores, dense, urd_flow_shapes(&g->d, t), t->n_shapes, partial, (int64_t)r->n_steps);
         err = expand_trace(r, g, t, partial);
     }
     urd_flow_decoder_deinit(&d);
@@ -273,15 +273,9 @@ static urd_err *read_segment(struct run *r, sqlite3 *db, sqlite3_stmt *q)
         URD_FAIL("segment %llu begins at clock %llu, flow ended at %llu", (unsigned long long)g.id,
                  (unsigned long long)g.start_clock, (unsigned long long)r->n_steps);
     URD_TRY(urd_flow_dictionary_decode(sqlite3_column_blob(q, 4), (size_t)sqlite3_column_bytes(q, 4), &g.d));
-    URD_AUTO_FREE struct urd_flow_block *blocks = g.d.blocks;
-    URD_AUTO_FREE struct urd_flow_trace *traces = g.d.traces;
+    URD_CLEANUP(urd_flow_dictionary_deinit) struct urd_flow_dictionary d = g.d; /* to be freed */
     URD_AUTO_FREE uint64_t *counts = g.counts = urd_xcalloc(g.d.n_traces + 1, sizeof *counts);
-    URD_AUTO_FREE uint32_t *memory = g.memory = urd_xcalloc(g.d.n_traces + 1, sizeof *memory);
-    for (uint32_t i = 0; i < g.d.n_traces; i++) {
-        memory[i + 1] = memory[i];
-        for (unsigned k = 0; k < traces[i].n_stores; k++)
-            memory[i + 1] += urd_store_words(traces[i].stores[k].code);
-    }
+    URD_AUTO_FREE uint32_t *memory = g.memory = urd_flow_words(&g.d);
     URD_TRY(read_flow(r, db, &g));
     URD_TRY(check_touched(db, &g));
     urd_map_deinit(&g.touched);

@@ -108,17 +108,29 @@ void run_start(struct run *r, struct urd_translator *t, char *const argv[], int 
     ptrace(PTRACE_SETREGS, r->pid, 0, &regs);
 }
 
-static bool drain_slot(struct run *r, const struct urd_slot *slot, const uint8_t **at)
+uint64_t run_slot_address(const struct urd_slot *slot, const uint8_t **at, uint64_t *addresses, unsigned i)
 {
+    if (slot->derived) {
+        addresses[i] = addresses[slot->root] + (uint64_t)slot->delta;
+    } else {
+        memcpy(&addresses[i], *at, 8);
+        *at += 8;
+    }
+    return addresses[i];
+}
+
+static bool drain_slot(struct run *r, const struct urd_block *b, unsigned i, uint64_t *addresses, const uint8_t **at)
+{
+    const struct urd_slot *slot = &b->slots[i];
     uint64_t head[2] = {0, 0};
     memcpy(head, *at, 16);
     uint64_t size = slot->size, mask = UINT64_MAX;
     switch (slot->kind) {
     case URD_SLOT_SP:
-        *at += 8;
+        run_slot_address(slot, at, addresses, i);
         return true;
     case URD_SLOT_WRITE:
-        *at += 8;
+        head[0] = run_slot_address(slot, at, addresses, i);
         break;
     case URD_SLOT_COND:
         mask = head[1];
@@ -132,7 +144,9 @@ static bool drain_slot(struct run *r, const struct urd_slot *slot, const uint8_t
     r->writes_logged++;
     uint8_t *memory = NULL;
     const uint8_t *bytes = *at;
-    if (slot->kind == URD_SLOT_REP && size >> 63) {
+    if (slot->known) {
+        bytes = (const uint8_t *)&slot->value;
+    } else if (slot->kind == URD_SLOT_REP && size >> 63) {
         size &= INT64_MAX;
         size_t got;
         bytes = memory = malloc(size);
@@ -181,8 +195,9 @@ bool run_drain(struct run *r)
         r->followed += b->n_pieces > 1;
         if (r->follow)
             follow(r, b);
+        uint64_t addresses[URD_BLOCK_INSNS];
         for (unsigned i = 0; i < b->n_slots; i++)
-            drain_slot(r, &b->slots[i], &at);
+            drain_slot(r, b, i, addresses, &at);
     }
     if (at != end)
         return FAIL("log: records end %ld bytes behind log_pos", (long)(at - end));

@@ -46,4 +46,6 @@ void run_reader(struct run *r, pid_t pid);
 bool run_to_end(struct run *r);
 /** From the child's current registers, rip a subject address, until an exit the caller must see. */
 bool run_drain(struct run *r);
+/** The address of the i-th slot, a write's or a stack pointer, into addresses, of those before it; *at moves on where the record has it. */
+uint64_t run_slot_address(const struct urd_slot *slot, const uint8_t **at, uint64_t *addresses, unsigned i);
 #endif

@@ -271,16 +271,21 @@ static void on_write(void *unused, uint64_t address, uint64_t mask, const uint8_
 static void apply_partial(const uint8_t *record, const struct urd_block *b, unsigned insn)
 {
     const uint8_t *at = record + 8;
+    uint64_t addresses[URD_BLOCK_INSNS];
     for (unsigned i = 0; i < b->n_slots && b->slots[i].insn < insn; i++) {
+        const struct urd_slot *slot = &b->slots[i];
         uint64_t head[2];
         memcpy(head, at, 16);
-        unsigned size = b->slots[i].size;
-        if (b->slots[i].kind == URD_SLOT_WRITE) {
-            on_write(NULL, head[0], UINT64_MAX, at + 8, size);
-            at += 8 + ((size + 7u) & ~7u);
+        unsigned size = slot->size;
+        if (slot->kind == URD_SLOT_WRITE) {
+            uint64_t address = run_slot_address(slot, &at, addresses, i);
+            on_write(NULL, address, UINT64_MAX, slot->known ? (const uint8_t *)&slot->value : at, size);
+            at += slot->known ? 0 : (size + 7u) & ~7u;
         } else if (b->slots[i].kind == URD_SLOT_COND) {
             on_write(NULL, head[0], head[1], at + 16, size);
             at += 16 + ((size + 7u) & ~7u);
+        } else if (slot->kind == URD_SLOT_SP) {
+            run_slot_address(slot, &at, addresses, i);
         }
     }
 }

@@ -194,19 +194,8 @@ static void emit_call(struct gen *g, const struct insn *in)
     static const uint8_t push[1] = {0xff}; /* push [rip + constant] is ff /6 */
     urd_gen_load_constant_op(g, e, push, 1, 6, back);
     g->b->done_offsets[in - g->insns] = urd_gen_offset(g, e->at);
-    if (!g->log || g->reads)
-        return;
-    emit_store(e, RSP, EMIT_AT(g->reg_log, g->log_at));
-    if ((int64_t)back == (int32_t)back) {
-        emit_store_imm(e, (int32_t)back, EMIT_AT(g->reg_log, g->log_at + 8));
-    } else {
-        int t = in->kind == INSN_CALL_INDIRECT ? RCX : g->reg_temp; /* temp has the target */
-        if (t == RCX)
-            urd_gen_spill(g, t);
-        emit_mov_imm(e, t, back);
-        emit_store(e, t, EMIT_AT(g->reg_log, g->log_at + 8));
-    }
-    g->log_at += 16;
+    if (g->log && !g->reads)
+        urd_gen_log_sp(g);
 }
 
 /* temp = the target of an indirect jump or call. */
@@ -233,10 +222,8 @@ static void emit_ret(struct gen *g, const struct insn *in)
 {
     struct emit *e = &g->hot;
     urd_gen_spill(g, g->reg_temp);
-    if (g->log) {
-        emit_store(e, RSP, EMIT_AT(g->reg_log, g->log_at));
-        g->log_at += 8;
-    }
+    if (g->log)
+        urd_gen_log_sp(g);
     if (g->reg_temp >= 8)
         emit_u8(e, 0x41);
     emit_u8(e, 0x58 | (unsigned)(g->reg_temp & 7)); /* pop temp */
@@ -249,10 +236,8 @@ static void emit_ret(struct gen *g, const struct insn *in)
 static void emit_jump_indirect(struct gen *g, const struct insn *in)
 {
     g->b->done_offsets[in - g->insns] = urd_gen_offset(g, g->hot.at);
-    if (!g->log || g->reads)
-        return;
-    emit_store(&g->hot, RSP, EMIT_AT(g->reg_log, g->log_at));
-    g->log_at += 8;
+    if (g->log && !g->reads)
+        urd_gen_log_sp(g);
 }
 
 /* Before a conditional branch, which cannot fault, so the count is exact wherever the subject may stop. Nothing else counts:
@@ -523,7 +508,9 @@ static void emit_body(struct gen *g)
         b->insn_offsets[i] = urd_gen_offset(g, g->hot.at);
         if (in->window && i)
             emit_window(g, i);
-        struct urd_slot slot;
+        while (g->slot < b->pub.slots + b->pub.n_slots && g->slot->insn < i)
+            g->slot++;
+        struct urd_slot unused;
         if (g->reads && (in->kind == INSN_COPY || in->kind == INSN_REP)) {
             urd_gen_reads_before(g, in);
             urd_gen_copy(g, in);
@@ -531,11 +518,11 @@ static void emit_body(struct gen *g)
             urd_gen_reads_after(g, in);
         } else if (in->kind == INSN_REP) {
             urd_gen_rep(g, in);
-        } else if (in->kind == INSN_COPY && g->log && urd_insn_slot(in, &slot)) {
+        } else if (in->kind == INSN_COPY && g->log && urd_insn_slot(in, &unused)) {
             if (urd_plan_needs_temp2(in, true))
                 urd_gen_spill(g, g->reg_temp2);
             urd_gen_logged(g, in);
-            g->log_at += urd_slot_bytes(&slot);
+            g->log_at += urd_slot_bytes(g->slot);
         } else if (in->kind == INSN_COPY) {
             urd_gen_copy(g, in);
         } else if (i + 1 < g->n_insns) {
@@ -561,6 +548,7 @@ static void start(struct gen *g, struct carried hint)
 {
     use(g, g->n_insns ? allocate(g, 0, hint) : (struct allocation){-1, -1, -1, -1, -1});
     g->b->carries = g->carries;
+    g->slot = g->b->pub.slots;
     g->b->insn_offsets = urd_xcalloc(g->n_insns + 1, sizeof *g->b->insn_offsets);
     g->b->done_offsets = urd_xcalloc(g->n_insns + 1, sizeof *g->b->done_offsets);
 }

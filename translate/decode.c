@@ -407,7 +407,9 @@ unsigned urd_slot_bytes(const struct urd_slot *slot)
     unsigned data = (slot->size + 7u) & ~7u;
     switch (slot->kind) {
     case URD_SLOT_WRITE:
-        return 8 + data;
+        return (slot->derived ? 0 : 8) + (slot->known ? 0 : data);
+    case URD_SLOT_SP:
+        return slot->derived ? 0 : 8;
     case URD_SLOT_COND:
         return 16 + data;
     case URD_SLOT_REP:

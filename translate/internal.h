@@ -107,7 +107,7 @@ bool urd_insn_decode(const uint8_t *bytes, size_t n, uint64_t pc, unsigned probe
 int urd_insn_register(
     ZydisRegister reg); /* number of the general register that contains reg, or -1 */
 uint64_t urd_insn_rip_target(const struct insn *in);
-/** Which slot the instruction logs. False when it logs none. */
+/** Which slot the instruction logs, all of it. False when it logs none. */
 bool urd_insn_slot(const struct insn *in, struct urd_slot *ret);
 enum { URD_READ_SLOTS = 4 };
 /** Its slots with these probes; their number. */
@@ -243,6 +243,7 @@ struct gen {
     struct block *b;
     const struct insn *insns;
     unsigned n_insns;
+    const struct urd_slot *slot; /* of this instruction or a later one; with `log` and without `reads` */
     bool log, count;
     bool reads; /* what is logged is reads */
     int reg_log, reg_count, reg_temp, reg_temp2, reg_anchor; /* no instruction uses them, or -1 */
@@ -303,6 +304,8 @@ void urd_gen_copy(struct gen *g, const struct insn *in);
 
 /* writes.c */
 void urd_gen_logged(struct gen *g, const struct insn *in);
+/** The slot that is the stack pointer, or a call's: rsp is what it was or what it is then. */
+void urd_gen_log_sp(struct gen *g);
 /* reads.c: an instruction's read slots, around it */
 void urd_gen_reads_before(struct gen *g, const struct insn *in);
 void urd_gen_reads_after(struct gen *g, const struct insn *in);
@@ -350,6 +353,10 @@ enum urd_block_end urd_plan_end(const struct insn *last);
 void urd_plan_windows(const struct urd_translator *t, struct insn *insns, unsigned n,
                       struct carried hint);
 const struct path *urd_plan_path(const struct urd_translator *t, uint64_t pc);
+/* places.c */
+/** What of the slots need not be logged: derived, root, delta, known and value, and by_sp of the others. */
+void urd_places_find(const struct insn *insns, unsigned n, struct urd_slot *slots,
+                     unsigned n_slots);
 /* block.c */
 struct block *urd_block_build(struct urd_translator *t, uint64_t pc,
                               const struct urd_code_reader *reader, struct carried hint,

@@ -307,16 +307,19 @@ uint64_t urd_block_pc(const struct urd_block *b, unsigned insn)
 
 void urd_block_describe(struct block *b, const struct insn *insns, unsigned n, unsigned probes)
 {
+    static __thread struct urd_slot slots[(MAX_INSNS + 1) * URD_READ_SLOTS];
     uint8_t *lengths = urd_xcalloc(n ? n : 1, 1);
-    struct urd_slot *slots = urd_xcalloc(n * URD_READ_SLOTS + 1, sizeof *slots);
     b->pub.n_insns = (uint8_t)n;
     for (unsigned i = 0; i < n; i++) {
         lengths[i] = insns[i].length;
         for (unsigned k = urd_insn_slots(&insns[i], probes, &slots[b->pub.n_slots]); k-- > 0;)
             slots[b->pub.n_slots++].insn = (uint8_t)i;
     }
+    if ((probes & URD_PROBE_LOG) && !(probes & URD_PROBE_READS))
+        urd_places_find(insns, n, slots, b->pub.n_slots);
     b->pub.end = n ? (uint8_t)urd_plan_end(&insns[n - 1]) : URD_END_FALL;
     b->pub.insn_lengths = lengths;
-    b->pub.slots = slots;
+    b->pub.slots = memcpy(urd_xcalloc(b->pub.n_slots + 1u, sizeof *slots), slots,
+                          b->pub.n_slots * sizeof *slots);
     describe_pieces(b, insns, n);
 }

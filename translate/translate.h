@@ -17,13 +17,14 @@
  *
  *     u64  block id
  *     for each slot of the block, in order of execution:
- *       URD_SLOT_WRITE  u64 address, then the `size` bytes written, padded to 8
+ *       URD_SLOT_WRITE  u64 address, then the `size` bytes written, padded to 8. What can be told without is left out: the address
+ *                       of a slot that is `derived`, the bytes of one that is `known`
  *       URD_SLOT_COND   u64 address, u64 mask (bit i: byte i was written), then `size` bytes padded to
  *                       8, size <= 64; a cmpxchg that fails and a masked store log a mask of what
  *                       was really stored (none: mask 0)
  *       URD_SLOT_REP    u64 lowest address, u64 bytes, then the bytes, padded to 8. When bit 63 of bytes
  *                       is set the data is not in the log but in memory, now (URD_EXIT_REP)
- *       URD_SLOT_SP     u64 the stack pointer: from which a `ret` takes its target, or at an indirect jump
+ *       URD_SLOT_SP     u64 the stack pointer, unless `derived`: from which a `ret` takes its target, or at an indirect jump
  * With URD_PROBE_READS there are no slots of writes, but
  *       URD_SLOT_READ      u64 address, from which `size` bytes are read
  *       URD_SLOT_READ_REP  u64 rsi or rdi before and after a repeated string instruction, whose elements have `size` bytes
@@ -63,6 +64,11 @@ struct urd_slot {
     uint8_t insn;  /* index of its instruction within the block */
     uint16_t size; /* bytes; for URD_SLOT_REP the size of one element */
     bool by_sp;    /* its address is formed from the stack pointer */
+    bool derived;  /* its address is that of slot `root` of the block, which is in the record, and delta */
+    bool known;    /* what it writes is `value`, low bytes first */
+    uint8_t root;
+    int32_t delta;
+    uint64_t value;
 };
 
 enum urd_block_end {

@@ -15,6 +15,7 @@
  *          vmovdqu [rax], ymm3
  *          mov [r11+0x18], rax     no displacement: the base is the address
  *          vmovdqu [r11+0x20], ymm3
+ * Of a slot whose address or bytes are told otherwise (places.c) those are left out.
  *
  * Bytes between the value and the next multiple of 8 are whatever was there.
  */
@@ -23,6 +24,19 @@
 static struct emit_mem slot_at(const struct gen *g, unsigned offset)
 {
     return EMIT_AT(g->reg_log, g->log_at + offset);
+}
+
+/* Where the slot's bytes are, behind its address. */
+static unsigned bytes_at(const struct gen *g)
+{
+    return g->slot->derived ? 0 : 8;
+}
+
+void urd_gen_log_sp(struct gen *g)
+{
+    if (!g->slot->derived)
+        emit_store(&g->hot, RSP, slot_at(g, 0));
+    g->log_at += urd_slot_bytes(g->slot);
 }
 
 /* The register that holds the address of a written operand which the instruction does not change:
@@ -77,8 +91,9 @@ static void readback(struct gen *g, const struct insn *in)
     urd_gen_address(g, in, in->written, g->reg_temp);
     urd_gen_copy(g, in);
     g->b->done_offsets[in - g->insns] = urd_gen_offset(g, g->hot.at);
-    emit_store(&g->hot, g->reg_temp, slot_at(g, 0));
-    read_back(g, in->write_bytes, 8);
+    if (!g->slot->derived)
+        emit_store(&g->hot, g->reg_temp, slot_at(g, 0));
+    read_back(g, in->write_bytes, bytes_at(g));
 }
 
 /* Stores of vector registers that demand alignment or bypass the cache: an ordinary store instead. */
@@ -162,8 +177,10 @@ static void repeat(struct gen *g, const struct insn *in)
 {
     urd_gen_copy(g, in);
     g->b->done_offsets[in - g->insns] = urd_gen_offset(g, g->hot.at);
-    emit_store(&g->hot, address_register(g, in), slot_at(g, 0));
-    repeat_into(g, in, 8);
+    if (!g->slot->derived)
+        emit_store(&g->hot, address_register(g, in), slot_at(g, 0));
+    if (!g->slot->known)
+        repeat_into(g, in, bytes_at(g));
 }
 
 static void push(struct gen *g, const struct insn *in)
@@ -171,17 +188,19 @@ static void push(struct gen *g, const struct insn *in)
     struct emit *e = &g->hot;
     urd_gen_copy(g, in);
     g->b->done_offsets[in - g->insns] = urd_gen_offset(g, e->at);
-    emit_store(e, RSP, slot_at(g, 0));
+    if (!g->slot->derived)
+        emit_store(e, RSP, slot_at(g, 0));
+    unsigned bytes = bytes_at(g);
     const ZydisDecodedOperand *op = &in->ops[0];
     int reg = op->type == ZYDIS_OPERAND_TYPE_REGISTER ? urd_insn_register(op->reg.value) : -1;
     if (in->write_bytes == 8 && reg >= 0 && reg != RSP &&
         op->visibility != ZYDIS_OPERAND_VISIBILITY_HIDDEN) {
-        emit_store(e, reg, slot_at(g, 8));
+        emit_store(e, reg, slot_at(g, bytes));
     } else if (in->write_bytes == 8 && op->type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
-        emit_store_imm(e, (int32_t)op->imm.value.s, slot_at(g, 8));
+        emit_store_imm(e, (int32_t)op->imm.value.s, slot_at(g, bytes));
     } else {
         emit_load_size(e, g->reg_temp, EMIT_AT(RSP, 0), in->write_bytes);
-        emit_store(e, g->reg_temp, slot_at(g, 8));
+        emit_store(e, g->reg_temp, slot_at(g, bytes));
     }
 }
 
