@@ -164,7 +164,8 @@ urd_err *preempt_tick(struct recorder *r)
         wanted && t->mm->fast && recorder_run_state(t->tid) == 'S'; /* in the runtime region */
     uint64_t cost = r->cut_cost_ns * (r->chaos ? 1 : SLICE_CUTS);
     bool signal = t->n_deferred && now - t->deferred_ns > max_u64(SIGNAL_WAITS_NS, cost);
-    bool others = wanted && now - r->turn_started_ns > max_u64(r->slice_ns, cost);
+    uint64_t slice = schedule_outranked(r, t) ? 0 : r->slice_ns;
+    bool others = wanted && now - r->turn_started_ns > max_u64(slice, cost);
     if (!signal && !others && !asleep)
         return NULL;
     if (ptrace(PTRACE_INTERRUPT, t->tid, 0, 0) != 0 && errno != ESRCH)

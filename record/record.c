@@ -14,6 +14,7 @@
 #include "record/futexes.h"
 #include "record/launch.h"
 #include "record/outside.h"
+#include "record/priority.h"
 #include "record/schedule.h"
 #include "record/signals.h"
 #include "record/traced.h"
@@ -169,7 +170,10 @@ void recorder_remove_task(struct recorder *r, struct task *t)
 urd_err *recorder_resume(struct task *t, int signal)
 {
     bool in_call = t->in_call && !t->held_exit;
-    if (!in_call) {
+    if (in_call) {
+        priority_raise(t);
+    } else {
+        priority_lower(t);
         fast_resume(t);
         if (!t->in_call && !t->resumed_ns)
             URD_TRY(clock_goes_on(t));
@@ -654,6 +658,7 @@ urd_err *urd_record_run(const char *directory, char **argv, const struct urd_rec
         r->first_pid = pid;
         struct task *t = recorder_add_task(r, pid, mm);
         err = urd_tracee_get_regs(pid, &t->last);
+        priority_note(r, t);
         ignore_terminal_signals();
         struct sigaction on_alarm = {.sa_handler = on_tick};
         sigaction(SIGALRM, &on_alarm, NULL);

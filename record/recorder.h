@@ -135,6 +135,9 @@ struct task {
     bool count_known; /* ... and had the value counted_from at the task's last event */
     struct urd_counter counter;
     uint64_t counted_from;
+    int policy,
+        priority; /* SCHED_FIFO or SCHED_RR and 1 to 99; 0, 0: an ordinary task. priority.c */
+    bool raised;  /* the kernel has them */
     uint64_t starved_until_ns; /* chaos: others run before it */
     uint64_t
         clear_tid; /* the kernel writes 0 there when the task ends and others share the memory */
@@ -159,7 +162,10 @@ struct recorder {
     uint64_t stepped;          /* instructions that chaos has single-stepped */
     uint64_t turn_ns,
         slice_ns; /* of the current turn: until it moves on at a system call; until it is stopped */
-    bool turn_over; /* the current task has had its turn, whatever the time */
+    bool has_priorities; /* some task has had a real-time priority */
+    bool fair_turn;      /* this turn was given whatever the priorities */
+    unsigned turns_over; /* of tasks that could have gone on */
+    bool turn_over;      /* the current task has had its turn, whatever the time */
     uint64_t tick_ns, cut_cost_ns;
     uint64_t started_ns, turn_started_ns, last_flush_ns, checksum_cost_ns, last_checksum_ns;
     uint64_t out_dev[3], out_ino[3]; /* what the recorder's own stdout and stderr are; [1], [2] */

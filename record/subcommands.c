@@ -85,40 +85,13 @@ static bool arch_prctl_refused(const struct user_regs_struct *e, int64_t *ret)
            (code >= ARCH_SHSTK_ENABLE && code < ARCH_SHSTK_STATUS); /* a stack in no event */
 }
 
-static bool is_real_time(uint32_t policy, uint32_t priority)
+/** A task of that policy needs a core that nobody else may set the limits of: the kernel refuses it to one that is pinned. */
+static bool deadline_refused(struct task *t, int64_t *ret_answer)
 {
-    return policy == SCHED_DEADLINE ||
-           ((policy == SCHED_FIFO || policy == SCHED_RR) && priority >= 1 && priority <= 99);
-}
-
-/**
- * The recorder decides who runs, and a real-time subject would starve it: such calls are answered as if they had been made. Others are
- * made, and the kernel says what is wrong with them.
- */
-static bool scheduling_refused(struct task *t, int64_t *ret_answer)
-{
-    const struct user_regs_struct *e = &t->entry;
-    uint32_t priority = 0;
-    struct {
-        uint32_t size, policy;
-        uint64_t flags;
-        uint32_t nice, priority;
-    } attr = {0}; /* linux/sched/types.h, its first version's beginning */
-    *ret_answer = 0;
-    if ((int)e->rdi < 0)
-        return false;
-    switch (t->call->number) {
-    case SYS_sched_setparam: /* no policy but those without priorities was ever set */
-        return urd_tracee_read(t->mem, e->rsi, &priority, 4) == 4 &&
-               is_real_time(SCHED_FIFO, priority);
-    case SYS_sched_setscheduler:
-        return urd_tracee_read(t->mem, e->rdx, &priority, 4) == 4 &&
-               is_real_time((uint32_t)e->rsi & ~(uint32_t)SCHED_RESET_ON_FORK, priority);
-    case SYS_sched_setattr:
-        return urd_tracee_read(t->mem, e->rsi, &attr, sizeof attr) == sizeof attr &&
-               is_real_time(attr.policy, attr.priority);
-    }
-    return false;
+    uint32_t size_and_policy[2] = {0}; /* linux/sched/types.h */
+    *ret_answer = -EPERM;
+    return urd_tracee_read(t->mem, t->entry.rsi, size_and_policy, 8) == 8 &&
+           size_and_policy[1] == SCHED_DEADLINE;
 }
 
 /** All tasks run on the core of the recorder; a set of others is taken for granted. */
@@ -142,10 +115,8 @@ bool subcommand_refused(struct task *t, int64_t *ret_answer)
         return prctl_refused(e, ret_answer);
     case SYS_arch_prctl:
         return arch_prctl_refused(e, ret_answer);
-    case SYS_sched_setparam:
-    case SYS_sched_setscheduler:
     case SYS_sched_setattr:
-        return scheduling_refused(t, ret_answer);
+        return deadline_refused(t, ret_answer);
     case SYS_sched_setaffinity:
         return affinity_refused(t, ret_answer);
     case SYS_mmap: /* pages that may vanish at any time */
