@@ -633,6 +633,7 @@ urd_err *urd_record_run(const char *directory, char **argv, const struct urd_rec
     URD_TRY(clock_choose(o->clock, &clock));
     struct recorder *r = urd_xcalloc(1, sizeof *r);
     r->clock = clock;
+    priority_short_slices(r);
     r->chaos = o->chaos;
     r->fast = !o->no_fast && !o->chaos;
     fast_init(r);
@@ -667,6 +668,7 @@ urd_err *urd_record_run(const char *directory, char **argv, const struct urd_rec
     if (!err)
         err = main_loop(r);
     setitimer(ITIMER_REAL, &(struct itimerval){0}, NULL);
+    priority_usual_slices(r);
     stop_everything(r);
     if (!err && !r->exec_seen)
         err = urd_err_hint(

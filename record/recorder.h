@@ -162,10 +162,11 @@ struct recorder {
     uint64_t stepped;          /* instructions that chaos has single-stepped */
     uint64_t turn_ns,
         slice_ns; /* of the current turn: until it moves on at a system call; until it is stopped */
-    bool has_priorities; /* some task has had a real-time priority */
-    bool fair_turn;      /* this turn was given whatever the priorities */
-    unsigned turns_over; /* of tasks that could have gone on */
-    bool turn_over;      /* the current task has had its turn, whatever the time */
+    uint64_t usual_slice_ns; /* of an ordinary task, as the kernel has it; 0: not told */
+    bool has_priorities;     /* some task has had a real-time priority */
+    bool fair_turn;          /* this turn was given whatever the priorities */
+    unsigned turns_over;     /* of tasks that could have gone on */
+    bool turn_over;          /* the current task has had its turn, whatever the time */
     uint64_t tick_ns, cut_cost_ns;
     uint64_t started_ns, turn_started_ns, last_flush_ns, checksum_cost_ns, last_checksum_ns;
     uint64_t out_dev[3], out_ino[3]; /* what the recorder's own stdout and stderr are; [1], [2] */

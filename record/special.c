@@ -433,6 +433,8 @@ urd_err *special_exit(struct recorder *r, struct task *t, const struct user_regs
     }
     if (priority_is_call(t->call->number))
         priority_asked(r);
+    if (t->call->number == SYS_sched_getattr && result == 0)
+        priority_hide_slice(r, t);
     if (result == -EFAULT) /* some of it may be there */
         subcommand_exit(r, t, FAULT_OUTPUT);
     if (result < 0 && result >= -4095)

@@ -18,8 +18,8 @@ static void tell(const char *who)
     sched_getparam(0, &p);
     sched_rr_get_interval(0, &quantum);
     syscall(SYS_sched_getattr, 0, &attr, 48, 0);
-    printf("%s: policy %x priority %d, as attributes %u %u %x, %s\n", who, policy, p.sched_priority, attr.policy,
-           attr.priority, (unsigned)attr.flags, quantum.tv_sec || quantum.tv_nsec ? "has a quantum" : "has none");
+    printf("%s: policy %x priority %d, as attributes %u %u %x %lu, %s\n", who, policy, p.sched_priority, attr.policy,
+           attr.priority, (unsigned)attr.flags, attr.rest[0], quantum.tv_sec || quantum.tv_nsec ? "has a quantum" : "has none");
     fflush(stdout);
 }
 
