@@ -440,6 +440,8 @@ urd_err *recorder_note_status(struct recorder *r, pid_t tid, int status)
         if (r->current &&
             r->current != t) /* what it ran before its call came before what this one writes */
             URD_TRY(calls_emit_enter(r, r->current));
+        if (call_returned)
+            schedule_woken(r, t);
         return handle_stop(r, t, status);
     }
     if (t->state == TASK_BLOCKED || t->state == TASK_LISTENING) {

@@ -2,6 +2,10 @@
  * order in which they were born. A parent keeps its turn when it has made a child. As with the kernel's scheduler a step of
  * niceness is worth a quarter of the time.
  *
+ * A task whose call has returned waits for its turn, mostly: one in eight, by chance, ends that of the task that runs, at its next
+ * call. In an order that never changes threads may hand over to each other for ever: Go's, when one stops all others in a loop, were
+ * woken, and stopped again before they had run.
+ *
  * A task with a real-time priority goes before all that have a lower one or none, and takes the turn from them at their next
  * event. One that computes or yields all the time would never let them run, and may wait for them, on a core of its own as it thinks:
  * of the turns that were used up one in eight is followed by the next task in order, whatever the priorities.
@@ -12,6 +16,7 @@
 #include "record/schedule.h"
 #include "base/log.h"
 #include "record/clock.h"
+#include "record/fast.h"
 #include <errno.h>
 #include <sys/resource.h>
 #include <sys/time.h>
@@ -21,6 +26,7 @@ enum {
     SLICE_NS = 20000000,
     CHAOS_TICK_NS = 200000,
     FAIR_ONE_IN = 8,
+    WOKEN_ONE_IN = 8,
     STARVE_ONE_IN = 8,
     STARVE_NS = 20000000,
     FIRST_STEPS = 20000, /* single steps that a run may take from its start, 8 us each ... */
@@ -156,6 +162,16 @@ static struct task *next_at_random(struct recorder *r)
         return chosen;
     }
     return NULL;
+}
+
+void schedule_woken(struct recorder *r, const struct task *t)
+{
+    struct task *c = r->current;
+    if (r->chaos || !c || c == t || c->state != TASK_RUNNING || random_below(r, WOKEN_ONE_IN) != 0)
+        return;
+    r->turn_over = true;
+    if (!c->in_call)
+        fast_stop_at_call(c);
 }
 
 struct task *schedule_pick(struct recorder *r)
