@@ -89,6 +89,8 @@ urd_err *lives_child(struct recorder *r, struct task *t)
         child->clear_tid = t->clone.child_tid;
     child->filtered = t->filtered;
     child->strict = t->strict;
+    child->has_cpus = t->has_cpus;
+    child->cpus = t->cpus;
     if (t->raised)
         priority_note(r, child);
     child->state = TASK_READY;

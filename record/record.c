@@ -630,11 +630,13 @@ urd_err *urd_record_run(const char *directory, char **argv, const struct urd_rec
 {
     URD_AUTO_FREE char *program = NULL;
     URD_TRY(launch_find_program(argv[0], &program));
-    int core = launch_pin();
+    cpu_set_t cpus;
+    int core = launch_pin(&cpus);
     const struct clock *clock;
     URD_TRY(clock_choose(o->clock, &clock));
     struct recorder *r = urd_xcalloc(1, sizeof *r);
     r->clock = clock;
+    r->cpus = cpus;
     priority_short_slices(r);
     r->chaos = o->chaos;
     r->fast = !o->no_fast && !o->chaos;

@@ -12,6 +12,7 @@
 #include "base/tracee.h"
 #include "trace/counter.h"
 #include "trace/trace.h"
+#include <sched.h>
 #include <signal.h>
 
 /** Changes of patches that no event has told yet. */
@@ -135,6 +136,9 @@ struct task {
     bool count_known; /* ... and had the value counted_from at the task's last event */
     struct urd_counter counter;
     uint64_t counted_from;
+    bool
+        has_cpus; /* it asked for these, and is told so; it runs on the recorder's core all the same */
+    cpu_set_t cpus;
     int policy,
         priority; /* SCHED_FIFO or SCHED_RR and 1 to 99; 0, 0: an ordinary task. priority.c */
     bool raised;  /* the kernel has them */
@@ -162,6 +166,7 @@ struct recorder {
     uint64_t stepped;          /* instructions that chaos has single-stepped */
     uint64_t turn_ns,
         slice_ns; /* of the current turn: until it moves on at a system call; until it is stopped */
+    cpu_set_t cpus;          /* that a task may ask for */
     uint64_t usual_slice_ns; /* of an ordinary task, as the kernel has it; 0: not told */
     bool has_priorities;     /* some task has had a real-time priority */
     bool fair_turn;          /* this turn was given whatever the priorities */

@@ -132,7 +132,7 @@ urd_err *special_entry(struct recorder *r, struct task *t)
         break;
     default: {
         int64_t answer;
-        if (subcommand_refused(t, &answer))
+        if (subcommand_refused(r, t, &answer))
             cancel(t, answer);
         else if (priority_is_call(t->call->number))
             priority_ask(r);

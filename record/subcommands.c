@@ -94,20 +94,40 @@ static bool deadline_refused(struct task *t, int64_t *ret_answer)
            size_and_policy[1] == SCHED_DEADLINE;
 }
 
-/** All tasks run on the core of the recorder; a set of others is taken for granted. */
-static bool affinity_refused(struct task *t, int64_t *ret_answer)
+/** The task that argument 1 of the sched_ calls names; NULL: none that is recorded. */
+static struct task *scheduled(struct recorder *r, struct task *t)
+{
+    pid_t tid = (pid_t)t->entry.rdi;
+    return tid ? recorder_find_task(r, tid) : t;
+}
+
+/** All tasks run on the core of the recorder: a set of others is noted, and told when it is asked for. */
+static bool affinity_refused(struct recorder *r, struct task *t, int64_t *ret_answer)
 {
     const struct user_regs_struct *e = &t->entry;
-    uint8_t set[1024] = {0}, any = 0;
+    cpu_set_t set;
+    CPU_ZERO(&set);
     size_t size = e->rsi < sizeof set ? e->rsi : sizeof set;
-    bool readable = urd_tracee_read(t->mem, e->rdx, set, size) == size;
-    for (size_t i = 0; i < size; i++)
-        any |= set[i];
-    *ret_answer = !readable ? -EFAULT : (int)e->rdi < 0 ? -ESRCH : !any ? -EINVAL : 0;
+    bool readable = urd_tracee_read(t->mem, e->rdx, &set, size) == size;
+    CPU_AND(&set, &set, &r->cpus);
+    *ret_answer = !readable ? -EFAULT : (int)e->rdi < 0 ? -ESRCH : !CPU_COUNT(&set) ? -EINVAL : 0;
+    struct task *of = *ret_answer == 0 ? scheduled(r, t) : NULL;
+    if (of) {
+        of->cpus = set;
+        of->has_cpus = true;
+    }
     return true;
 }
 
-bool subcommand_refused(struct task *t, int64_t *ret_answer)
+static void exit_getaffinity(struct recorder *r, struct task *t, uint64_t size)
+{
+    const struct task *of = scheduled(r, t);
+    if (of && of->has_cpus)
+        urd_tracee_write(t->mem, t->entry.rdx, &of->cpus, min_u64(size, sizeof of->cpus));
+    event_add_memory(&r->builder, t->mem, t->entry.rdx, size);
+}
+
+bool subcommand_refused(struct recorder *r, struct task *t, int64_t *ret_answer)
 {
     const struct user_regs_struct *e = &t->entry;
     switch (t->call->number) {
@@ -118,7 +138,7 @@ bool subcommand_refused(struct task *t, int64_t *ret_answer)
     case SYS_sched_setattr:
         return deadline_refused(t, ret_answer);
     case SYS_sched_setaffinity:
-        return affinity_refused(t, ret_answer);
+        return affinity_refused(r, t, ret_answer);
     case SYS_mmap: /* pages that may vanish at any time */
         *ret_answer = -EINVAL;
         return (e->r10 & MAP_TYPE) == MAP_DROPPABLE;
@@ -320,6 +340,10 @@ void subcommand_exit(struct recorder *r, struct task *t, int64_t result)
     case SYS_seccomp:
         if ((int)t->entry.rdi == SECCOMP_GET_NOTIF_SIZES)
             event_add_memory(b, t->mem, t->entry.rdx, 6);
+        break;
+    case SYS_sched_getaffinity:
+        if (result > 0)
+            exit_getaffinity(r, t, (uint64_t)result);
         break;
     case SYS_sched_getattr: /* 32 bits of the size count */
         event_add_memory(b, t->mem, t->entry.rsi, min_u64((uint32_t)t->entry.rdx, MOST_BYTES));

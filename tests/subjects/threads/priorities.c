@@ -1,4 +1,4 @@
-/* Real-time priorities: told as they were set, inherited, and honoured by who wakes and who runs. Without the right to set them
+/* Sets of CPUs are told as they were set. Real-time priorities: told as they were set, inherited, and honoured by who wakes and who runs. Without the right to set them
  * all of it is refused, natively too. */
 #include "../behaviour.h"
 #include <semaphore.h>
@@ -73,6 +73,50 @@ BEHAVIOUR(are_inherited_but_for_those_that_are_reset)
         _exit(0);
     }
     CHECK(wait(NULL) > 0);
+}
+
+/* On how many and which CPUs it may run. */
+static void cpus(const char *who)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    int got = sched_getaffinity(0, sizeof set, &set);
+    printf("%s: %d %d", who, got, CPU_COUNT(&set));
+    for (int i = 0; i < 4; i++)
+        printf(" %d", CPU_ISSET(i, &set));
+    puts("");
+    fflush(stdout);
+}
+
+static void *asks_for_cpus(void *set)
+{
+    cpus("thread, as inherited");
+    sched_setaffinity(0, sizeof(cpu_set_t), set);
+    cpus("thread");
+    return NULL;
+}
+
+BEHAVIOUR(sets_of_cpus_are_told_as_they_were_set)
+{
+    cpu_set_t one, all;
+    CPU_ZERO(&one);
+    CPU_SET(0, &one);
+    memset(&all, 0xff, sizeof all);
+    printf("%d\n", sched_setaffinity(0, sizeof one, &one));
+    cpus("one");
+    pthread_t t;
+    pthread_create(&t, NULL, asks_for_cpus, &all);
+    pthread_join(t, NULL);
+    cpus("one still");
+    printf("%d\n", sched_setaffinity(getpid(), sizeof all, &all));
+    if (fork() == 0) {
+        cpus("child");
+        _exit(0);
+    }
+    CHECK(wait(NULL) > 0);
+    CPU_ZERO(&one);
+    CPU_SET(1000, &one);
+    printf("%d\n", sched_setaffinity(0, sizeof one, &one) ? errno : 0);
 }
 
 static sem_t semaphore;
