@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -59,11 +60,19 @@ static urd_err *run_to(struct task *t, uint64_t address, int *ret_status)
     return NULL;
 }
 
+/** Of the recorder: not what others on its core had meanwhile. */
+static uint64_t own_time_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
 urd_err *preempt_take_cut(struct recorder *r, struct task *t, struct user_regs_struct *regs,
                           bool *ret_done)
 {
     *ret_done = false;
-    uint64_t started = urd_now_ns(), end = urd_cut_rep_end(t->mem, regs->rip);
+    uint64_t started = own_time_ns(), end = urd_cut_rep_end(t->mem, regs->rip);
     if (end) {
         int status;
         /* translated code runs a REP instruction as one step, so the task must not be stopped inside */
@@ -80,7 +89,7 @@ urd_err *preempt_take_cut(struct recorder *r, struct task *t, struct user_regs_s
     urd_err *err = r->clock->describe(r, t, regs);
     patch_show(t, true);
     URD_TRY(err);
-    r->cut_cost_ns = urd_now_ns() - started;
+    r->cut_cost_ns = own_time_ns() - started;
     *ret_done = true;
     return NULL;
 }
