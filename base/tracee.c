@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
@@ -185,10 +186,47 @@ bool urd_tracee_next_map(FILE *maps, struct urd_map_line *ret)
     return false;
 }
 
+/** PROCMAP_QUERY of linux/fs.h, since Linux 6.11: one mapping without the text of all before it. */
+struct map_query {
+    uint64_t size, flags, address, start, end, is, page_size, offset, inode;
+    uint32_t dev_major, dev_minor, name_size, build_id_size;
+    uint64_t name, build_id;
+};
+#define MAP_QUERY _IOWR('f', 17, struct map_query)
+
+/** 1: found, 0: there is none, -1: this kernel cannot tell. */
+static int query_map(int maps, uint64_t address, struct urd_map_line *ret)
+{
+    struct map_query q = {.size = sizeof q,
+                          .address = address,
+                          .name = (uintptr_t)ret->name,
+                          .name_size = sizeof ret->name};
+    if (ioctl(maps, MAP_QUERY, &q) != 0)
+        return errno == ENOENT ? 0 : -1; /* ENAMETOOLONG, too */
+    ret->start = q.start;
+    ret->end = q.end;
+    ret->offset = q.offset;
+    ret->inode = q.inode;
+    ret->prot = (uint8_t)((q.is & 1 ? PROT_READ : 0) | (q.is & 2 ? PROT_WRITE : 0) |
+                          (q.is & 4 ? PROT_EXEC : 0));
+    ret->shared = (q.is & 8) != 0;
+    ret->dev_major = q.dev_major;
+    ret->dev_minor = q.dev_minor;
+    if (!q.name_size)
+        ret->name[0] = 0;
+    return 1;
+}
+
 bool urd_tracee_find_map(pid_t pid, uint64_t address, struct urd_map_line *ret)
 {
     bool found = false;
     FILE *maps = urd_tracee_open_maps(pid);
+    int answer = maps ? query_map(fileno(maps), address, ret) : 0;
+    if (answer >= 0) {
+        if (maps)
+            fclose(maps);
+        return answer;
+    }
     while (maps && !found && urd_tracee_next_map(maps, ret))
         found = address >= ret->start && address < ret->end;
     if (maps)

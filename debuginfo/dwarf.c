@@ -151,6 +151,7 @@ static struct urd_abbrevs *read_abbrevs(struct urd_dwarf *d, uint64_t offset)
             if (!c.ok || (!at.name && !at.form))
                 break;
             URD_PUSH(t->attrs, t->n_attrs, t->cap_attrs) = at;
+            t->have_types |= at.name == DW_AT_type || at.name == DW_AT_prototyped;
         }
         if (!c.ok)
             break;

@@ -45,6 +45,7 @@ struct urd_abbrevs {
     struct urd_map sparse; /* code -> index in dense, for the others */
     struct urd_abbrev_attr *attrs;
     size_t n_attrs, cap_attrs;
+    bool have_types;          /* some DIE has DW_AT_type */
     struct urd_abbrevs *next; /* all of them, for freeing */
 };
 

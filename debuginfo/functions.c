@@ -79,7 +79,8 @@ static void add_unit(struct urd_module *m, struct urd_unit *u)
                                  .line = s->decl_line,
                                  .external = s->external,
                                  .die = s->die,
-                                 .typed = u->language != DW_LANG_Mips_Assembler,
+                                 .typed = u->language != DW_LANG_Mips_Assembler && u->abbrevs &&
+                                          u->abbrevs->have_types,
                                  .inlined = s->tag == DW_TAG_inlined_subroutine};
         for (uint32_t k = 0; k < s->n_ranges; k++) {
             struct urd_range r = x->ranges[s->first_range + k];

@@ -138,7 +138,7 @@ struct urd_function {
     bool external;           /* not static */
     uint64_t die;            /* handle for type.h and variable.h; 0 when there is no DWARF */
     bool
-        typed; /* its parameters and what it returns are known: not so of what an assembler describes */
+        typed; /* its parameters and what it returns are known: not so of what an assembler describes, or a compiler with -g1 */
 };
 
 /** All functions with code: from DWARF, and from the symbol table where DWARF is silent. Sorted by

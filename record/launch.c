@@ -104,10 +104,13 @@ urd_err *launch_describe(char **argv, int core, struct urd_trace_info *ret)
     return NULL;
 }
 
-int launch_pin(void)
+int launch_pin(cpu_set_t *ret_cpus)
 {
     int core = sched_getcpu();
     cpu_set_t set;
+    memset(ret_cpus, 0xff, sizeof *ret_cpus);
+    sched_setaffinity(0, sizeof *ret_cpus, ret_cpus); /* the kernel leaves out what may not be */
+    sched_getaffinity(0, sizeof *ret_cpus, ret_cpus);
     CPU_ZERO(&set);
     CPU_SET(core < 0 ? 0 : core, &set);
     if (sched_setaffinity(0, sizeof set, &set) != 0)

@@ -2,10 +2,11 @@
 #ifndef URD_RECORD_LAUNCH_H
 #define URD_RECORD_LAUNCH_H
 #include "trace/trace.h"
+#include <sched.h>
 #include <sys/types.h>
 urd_err *launch_describe(char **argv, int core, struct urd_trace_info *ret) URD_MUST_USE;
-/** Pin this thread to the core it is on and give its number. */
-int launch_pin(void);
+/** Pin this thread to the core it is on and give its number. All that it could be pinned to into *ret_cpus. */
+int launch_pin(cpu_set_t *ret_cpus);
 /** Find the program as execvp would. malloc'ed; URD_ERR_QUESTION when there is none. */
 urd_err *launch_find_program(const char *name, char **ret) URD_MUST_USE;
 /**

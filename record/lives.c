@@ -10,6 +10,7 @@
 #include "record/advice.h"
 #include "record/calls.h"
 #include "record/fast.h"
+#include "record/priority.h"
 #include "record/traced.h"
 #include <errno.h>
 #include <linux/futex.h>
@@ -88,6 +89,10 @@ urd_err *lives_child(struct recorder *r, struct task *t)
         child->clear_tid = t->clone.child_tid;
     child->filtered = t->filtered;
     child->strict = t->strict;
+    child->has_cpus = t->has_cpus;
+    child->cpus = t->cpus;
+    if (t->raised)
+        priority_note(r, child);
     child->state = TASK_READY;
     URD_TRY(emit_start(r, t, child, shares));
     if (!WIFSTOPPED(status)) /* killed before it ran */

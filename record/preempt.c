@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -59,11 +60,19 @@ static urd_err *run_to(struct task *t, uint64_t address, int *ret_status)
     return NULL;
 }
 
+/** Of the recorder: not what others on its core had meanwhile. */
+static uint64_t own_time_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
 urd_err *preempt_take_cut(struct recorder *r, struct task *t, struct user_regs_struct *regs,
                           bool *ret_done)
 {
     *ret_done = false;
-    uint64_t started = urd_now_ns(), end = urd_cut_rep_end(t->mem, regs->rip);
+    uint64_t started = own_time_ns(), end = urd_cut_rep_end(t->mem, regs->rip);
     if (end) {
         int status;
         /* translated code runs a REP instruction as one step, so the task must not be stopped inside */
@@ -80,7 +89,7 @@ urd_err *preempt_take_cut(struct recorder *r, struct task *t, struct user_regs_s
     urd_err *err = r->clock->describe(r, t, regs);
     patch_show(t, true);
     URD_TRY(err);
-    r->cut_cost_ns = urd_now_ns() - started;
+    r->cut_cost_ns = own_time_ns() - started;
     *ret_done = true;
     return NULL;
 }
@@ -164,7 +173,8 @@ urd_err *preempt_tick(struct recorder *r)
         wanted && t->mm->fast && recorder_run_state(t->tid) == 'S'; /* in the runtime region */
     uint64_t cost = r->cut_cost_ns * (r->chaos ? 1 : SLICE_CUTS);
     bool signal = t->n_deferred && now - t->deferred_ns > max_u64(SIGNAL_WAITS_NS, cost);
-    bool others = wanted && now - r->turn_started_ns > max_u64(r->slice_ns, cost);
+    uint64_t slice = schedule_outranked(r, t) ? 0 : r->slice_ns;
+    bool others = wanted && now - r->turn_started_ns > max_u64(slice, cost);
     if (!signal && !others && !asleep)
         return NULL;
     if (ptrace(PTRACE_INTERRUPT, t->tid, 0, 0) != 0 && errno != ESRCH)

@@ -14,6 +14,7 @@
 #include "record/futexes.h"
 #include "record/launch.h"
 #include "record/outside.h"
+#include "record/priority.h"
 #include "record/schedule.h"
 #include "record/signals.h"
 #include "record/traced.h"
@@ -169,7 +170,10 @@ void recorder_remove_task(struct recorder *r, struct task *t)
 urd_err *recorder_resume(struct task *t, int signal)
 {
     bool in_call = t->in_call && !t->held_exit;
-    if (!in_call) {
+    if (in_call) {
+        priority_raise(t);
+    } else {
+        priority_lower(t);
         fast_resume(t);
         if (!t->in_call && !t->resumed_ns)
             URD_TRY(clock_goes_on(t));
@@ -436,6 +440,8 @@ urd_err *recorder_note_status(struct recorder *r, pid_t tid, int status)
         if (r->current &&
             r->current != t) /* what it ran before its call came before what this one writes */
             URD_TRY(calls_emit_enter(r, r->current));
+        if (call_returned)
+            schedule_woken(r, t);
         return handle_stop(r, t, status);
     }
     if (t->state == TASK_BLOCKED || t->state == TASK_LISTENING) {
@@ -624,11 +630,14 @@ urd_err *urd_record_run(const char *directory, char **argv, const struct urd_rec
 {
     URD_AUTO_FREE char *program = NULL;
     URD_TRY(launch_find_program(argv[0], &program));
-    int core = launch_pin();
+    cpu_set_t cpus;
+    int core = launch_pin(&cpus);
     const struct clock *clock;
     URD_TRY(clock_choose(o->clock, &clock));
     struct recorder *r = urd_xcalloc(1, sizeof *r);
     r->clock = clock;
+    r->cpus = cpus;
+    priority_short_slices(r);
     r->chaos = o->chaos;
     r->fast = !o->no_fast && !o->chaos;
     fast_init(r);
@@ -654,6 +663,7 @@ urd_err *urd_record_run(const char *directory, char **argv, const struct urd_rec
         r->first_pid = pid;
         struct task *t = recorder_add_task(r, pid, mm);
         err = urd_tracee_get_regs(pid, &t->last);
+        priority_note(r, t);
         ignore_terminal_signals();
         struct sigaction on_alarm = {.sa_handler = on_tick};
         sigaction(SIGALRM, &on_alarm, NULL);
@@ -662,6 +672,7 @@ urd_err *urd_record_run(const char *directory, char **argv, const struct urd_rec
     if (!err)
         err = main_loop(r);
     setitimer(ITIMER_REAL, &(struct itimerval){0}, NULL);
+    priority_usual_slices(r);
     stop_everything(r);
     if (!err && !r->exec_seen)
         err = urd_err_hint(

@@ -2,12 +2,21 @@
  * order in which they were born. A parent keeps its turn when it has made a child. As with the kernel's scheduler a step of
  * niceness is worth a quarter of the time.
  *
+ * A task whose call has returned waits for its turn, mostly: one in eight, by chance, ends that of the task that runs, at its next
+ * call. In an order that never changes threads may hand over to each other for ever: Go's, when one stops all others in a loop, were
+ * woken, and stopped again before they had run.
+ *
+ * A task with a real-time priority goes before all that have a lower one or none, and takes the turn from them at their next
+ * event. One that computes or yields all the time would never let them run, and may wait for them, on a core of its own as it thinks:
+ * of the turns that were used up one in eight is followed by the next task in order, whatever the priorities.
+ *
  * Chaos finds what that order hides (after rr's chaos mode): turns and slices of random length, the next task chosen at random, and
  * now and then one that is starved for some milliseconds, as if its wake-up had come late. Timers are too coarse for windows of
  * some instructions, so at every other system call the task is single-stepped for a random while and stopped there. */
 #include "record/schedule.h"
 #include "base/log.h"
 #include "record/clock.h"
+#include "record/fast.h"
 #include <errno.h>
 #include <sys/resource.h>
 #include <sys/time.h>
@@ -16,10 +25,13 @@ enum {
     TURN_NS = 5000000,
     SLICE_NS = 20000000,
     CHAOS_TICK_NS = 200000,
+    FAIR_ONE_IN = 8,
+    WOKEN_ONE_IN = 8,
     STARVE_ONE_IN = 8,
     STARVE_NS = 20000000,
-    FIRST_STEPS = 20000,    /* single steps that a run may take from its start, 8 us each ... */
-    STEP_EARNED_NS = 30000, /* ... and one more for each of these: they take a quarter of its time */
+    FIRST_STEPS = 20000, /* single steps that a run may take from its start, 8 us each ... */
+    STEP_EARNED_NS =
+        30000, /* ... and one more for each of these: they take a quarter of its time */
 };
 
 /** splitmix64: good enough to choose with, any seed will do, and the same choices follow from it. */
@@ -58,12 +70,27 @@ static bool is_nowhere(const struct task *t)
     return t->resumed_ns && !t->in_call;
 }
 
+static int most_urgent(const struct recorder *r)
+{
+    int most = 0;
+    for (const struct task *t = r->has_priorities ? r->tasks : NULL; t; t = t->next)
+        if (can_run(t) && t->priority > most)
+            most = t->priority;
+    return most;
+}
+
+bool schedule_outranked(const struct recorder *r, const struct task *t)
+{
+    return !r->chaos && !r->fair_turn && most_urgent(r) > t->priority;
+}
+
 static bool keeps_its_turn(const struct recorder *r)
 {
     const struct task *c = r->current;
     if (c && can_run(c) && is_nowhere(c))
         return true;
-    return c && !r->turn_over && can_run(c) && urd_now_ns() - r->turn_started_ns < r->turn_ns;
+    return c && !r->turn_over && can_run(c) && !schedule_outranked(r, c) &&
+           urd_now_ns() - r->turn_started_ns < r->turn_ns;
 }
 
 /** Five quarters for each step below 0, four fifths for each above; not beyond a factor of eight, for the sake of the others. */
@@ -93,10 +120,13 @@ void schedule_turn(struct recorder *r)
 
 static struct task *next_in_order(struct recorder *r)
 {
+    bool over = r->current && can_run(r->current) && !schedule_outranked(r, r->current);
+    r->fair_turn = over && ++r->turns_over % FAIR_ONE_IN == 0;
+    int least = r->fair_turn ? 0 : most_urgent(r);
     struct task *after = r->current ? r->current->next : r->tasks;
     for (unsigned round = 0; round < 2; round++, after = r->tasks)
         for (struct task *t = after; t; t = t->next)
-            if (can_run(t))
+            if (can_run(t) && t->priority >= least)
                 return t;
     return NULL;
 }
@@ -132,6 +162,16 @@ static struct task *next_at_random(struct recorder *r)
         return chosen;
     }
     return NULL;
+}
+
+void schedule_woken(struct recorder *r, const struct task *t)
+{
+    struct task *c = r->current;
+    if (r->chaos || !c || c == t || c->state != TASK_RUNNING || random_below(r, WOKEN_ONE_IN) != 0)
+        return;
+    r->turn_over = true;
+    if (!c->in_call)
+        fast_stop_at_call(c);
 }
 
 struct task *schedule_pick(struct recorder *r)

@@ -15,6 +15,10 @@ enum {
 /** The task that runs, or that shall run next; NULL when all wait in the kernel. */
 struct task *schedule_pick(struct recorder *r);
 bool schedule_others_can_run(const struct recorder *r, const struct task *except);
+/** Does another one that can run have a higher real-time priority than t? */
+bool schedule_outranked(const struct recorder *r, const struct task *t);
+/** The call of t has returned, while another task has its turn. */
+void schedule_woken(struct recorder *r, const struct task *t);
 /** A task goes on: a new turn begins when the last one is over. */
 void schedule_turn(struct recorder *r);
 /** In chaos: stop the task, which is about to go on, after so many instructions; 0: let it run. */

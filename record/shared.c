@@ -42,18 +42,27 @@ struct covered {
     uint64_t from, to;
 };
 
-/** All mappings of the object, of all processes, but the one at `except` in task t. */
+/**
+ * The mappings of the object, of all processes, but the new one of task t. As far as one that has all of the new one: there may be
+ * tens of thousands.
+ */
 static unsigned find_covered(struct recorder *r, const struct shared_object *o,
-                             const struct task *t, uint64_t except, struct covered **ret)
+                             const struct task *t, const struct urd_map_op *op,
+                             struct covered **ret)
 {
     unsigned n = 0, cap = 0;
+    bool all = false;
     *ret = NULL;
-    for (struct task *k = r->tasks; k; k = k->next) {
+    for (struct task *k = r->tasks; k && !all; k = k->next) {
         struct urd_map_line m;
         FILE *maps = is_first_of_memory(r, k) ? urd_tracee_open_maps(k->tid) : NULL;
-        while (maps && urd_tracee_next_map(maps, &m))
-            if (shared_is_of(o, &m) && !(k->mm == t->mm && m.start == except))
-                URD_PUSH(*ret, n, cap) = (struct covered){m.offset, m.offset + (m.end - m.start)};
+        while (maps && !all && urd_tracee_next_map(maps, &m)) {
+            if (!shared_is_of(o, &m) || (k->mm == t->mm && m.start == op->start))
+                continue;
+            struct covered c = {m.offset, m.offset + (m.end - m.start)};
+            URD_PUSH(*ret, n, cap) = c;
+            all = c.from <= op->offset && c.to >= op->offset + op->size;
+        }
         if (maps)
             fclose(maps);
     }
@@ -168,7 +177,7 @@ urd_err *shared_mapped(struct recorder *r, struct task *t, struct urd_map_op *op
     struct shared_object *o = find_by_map(r, &m);
     r->shares_files = true;
     URD_AUTO_FREE struct covered *covered = NULL;
-    unsigned n = o ? find_covered(r, o, t, op->start, &covered) : 0;
+    unsigned n = o ? find_covered(r, o, t, op, &covered) : 0;
     if (n && o->id) {
         op->object = o->id;
         op->file = 0;

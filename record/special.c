@@ -8,6 +8,7 @@
 #include "record/futexes.h"
 #include "record/ioctls.h"
 #include "record/others.h"
+#include "record/priority.h"
 #include "record/replaced_insns.h"
 #include "record/shared.h"
 #include "record/subcommands.h"
@@ -131,8 +132,10 @@ urd_err *special_entry(struct recorder *r, struct task *t)
         break;
     default: {
         int64_t answer;
-        if (subcommand_refused(t, &answer))
+        if (subcommand_refused(r, t, &answer))
             cancel(t, answer);
+        else if (priority_is_call(t->call->number))
+            priority_ask(r);
     }
     }
     return NULL;
@@ -428,6 +431,10 @@ urd_err *special_exit(struct recorder *r, struct task *t, const struct user_regs
         return NULL;
     }
     }
+    if (priority_is_call(t->call->number))
+        priority_asked(r);
+    if (t->call->number == SYS_sched_getattr && result == 0)
+        priority_hide_slice(r, t);
     if (result == -EFAULT) /* some of it may be there */
         subcommand_exit(r, t, FAULT_OUTPUT);
     if (result < 0 && result >= -4095)

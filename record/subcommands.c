@@ -85,56 +85,49 @@ static bool arch_prctl_refused(const struct user_regs_struct *e, int64_t *ret)
            (code >= ARCH_SHSTK_ENABLE && code < ARCH_SHSTK_STATUS); /* a stack in no event */
 }
 
-static bool is_real_time(uint32_t policy, uint32_t priority)
+/** A task of that policy needs a core that nobody else may set the limits of: the kernel refuses it to one that is pinned. */
+static bool deadline_refused(struct task *t, int64_t *ret_answer)
 {
-    return policy == SCHED_DEADLINE ||
-           ((policy == SCHED_FIFO || policy == SCHED_RR) && priority >= 1 && priority <= 99);
+    uint32_t size_and_policy[2] = {0}; /* linux/sched/types.h */
+    *ret_answer = -EPERM;
+    return urd_tracee_read(t->mem, t->entry.rsi, size_and_policy, 8) == 8 &&
+           size_and_policy[1] == SCHED_DEADLINE;
 }
 
-/**
- * The recorder decides who runs, and a real-time subject would starve it: such calls are answered as if they had been made. Others are
- * made, and the kernel says what is wrong with them.
- */
-static bool scheduling_refused(struct task *t, int64_t *ret_answer)
+/** The task that argument 1 of the sched_ calls names; NULL: none that is recorded. */
+static struct task *scheduled(struct recorder *r, struct task *t)
 {
-    const struct user_regs_struct *e = &t->entry;
-    uint32_t priority = 0;
-    struct {
-        uint32_t size, policy;
-        uint64_t flags;
-        uint32_t nice, priority;
-    } attr = {0}; /* linux/sched/types.h, its first version's beginning */
-    *ret_answer = 0;
-    if ((int)e->rdi < 0)
-        return false;
-    switch (t->call->number) {
-    case SYS_sched_setparam: /* no policy but those without priorities was ever set */
-        return urd_tracee_read(t->mem, e->rsi, &priority, 4) == 4 &&
-               is_real_time(SCHED_FIFO, priority);
-    case SYS_sched_setscheduler:
-        return urd_tracee_read(t->mem, e->rdx, &priority, 4) == 4 &&
-               is_real_time((uint32_t)e->rsi & ~(uint32_t)SCHED_RESET_ON_FORK, priority);
-    case SYS_sched_setattr:
-        return urd_tracee_read(t->mem, e->rsi, &attr, sizeof attr) == sizeof attr &&
-               is_real_time(attr.policy, attr.priority);
-    }
-    return false;
+    pid_t tid = (pid_t)t->entry.rdi;
+    return tid ? recorder_find_task(r, tid) : t;
 }
 
-/** All tasks run on the core of the recorder; a set of others is taken for granted. */
-static bool affinity_refused(struct task *t, int64_t *ret_answer)
+/** All tasks run on the core of the recorder: a set of others is noted, and told when it is asked for. */
+static bool affinity_refused(struct recorder *r, struct task *t, int64_t *ret_answer)
 {
     const struct user_regs_struct *e = &t->entry;
-    uint8_t set[1024] = {0}, any = 0;
+    cpu_set_t set;
+    CPU_ZERO(&set);
     size_t size = e->rsi < sizeof set ? e->rsi : sizeof set;
-    bool readable = urd_tracee_read(t->mem, e->rdx, set, size) == size;
-    for (size_t i = 0; i < size; i++)
-        any |= set[i];
-    *ret_answer = !readable ? -EFAULT : (int)e->rdi < 0 ? -ESRCH : !any ? -EINVAL : 0;
+    bool readable = urd_tracee_read(t->mem, e->rdx, &set, size) == size;
+    CPU_AND(&set, &set, &r->cpus);
+    *ret_answer = !readable ? -EFAULT : (int)e->rdi < 0 ? -ESRCH : !CPU_COUNT(&set) ? -EINVAL : 0;
+    struct task *of = *ret_answer == 0 ? scheduled(r, t) : NULL;
+    if (of) {
+        of->cpus = set;
+        of->has_cpus = true;
+    }
     return true;
 }
 
-bool subcommand_refused(struct task *t, int64_t *ret_answer)
+static void exit_getaffinity(struct recorder *r, struct task *t, uint64_t size)
+{
+    const struct task *of = scheduled(r, t);
+    if (of && of->has_cpus)
+        urd_tracee_write(t->mem, t->entry.rdx, &of->cpus, min_u64(size, sizeof of->cpus));
+    event_add_memory(&r->builder, t->mem, t->entry.rdx, size);
+}
+
+bool subcommand_refused(struct recorder *r, struct task *t, int64_t *ret_answer)
 {
     const struct user_regs_struct *e = &t->entry;
     switch (t->call->number) {
@@ -142,12 +135,10 @@ bool subcommand_refused(struct task *t, int64_t *ret_answer)
         return prctl_refused(e, ret_answer);
     case SYS_arch_prctl:
         return arch_prctl_refused(e, ret_answer);
-    case SYS_sched_setparam:
-    case SYS_sched_setscheduler:
     case SYS_sched_setattr:
-        return scheduling_refused(t, ret_answer);
+        return deadline_refused(t, ret_answer);
     case SYS_sched_setaffinity:
-        return affinity_refused(t, ret_answer);
+        return affinity_refused(r, t, ret_answer);
     case SYS_mmap: /* pages that may vanish at any time */
         *ret_answer = -EINVAL;
         return (e->r10 & MAP_TYPE) == MAP_DROPPABLE;
@@ -349,6 +340,10 @@ void subcommand_exit(struct recorder *r, struct task *t, int64_t result)
     case SYS_seccomp:
         if ((int)t->entry.rdi == SECCOMP_GET_NOTIF_SIZES)
             event_add_memory(b, t->mem, t->entry.rdx, 6);
+        break;
+    case SYS_sched_getaffinity:
+        if (result > 0)
+            exit_getaffinity(r, t, (uint64_t)result);
         break;
     case SYS_sched_getattr: /* 32 bits of the size count */
         event_add_memory(b, t->mem, t->entry.rsi, min_u64((uint32_t)t->entry.rdx, MOST_BYTES));

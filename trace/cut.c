@@ -15,13 +15,14 @@
  */
 
 enum {
-    MAX_PATHS = 20,
+    MAX_PATHS = 64,
     MAX_PATH_INSNS = 48, /* what a test is followed by is often an error's message, and no loop */
     MAX_INSNS_AHEAD = 192,
     MAX_CALLERS = 4,
-    MAX_CALLER_INSNS = 192,
-    CALLERS_WORDS = 128,   /* of the stack, in which their return addresses are looked for */
-    CALLER_SAVED = 0x0fc7, /* System V ABI AMD64, 3.2.1 */
+    MAX_CALLER_INSNS = 768, /* of a loop that checks what its calls return; -O0 takes ten a check */
+    CODE_BYTES = 1024,      /* read at once */
+    CALLERS_WORDS = 128,    /* of the stack, in which their return addresses are looked for */
+    CALLER_SAVED = 0x0fc7,  /* System V ABI AMD64, 3.2.1 */
 };
 
 struct ranges {
@@ -43,6 +44,9 @@ struct walk {
     } paths[MAX_PATHS];
     unsigned n_paths;
     unsigned insns; /* that may still be looked at */
+    uint64_t code_at;
+    size_t code_size;
+    uint8_t code[CODE_BYTES];
 };
 
 static urd_err *find_ranges(pid_t tid, enum urd_memory what, struct ranges *ret)
@@ -180,13 +184,24 @@ static void fork_path(struct walk *w, struct path p, uint64_t pc)
         w->paths[w->n_paths++] = p;
 }
 
+/** The code at pc: all that an instruction may have, or less where no more can be read. */
+static size_t code_at(struct walk *w, uint64_t pc, const uint8_t **ret)
+{
+    if (pc < w->code_at || pc + ZYDIS_MAX_INSTRUCTION_LENGTH > w->code_at + w->code_size) {
+        w->code_at = pc;
+        w->code_size = urd_tracee_read(w->mem, pc, w->code, sizeof w->code);
+    }
+    *ret = w->code + (pc - w->code_at);
+    return w->code_size - (pc - w->code_at);
+}
+
 static void walk_path(struct walk *w, const ZydisDecoder *decoder, struct path p)
 {
     for (unsigned i = 0; i < MAX_PATH_INSNS && w->insns; i++, w->insns--) {
-        uint8_t code[15];
+        const uint8_t *code;
         if (i && begins_path(w, p.pc))
             return;
-        size_t n = urd_tracee_read(w->mem, p.pc, code, sizeof code);
+        size_t n = code_at(w, p.pc, &code);
         ZydisDecodedInstruction in;
         ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
         if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(decoder, code, n, &in, operands)))
