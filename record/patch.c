@@ -26,7 +26,9 @@
  * the jump to the trampoline is put there: what follows a function's last jump or return up to the next function's start, and is nothing
  * but nops and int3. Nobody has a reason to be there; a task that stands there has just jumped from S.
  *
- * RDTSC and RDTSCP are sites, too: what is said here of `syscall` holds for them, but that rcx is theirs.
+ * RDTSC and RDTSCP are sites, too: what is said here of `syscall` holds for them, but that rcx is theirs. So is CPUID, which nothing traps: its
+ * sites are looked for in the bytes of a file's code. In a virtual machine each one is an exit to the host, of some 25 us, and the dynamic
+ * linker makes thirty in every process: half of the time that /bin/true takes. The region answers from the table that the trace's header has.
  *
  * That S begins an instruction is known from decoding: from the start of the function, which .eh_frame_hdr or Go's table tells, the
  * instructions must arrive at T. From S to T there may be conditional jumps out (they are relocated), but nothing that
@@ -59,11 +61,6 @@ enum {
 };
 #define REACH 0x7ff00000ll /* of a jump, with room for the pages */
 
-struct insn {
-    ZydisDecodedInstruction in;
-    uint64_t offset;
-};
-
 static bool decode(const uint8_t *code, size_t size, ZydisDecodedInstruction *ret)
 {
     ZydisDecoder decoder;
@@ -94,8 +91,8 @@ static bool can_move(const ZydisDecodedInstruction *in)
     case ZYDIS_CATEGORY_COND_BR:
         return is_condition(in);
     default:
-        return in->mnemonic != ZYDIS_MNEMONIC_HLT && in->mnemonic != ZYDIS_MNEMONIC_UD2 &&
-               in->mnemonic != ZYDIS_MNEMONIC_XBEGIN;
+        return in->mnemonic != ZYDIS_MNEMONIC_CPUID && in->mnemonic != ZYDIS_MNEMONIC_HLT &&
+               in->mnemonic != ZYDIS_MNEMONIC_UD2 && in->mnemonic != ZYDIS_MNEMONIC_XBEGIN;
     }
 }
 
@@ -160,47 +157,67 @@ static void find_start(const struct image *f, const struct patch_file *file,
                        struct patch_plan *plan)
 {
     uint64_t at, offset = plan->site, nearest = 0;
-    struct insn last[PATCH_INSNS];
+    uint64_t last[PATCH_INSNS];
     unsigned n = 0;
+    ZydisDecoder lengths;
+    ZydisDecoderInit(&lengths, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    ZydisDecoderEnableMode(&lengths, ZYDIS_DECODER_MODE_MINIMAL, ZYAN_TRUE);
     if (offset + 3 > f->size || !image_function(f, offset, &at))
         return;
     while (at < offset) {
-        struct insn *i = &last[n++ % PATCH_INSNS];
-        i->offset = at;
-        if (!decode(f->data + at, f->size - at, &i->in))
+        ZydisDecodedInstruction in;
+        last[n++ % PATCH_INSNS] = at;
+        if (!ZYAN_SUCCESS(
+                ZydisDecoderDecodeInstruction(&lengths, NULL, f->data + at, f->size - at, &in)))
             return;
-        at += i->in.length;
+        at += in.length;
     }
     enum urd_site kind = urd_site_kind(f->data + offset);
     if (at != offset || kind == URD_SITE_OTHER)
         return;
     plan->site_bytes = (uint8_t)urd_site_bytes(kind);
     for (unsigned back = 1; back <= n && back <= PATCH_INSNS; back++) {
-        const struct insn *i = &last[(n - back) % PATCH_INSNS];
-        if (!can_move(&i->in))
+        uint64_t start = last[(n - back) % PATCH_INSNS];
+        ZydisDecodedInstruction in;
+        if (!decode(f->data + start, f->size - start, &in) || !can_move(&in))
             break;
-        if (i->in.length >= URD_PATCH_BYTES) {
-            plan->start = i->offset;
+        if (in.length >= URD_PATCH_BYTES) {
+            plan->start = start;
             return;
         }
-        if (!nearest && i->in.length >= URD_PATCH_SHORT_BYTES)
-            nearest = i->offset;
+        if (!nearest && in.length >= URD_PATCH_SHORT_BYTES)
+            nearest = start;
     }
     plan->hop = nearest ? find_hop(f, file, nearest) : 0;
     plan->start = plan->hop ? nearest : 0;
 }
 
-/** What is known of the site at this offset, an entry that is new otherwise. */
-static struct patch_plan *find_plan(struct recorder *r, uint32_t file, uint64_t site)
+static struct patch_file *plans_of(struct recorder *r, uint32_t file)
 {
     while (r->n_patch_files < file)
         URD_PUSH(r->patch_files, r->n_patch_files, r->cap_patch_files) = (struct patch_file){0};
-    struct patch_file *f = &r->patch_files[file - 1];
+    return &r->patch_files[file - 1];
+}
+
+/** What is known of the site at this offset, an entry that is new otherwise. */
+static struct patch_plan *find_plan(struct recorder *r, uint32_t file, uint64_t site)
+{
+    struct patch_file *f = plans_of(r, file);
     for (unsigned i = 0; i < f->n; i++)
         if (f->plans[i].site == site)
             return &f->plans[i];
     URD_PUSH(f->plans, f->n, f->cap) = (struct patch_plan){.site = site};
     return &f->plans[f->n - 1];
+}
+
+static void plan_site(const struct image *image, const struct patch_file *f,
+                      struct patch_plan *plan)
+{
+    find_start(image, f, plan);
+    if (plan->start)
+        memcpy(plan->code, image->data + plan->start, plan->site + plan->site_bytes - plan->start);
+    if (plan->hop)
+        memcpy(plan->hop_code, image->data + plan->hop, URD_PATCH_BYTES);
 }
 
 static void make_plan(struct recorder *r, uint32_t file, struct patch_plan *plan, int fd)
@@ -210,12 +227,42 @@ static void make_plan(struct recorder *r, uint32_t file, struct patch_plan *plan
     r->n_plans++;
     if (!image_open(fd, &image))
         return;
-    find_start(&image, &r->patch_files[file - 1], plan);
-    if (plan->start)
-        memcpy(plan->code, image.data + plan->start, plan->site + plan->site_bytes - plan->start);
-    if (plan->hop)
-        memcpy(plan->hop_code, image.data + plan->hop, URD_PATCH_BYTES);
+    plan_site(&image, &r->patch_files[file - 1], plan);
     image_close(&image);
+}
+
+static void find_cpuids_between(const struct image *image, struct patch_file *f, const uint8_t *at,
+                                const uint8_t *end)
+{
+    while (at < end && (at = memchr(at, 0xa2, (size_t)(end - at)))) {
+        struct patch_plan plan = {.site = (uint64_t)(at - image->data) - 1, .known = true};
+        if (at++ [-1] != 0x0f)
+            continue;
+        plan_site(image, f, &plan);
+        if (plan.start)
+            URD_PUSH(f->plans, f->n, f->cap) = plan;
+    }
+}
+
+/** Make plans for the CPUIDs of a file. */
+static void find_cpuids(struct recorder *r, uint32_t file, int fd)
+{
+    struct patch_file *f = plans_of(r, file);
+    struct image image;
+    unsigned before = f->n;
+    f->searched = true;
+    if (!image_open(fd, &image))
+        return;
+    for (unsigned i = 0; i < image.n_headers; i++) {
+        const Elf64_Phdr *p = &image.headers[i];
+        if (p->p_type != PT_LOAD || !(p->p_flags & PF_X) || !p->p_offset ||
+            p->p_offset > image.size)
+            continue;
+        uint64_t left = image.size - p->p_offset, n = p->p_filesz < left ? p->p_filesz : left;
+        find_cpuids_between(&image, f, image.data + p->p_offset, image.data + p->p_offset + n);
+    }
+    image_close(&image);
+    r->n_plans += f->n - before;
 }
 
 static bool in_reach(uint64_t a, uint64_t b)
@@ -555,6 +602,13 @@ static bool is_within(const struct patch_plan *plan, uint64_t offset, uint64_t s
            (!plan->hop || (plan->hop >= offset && plan->hop + URD_PATCH_BYTES <= offset + size));
 }
 
+static int open_mapped(const struct task *t, const struct urd_map_line *m)
+{
+    char link[128];
+    snprintf(link, sizeof link, "/proc/%d/map_files/%lx-%lx", t->tid, m->start, m->end);
+    return open(access(link, R_OK) == 0 ? link : m->name, O_RDONLY | O_CLOEXEC);
+}
+
 /** The site is used often enough: look whether it can be patched, and do it. */
 static urd_err *patch_site(struct recorder *r, struct task *t, const struct user_regs_struct *now,
                            uint64_t site, uint32_t file, struct patch_plan *plan, struct batch *b,
@@ -565,9 +619,7 @@ static urd_err *patch_site(struct recorder *r, struct task *t, const struct user
     if (!urd_tracee_find_map(t->tid, site, &m) || m.shared || m.prot != (PROT_READ | PROT_EXEC) ||
         site - m.start + m.offset != plan->site)
         return NULL;
-    char link[128];
-    snprintf(link, sizeof link, "/proc/%d/map_files/%lx-%lx", t->tid, m.start, m.end);
-    URD_AUTO_CLOSE int fd = open(access(link, R_OK) == 0 ? link : m.name, O_RDONLY | O_CLOEXEC);
+    URD_AUTO_CLOSE int fd = open_mapped(t, &m);
     if (fd < 0)
         return NULL;
     if (!plan->known)
@@ -622,6 +674,11 @@ static urd_err *patch_code(struct recorder *r, struct task *t, const struct user
 {
     const char *why;
     struct batch b = {.size = 0};
+    struct urd_map_line m;
+    if (!plans_of(r, code->file)->searched && urd_tracee_find_map(t->tid, code->start, &m)) {
+        URD_AUTO_CLOSE int fd = open_mapped(t, &m);
+        find_cpuids(r, code->file, fd);
+    }
     for (unsigned i = 0; code->file <= r->n_patch_files && i < r->patch_files[code->file - 1].n;
          i++) {
         struct patch_plan *p = &r->patch_files[code->file - 1].plans[i];

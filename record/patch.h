@@ -31,6 +31,7 @@ struct patch_plan {
 struct patch_file {
     struct patch_plan *plans;
     unsigned n, cap;
+    bool searched; /* for CPUID: plans has those that can be patched */
 };
 
 /** A patched site. */
