@@ -177,11 +177,7 @@ void fast_init(struct recorder *r)
     r->fast_data = d;
 }
 
-_Static_assert(sizeof(struct urd_cpuid) == sizeof(struct urd_runtime_cpuid), "the same fields");
-
 void fast_know_cpuid(struct recorder *r, const struct urd_trace_info *info)
 {
-    struct runtime_data *d = r->fast_data;
-    d->n_cpuid = info->n_cpuid < URD_RUNTIME_CPUIDS ? info->n_cpuid : URD_RUNTIME_CPUIDS;
-    memcpy(d->cpuid, info->cpuid, d->n_cpuid * sizeof *d->cpuid);
+    r->fast_data->n_cpuid = urd_trace_info_table(info, r->fast_data->cpuid);
 }

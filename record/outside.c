@@ -150,7 +150,7 @@ static void look(struct recorder *r)
     struct dirent *d;
     while (processes && (d = readdir(processes))) {
         pid_t pid = isdigit((unsigned char)d->d_name[0]) ? atoi(d->d_name) : 0;
-        if (pid && !is_recorded(r, pid))
+        if (pid && !is_recorded(r, pid) && urd_tracee_may_share(pid))
             look_at_process(r, pid);
     }
     if (processes)

@@ -149,29 +149,45 @@ static uint64_t find_hop(const struct image *f, const struct patch_file *file, u
     return 0;
 }
 
+/** The function that starts there, decoded up to offset unless that fails before: a large one has many sites. */
+static const struct patch_decoded *decode_to(const struct image *f, struct patch_file *file,
+                                             uint64_t start, uint64_t offset)
+{
+    unsigned i = 0;
+    while (i < file->n_decoded && file->decoded[i].start != start)
+        i++;
+    if (i == file->n_decoded)
+        URD_PUSH(file->decoded, file->n_decoded, file->cap_decoded) =
+            (struct patch_decoded){.start = start, .end = start};
+    struct patch_decoded *d = &file->decoded[i];
+    ZydisDecoder decoder;
+    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_MINIMAL, ZYAN_TRUE); /* lengths */
+    while (d->end < offset) {
+        ZydisDecodedInstruction in;
+        if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, NULL, f->data + d->end,
+                                                        f->size - d->end, &in)))
+            break;
+        URD_PUSH(d->lengths, d->n, d->cap) = in.length;
+        d->end += in.length;
+    }
+    return d;
+}
+
 /**
  * The instruction to replace, for plan->site, into plan->start and plan->hop: the first before it with room for a jump, or the first that
  * has room for a short one.
  */
-static void find_start(const struct image *f, const struct patch_file *file,
-                       struct patch_plan *plan)
+static void find_start(const struct image *f, struct patch_file *file, struct patch_plan *plan)
 {
     uint64_t at, offset = plan->site, nearest = 0;
     uint64_t last[PATCH_INSNS];
     unsigned n = 0;
-    ZydisDecoder lengths;
-    ZydisDecoderInit(&lengths, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-    ZydisDecoderEnableMode(&lengths, ZYDIS_DECODER_MODE_MINIMAL, ZYAN_TRUE);
     if (offset + 3 > f->size || !image_function(f, offset, &at))
         return;
-    while (at < offset) {
-        ZydisDecodedInstruction in;
-        last[n++ % PATCH_INSNS] = at;
-        if (!ZYAN_SUCCESS(
-                ZydisDecoderDecodeInstruction(&lengths, NULL, f->data + at, f->size - at, &in)))
-            return;
-        at += in.length;
-    }
+    const struct patch_decoded *d = decode_to(f, file, at, offset);
+    for (; n < d->n && at < offset; at += d->lengths[n++])
+        last[n % PATCH_INSNS] = at;
     enum urd_site kind = urd_site_kind(f->data + offset);
     if (at != offset || kind == URD_SITE_OTHER)
         return;
@@ -210,8 +226,7 @@ static struct patch_plan *find_plan(struct recorder *r, uint32_t file, uint64_t 
     return &f->plans[f->n - 1];
 }
 
-static void plan_site(const struct image *image, const struct patch_file *f,
-                      struct patch_plan *plan)
+static void plan_site(const struct image *image, struct patch_file *f, struct patch_plan *plan)
 {
     find_start(image, f, plan);
     if (plan->start)
@@ -769,4 +784,7 @@ struct patch *patch_at(const struct fast *f, uint64_t address)
 void patch_file_deinit(struct patch_file *f)
 {
     free(f->plans);
+    for (unsigned i = 0; i < f->n_decoded; i++)
+        free(f->decoded[i].lengths);
+    free(f->decoded);
 }

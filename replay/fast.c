@@ -123,8 +123,6 @@ void urd_fast_init_playback(struct playback *p, uint64_t at)
     playback_init(p, at, URD_FLAGS_CHECKED, urd_runtime_has_fsgsbase());
 }
 
-_Static_assert(sizeof(struct urd_cpuid) == sizeof(struct urd_runtime_cpuid), "the same fields");
-
 static urd_err *map_region(struct urd_process *p, const struct urd_trace_info *info)
 {
     struct urd_fast *f = p->fast;
@@ -133,9 +131,7 @@ static urd_err *map_region(struct urd_process *p, const struct urd_trace_info *i
     size_t size = offsetof(struct playback, log_at);
     memset(&begin, 0, size);
     urd_fast_init_playback(&begin, URD_RUNTIME_DATA);
-    begin.n_cpuid = info->n_cpuid < URD_RUNTIME_CPUIDS ? info->n_cpuid : URD_RUNTIME_CPUIDS;
-    if (begin.n_cpuid)
-        memcpy(begin.cpuid, info->cpuid, begin.n_cpuid * sizeof *begin.cpuid);
+    begin.n_cpuid = urd_trace_info_table(info, begin.cpuid);
     urd_check(code <= URD_RUNTIME_CODE_BYTES, "the region's code has room");
     URD_TRY(map_at(p, URD_RUNTIME_CODE, PLAYBACK_NATIVE_BYTES, PROT_READ | PROT_WRITE | PROT_EXEC,
                    &f->mapped));

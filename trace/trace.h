@@ -30,14 +30,18 @@ struct urd_trace_info {
     struct urd_cpuid {
         uint32_t leaf, subleaf, eax, ebx, ecx, edx;
     } * cpuid;
-    bool former_stacks; /* checksums leave out what is left of the stacks of threads that have ended */
+    bool
+        former_stacks; /* checksums leave out what is left of the stacks of threads that have ended */
     bool handlers_stacks; /* ... and of those that handlers had for themselves */
-    bool counted; /* it may have cuts that are counted (trace/cut.h) */
+    bool counted;         /* it may have cuts that are counted (trace/cut.h) */
 };
 void urd_trace_info_deinit(struct urd_trace_info *info);
 /** Answer CPUID as the recorded CPU did; false when that leaf was not written down. */
 bool urd_trace_info_cpuid(const struct urd_trace_info *info, uint32_t leaf, uint32_t subleaf,
                           struct urd_cpuid *ret);
+struct urd_runtime_cpuid;
+/** What a runtime region can answer of it: URD_RUNTIME_CPUIDS at most. The number of them. */
+uint32_t urd_trace_info_table(const struct urd_trace_info *info, struct urd_runtime_cpuid *ret);
 
 struct urd_trace_writer;
 /** Make `directory` (it must not hold a trace yet) and write the header chunk. */
