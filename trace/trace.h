@@ -30,10 +30,9 @@ struct urd_trace_info {
     struct urd_cpuid {
         uint32_t leaf, subleaf, eax, ebx, ecx, edx;
     } * cpuid;
-    bool
-        former_stacks; /* checksums leave out what is left of the stacks of threads that have ended */
+    bool former_stacks; /* checksums leave out what is left of the stacks of threads that have ended */
     bool handlers_stacks; /* ... and of those that handlers had for themselves */
-    bool counted;         /* it may have cuts that are counted (trace/cut.h) */
+    bool counted; /* it may have cuts that are counted (trace/cut.h) */
 };
 void urd_trace_info_deinit(struct urd_trace_info *info);
 /** Answer CPUID as the recorded CPU did; false when that leaf was not written down. */
