@@ -57,6 +57,7 @@ enum {
     BELOW_FILE = 0x10000,   /* distance of trampolines from the file's first mapping */
     MOST_DECODED = 1 << 16, /* bytes of a function, in search of the padding behind it */
     SHORT_REACH = 128,      /* of a jump of two bytes */
+    NEAR_BYTES = 4096,
     MAX_TRAMPOLINE = PATCH_INSNS * (PATCH_MAX_INSN + 4) + 32,
 };
 #define REACH 0x7ff00000ll /* of a jump, with room for the pages */
@@ -419,14 +420,11 @@ static bool is_patched(const struct fast *f, uint64_t start)
     return false;
 }
 
-static bool put_jump(struct task *t, const struct patch *p)
+static void put_jump(struct task *t, const struct patch *p)
 {
     struct urd_patch_piece pieces[2];
-    bool done = true;
     for (unsigned i = urd_patch_pieces(p->start, p->hop, p->trampoline, pieces); i-- > 0;)
-        done &= urd_tracee_write(t->mem, pieces[i].at, pieces[i].bytes, pieces[i].size) ==
-                pieces[i].size;
-    return done;
+        urd_tracee_write(t->mem, pieces[i].at, pieces[i].bytes, pieces[i].size);
 }
 
 static void put_original(struct task *t, const struct patch *p)
@@ -451,7 +449,41 @@ struct batch {
     uint64_t at;
     uint32_t size;
     uint8_t code[URD_PATCH_PAGES_BYTES];
+    struct urd_patch_piece *pieces; /* the jumps to them */
+    unsigned n, cap;
 };
+
+static int compare_pieces(const void *a, const void *b)
+{
+    uint64_t x = ((const struct urd_patch_piece *)a)->at;
+    uint64_t y = ((const struct urd_patch_piece *)b)->at;
+    return x < y ? -1 : x > y;
+}
+
+/** Pieces that lie near each other, with the code between them, are written at one go: the dynamic linker has sixty. */
+static void put_pieces(struct task *t, struct batch *b)
+{
+    uint8_t code[NEAR_BYTES];
+    if (b->n)
+        qsort(b->pieces, b->n, sizeof *b->pieces, compare_pieces);
+    for (unsigned i = 0, end; i < b->n; i = end) {
+        uint64_t start = b->pieces[i].at, size = b->pieces[i].size;
+        for (end = i + 1; end < b->n; end++) {
+            const struct urd_patch_piece *p = &b->pieces[end];
+            if (p->at + p->size - start > sizeof code || p->at - (start + size) > NEAR_BYTES / 8)
+                break;
+            size = p->at + p->size - start;
+        }
+        if (urd_tracee_read(t->mem, start, code, size) != size)
+            continue; /* it is dead */
+        for (unsigned k = i; k < end; k++)
+            memcpy(code + (b->pieces[k].at - start), b->pieces[k].bytes, b->pieces[k].size);
+        urd_tracee_write(t->mem, start, code, size);
+    }
+    free(b->pieces);
+    b->pieces = NULL;
+    b->n = b->cap = 0;
+}
 
 static urd_err *write_batch(struct task *t, struct batch *b)
 {
@@ -532,7 +564,7 @@ void patch_news_deinit(struct patch_news *n)
 
 /* ---- patching ---- */
 
-/** Make the plan's site at `site` jump. The trampoline is in the batch and must be written before the task runs. */
+/** Make the plan's site at `site` jump. The jump is in the batch with its trampoline, and must be written before the task runs. */
 static urd_err *apply(struct task *t, const struct user_regs_struct *now,
                       const struct patch_plan *plan, uint64_t site, struct batch *b,
                       const char **ret_why)
@@ -551,8 +583,11 @@ static urd_err *apply(struct task *t, const struct user_regs_struct *now,
         return NULL;
     p.trampoline = pages->start + pages->used;
     *ret_why = "its instructions cannot be moved";
-    if (!make_trampoline(&p, plan->code, pages->start, code) || !put_jump(t, &p))
+    if (!make_trampoline(&p, plan->code, pages->start, code))
         return NULL;
+    struct urd_patch_piece pieces[2];
+    for (unsigned i = urd_patch_pieces(p.start, p.hop, p.trampoline, pieces); i-- > 0;)
+        URD_PUSH(b->pieces, b->n, b->cap) = pieces[i];
     memcpy(p.original[0], plan->code, URD_PATCH_BYTES);
     memcpy(p.original[1], plan->hop_code, URD_PATCH_BYTES);
     pages->used += (p.size + 15) & ~15u;
@@ -595,6 +630,7 @@ static urd_err *end_batch(struct task *t, struct batch *b)
     find_ranges(t->mm->fast, ranges);
     urd_tracee_write(t->mem, RUNTIME_DATA + offsetof(struct runtime_data, patched), ranges,
                      sizeof ranges);
+    put_pieces(t, b);
     return write_batch(t, b);
 }
 
