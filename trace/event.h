@@ -143,6 +143,7 @@ static inline unsigned urd_patch_pieces(uint64_t start, uint64_t hop, uint64_t t
 struct urd_mem_write {
     uint64_t address, size;
     const uint8_t *data;
+    uint64_t clone; /* while recording: `data` is not there, but in the trace's clones, at clone - 1; 0: it is there */
 };
 
 struct urd_event {
