@@ -57,7 +57,7 @@ enum {
     BELOW_FILE = 0x10000,   /* distance of trampolines from the file's first mapping */
     MOST_DECODED = 1 << 16, /* bytes of a function, in search of the padding behind it */
     SHORT_REACH = 128,      /* of a jump of two bytes */
-    NEAR_BYTES = 4096,
+    NEAR_BYTES = 4096,      /* of code that are written at one go */
     MAX_TRAMPOLINE = PATCH_INSNS * (PATCH_MAX_INSN + 4) + 32,
 };
 #define REACH 0x7ff00000ll /* of a jump, with room for the pages */
@@ -251,10 +251,10 @@ static void find_cpuids_between(const struct image *image, struct patch_file *f,
                                 const uint8_t *end)
 {
     while (at < end && (at = memchr(at, 0xa2, (size_t)(end - at)))) {
-        struct patch_plan plan = {.site = (uint64_t)(at - image->data) - 1, .known = true};
-        if (at++ [-1] != 0x0f)
-            continue;
-        plan_site(image, f, &plan);
+        bool looks = at > image->data && at[-1] == 0x0f;
+        struct patch_plan plan = {.site = (uint64_t)(at++ - image->data) - 1, .known = true};
+        if (looks)
+            plan_site(image, f, &plan);
         if (plan.start)
             URD_PUSH(f->plans, f->n, f->cap) = plan;
     }
@@ -271,8 +271,7 @@ static void find_cpuids(struct recorder *r, uint32_t file, int fd)
         return;
     for (unsigned i = 0; i < image.n_headers; i++) {
         const Elf64_Phdr *p = &image.headers[i];
-        if (p->p_type != PT_LOAD || !(p->p_flags & PF_X) || !p->p_offset ||
-            p->p_offset > image.size)
+        if (p->p_type != PT_LOAD || !(p->p_flags & PF_X) || p->p_offset > image.size)
             continue;
         uint64_t left = image.size - p->p_offset, n = p->p_filesz < left ? p->p_filesz : left;
         find_cpuids_between(&image, f, image.data + p->p_offset, image.data + p->p_offset + n);
