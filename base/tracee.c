@@ -212,18 +212,12 @@ static int open_maps(pid_t pid)
     return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-bool urd_tracee_may_share(pid_t pid)
+/** The mapping of a query, or false in *ret_found. False: the kernel cannot be asked, or not about this process. */
+static bool ask_for_map(pid_t pid, uint64_t address, uint64_t flags, struct urd_map_line *ret,
+                        bool *ret_found)
 {
     struct map_query q = {.size = sizeof q,
-                          .flags = IS_WRITABLE | IS_SHARED | HAS_FILE | OR_THE_NEXT};
-    URD_AUTO_CLOSE int fd = open_maps(pid);
-    return fd >= 0 && (ioctl(fd, MAP_QUERY, &q) == 0 || (errno != ENOENT && errno != ESRCH));
-}
-
-/** False: the kernel cannot say. Otherwise *ret_found, and *ret if there is one. */
-static bool ask_for_map(pid_t pid, uint64_t address, struct urd_map_line *ret, bool *ret_found)
-{
-    struct map_query q = {.size = sizeof q,
+                          .flags = flags,
                           .address = address,
                           .name = (uintptr_t)ret->name,
                           .name_size = sizeof ret->name};
@@ -231,7 +225,7 @@ static bool ask_for_map(pid_t pid, uint64_t address, struct urd_map_line *ret, b
     ret->name[0] = 0;
     *ret_found = fd >= 0 && ioctl(fd, MAP_QUERY, &q) == 0;
     if (!*ret_found)
-        return fd >= 0 && errno == ENOENT;
+        return fd >= 0 && (errno == ENOENT || errno == ESRCH);
     ret->start = q.start;
     ret->end = q.end;
     ret->offset = q.offset;
@@ -245,10 +239,18 @@ static bool ask_for_map(pid_t pid, uint64_t address, struct urd_map_line *ret, b
     return true;
 }
 
+bool urd_tracee_find_shared(pid_t pid, uint64_t from, struct urd_map_line *ret, bool *ret_asked)
+{
+    bool found;
+    *ret_asked =
+        ask_for_map(pid, from, IS_WRITABLE | IS_SHARED | HAS_FILE | OR_THE_NEXT, ret, &found);
+    return found;
+}
+
 bool urd_tracee_find_map(pid_t pid, uint64_t address, struct urd_map_line *ret)
 {
     bool found = false;
-    if (ask_for_map(pid, address, ret, &found))
+    if (ask_for_map(pid, address, 0, ret, &found))
         return found;
     FILE *maps = urd_tracee_open_maps(pid);
     while (maps && !found && urd_tracee_next_map(maps, ret))
