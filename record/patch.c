@@ -58,6 +58,8 @@ enum {
     MOST_DECODED = 1 << 16, /* bytes of a function, in search of the padding behind it */
     SHORT_REACH = 128,      /* of a jump of two bytes */
     NEAR_BYTES = 4096,      /* of code that are written at one go */
+    GUARD_BYTES = 4096,     /* below pages of trampolines, zeros ... */
+    GUARD_ABOVE = 128,      /* ... and at their end: see find_pages */
     MAX_TRAMPOLINE = PATCH_INSNS * (PATCH_MAX_INSN + 4) + 32,
 };
 #define REACH 0x7ff00000ll /* of a jump, with room for the pages */
@@ -301,7 +303,7 @@ static uint64_t find_gap(struct task *t, uint64_t address)
         if (address < m.start || address >= m.end)
             continue;
         uint64_t at = run - BELOW_FILE;
-        if (run > 2 * BELOW_FILE && at >= below)
+        if (run > 2 * BELOW_FILE && at >= below + GUARD_BYTES)
             ret = at;
         break;
     }
@@ -310,7 +312,10 @@ static uint64_t find_gap(struct task *t, uint64_t address)
     return ret;
 }
 
-/** Pages with room that the site reaches, new ones if need be; NULL in *ret: that was not possible. */
+/**
+ * Pages with room that the site reaches, new ones if need be; NULL in *ret: that was not possible. A pointer to the end of the program's
+ * memory may point to them, and what is near pointers is evidence of cuts: there are zeros at both ends, as a replay without the pages has.
+ */
 static urd_err *find_pages(struct task *t, const struct user_regs_struct *now, uint64_t site,
                            struct patch_pages **ret)
 {
@@ -318,18 +323,19 @@ static urd_err *find_pages(struct task *t, const struct user_regs_struct *now, u
     *ret = NULL;
     for (unsigned i = 0; i < f->n_pages && !*ret; i++)
         if (in_reach(site, f->pages[i].start) &&
-            f->pages[i].used + MAX_TRAMPOLINE <= URD_PATCH_PAGES_BYTES)
+            f->pages[i].used + MAX_TRAMPOLINE + GUARD_ABOVE <= URD_PATCH_PAGES_BYTES)
             *ret = &f->pages[i];
     uint64_t at = *ret ? 0 : find_gap(t, site), entry = RUNTIME_CODE;
     int64_t result;
     if (!at || !in_reach(site, at))
         return NULL;
     URD_TRY(inject_call(t, now, runtime_address(runtime_syscall), SYS_mmap,
-                        (const uint64_t[]){at, URD_PATCH_PAGES_BYTES, PROT_READ | PROT_EXEC,
+                        (const uint64_t[]){at - GUARD_BYTES, GUARD_BYTES + URD_PATCH_PAGES_BYTES,
+                                           PROT_READ | PROT_EXEC,
                                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
                                            (uint64_t)-1, 0},
                         &result));
-    if ((uint64_t)result != at)
+    if ((uint64_t)result != at - GUARD_BYTES)
         return NULL;
     if (urd_tracee_write(t->mem, at, &entry, sizeof entry) != sizeof entry)
         return NULL;
