@@ -51,7 +51,7 @@ static inline void urd_runtime_restore(const struct urd_runtime_state *s, struct
 }
 
 /** What stands at a patched site. */
-enum urd_site { URD_SITE_OTHER, URD_SITE_CALL, URD_SITE_RDTSC, URD_SITE_RDTSCP };
+enum urd_site { URD_SITE_OTHER, URD_SITE_CALL, URD_SITE_RDTSC, URD_SITE_RDTSCP, URD_SITE_CPUID };
 
 /** By the bytes there, up to three of them. */
 static inline enum urd_site urd_site_kind(const uint8_t *code)
@@ -60,6 +60,7 @@ static inline enum urd_site urd_site_kind(const uint8_t *code)
         return URD_SITE_OTHER;
     return code[1] == 0x05                      ? URD_SITE_CALL
            : code[1] == 0x31                    ? URD_SITE_RDTSC
+           : code[1] == 0xa2                    ? URD_SITE_CPUID
            : code[1] == 0x01 && code[2] == 0xf9 ? URD_SITE_RDTSCP
                                                 : URD_SITE_OTHER;
 }
@@ -67,6 +68,31 @@ static inline enum urd_site urd_site_kind(const uint8_t *code)
 static inline unsigned urd_site_bytes(enum urd_site kind)
 {
     return kind == URD_SITE_RDTSCP ? 3 : 2;
+}
+
+/** What CPUID answers, as the trace's header has it: of leaf eax, subleaf ecx; ~0: of all. */
+struct urd_runtime_cpuid {
+    uint32_t leaf, subleaf, eax, ebx, ecx, edx;
+};
+
+enum { URD_RUNTIME_CPUIDS = 128 };
+
+/** The caller, whose rcx is given, stands before a CPUID: f is what it leaves. False: the table does not have it, f is unchanged. */
+__attribute__((always_inline)) static inline bool
+urd_runtime_answer_cpuid(const struct urd_runtime_cpuid *table, uint64_t n, uint64_t rcx,
+                         struct urd_runtime_frame *f)
+{
+    for (uint64_t i = 0; i < n; i++) {
+        const struct urd_runtime_cpuid *c = &table[i];
+        if (c->leaf != (uint32_t)f->rax || (c->subleaf != (uint32_t)rcx && c->subleaf != ~0u))
+            continue;
+        f->rax = c->eax;
+        f->rbx = c->ebx;
+        f->rcx = c->ecx;
+        f->rdx = c->edx;
+        return true;
+    }
+    return false;
 }
 
 /** For the tool: may code of a region use RDFSBASE on this machine? */

@@ -188,45 +188,71 @@ bool urd_tracee_next_map(FILE *maps, struct urd_map_line *ret)
 
 /** PROCMAP_QUERY of linux/fs.h, since Linux 6.11: one mapping without the text of all before it. */
 struct map_query {
-    uint64_t size, flags, address, start, end, is, page_size, offset, inode;
+    uint64_t size, flags, address;
+    uint64_t start, end, is, page_bytes, offset, inode;
     uint32_t dev_major, dev_minor, name_size, build_id_size;
     uint64_t name, build_id;
 };
-#define MAP_QUERY _IOWR('f', 17, struct map_query)
 
-/** 1: found, 0: there is none, -1: this kernel cannot tell. */
-static int query_map(int maps, uint64_t address, struct urd_map_line *ret)
+#define MAP_QUERY _IOWR('f', 17, struct map_query)
+_Static_assert(sizeof(struct map_query) == 104, "as the kernel has it");
+enum {
+    IS_READABLE = 1,
+    IS_WRITABLE = 2,
+    IS_EXECUTABLE = 4,
+    IS_SHARED = 8,
+    OR_THE_NEXT = 0x10,
+    HAS_FILE = 0x20,
+};
+
+static int open_maps(pid_t pid)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/maps", pid);
+    return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/** The mapping of a query, or false in *ret_found. False: the kernel cannot be asked, or not about this process. */
+static bool ask_for_map(pid_t pid, uint64_t address, uint64_t flags, struct urd_map_line *ret,
+                        bool *ret_found)
 {
     struct map_query q = {.size = sizeof q,
+                          .flags = flags,
                           .address = address,
                           .name = (uintptr_t)ret->name,
                           .name_size = sizeof ret->name};
-    if (ioctl(maps, MAP_QUERY, &q) != 0)
-        return errno == ENOENT ? 0 : -1; /* ENAMETOOLONG, too */
+    URD_AUTO_CLOSE int fd = open_maps(pid);
+    ret->name[0] = 0;
+    *ret_found = fd >= 0 && ioctl(fd, MAP_QUERY, &q) == 0;
+    if (!*ret_found)
+        return fd >= 0 && (errno == ENOENT || errno == ESRCH);
     ret->start = q.start;
     ret->end = q.end;
     ret->offset = q.offset;
     ret->inode = q.inode;
-    ret->prot = (uint8_t)((q.is & 1 ? PROT_READ : 0) | (q.is & 2 ? PROT_WRITE : 0) |
-                          (q.is & 4 ? PROT_EXEC : 0));
-    ret->shared = (q.is & 8) != 0;
     ret->dev_major = q.dev_major;
     ret->dev_minor = q.dev_minor;
-    if (!q.name_size)
-        ret->name[0] = 0;
-    return 1;
+    ret->prot =
+        (uint8_t)((q.is & IS_READABLE ? PROT_READ : 0) | (q.is & IS_WRITABLE ? PROT_WRITE : 0) |
+                  (q.is & IS_EXECUTABLE ? PROT_EXEC : 0));
+    ret->shared = (q.is & IS_SHARED) != 0;
+    return true;
+}
+
+bool urd_tracee_find_shared(pid_t pid, uint64_t from, struct urd_map_line *ret, bool *ret_asked)
+{
+    bool found;
+    *ret_asked =
+        ask_for_map(pid, from, IS_WRITABLE | IS_SHARED | HAS_FILE | OR_THE_NEXT, ret, &found);
+    return found;
 }
 
 bool urd_tracee_find_map(pid_t pid, uint64_t address, struct urd_map_line *ret)
 {
     bool found = false;
+    if (ask_for_map(pid, address, 0, ret, &found))
+        return found;
     FILE *maps = urd_tracee_open_maps(pid);
-    int answer = maps ? query_map(fileno(maps), address, ret) : 0;
-    if (answer >= 0) {
-        if (maps)
-            fclose(maps);
-        return answer;
-    }
     while (maps && !found && urd_tracee_next_map(maps, ret))
         found = address >= ret->start && address < ret->end;
     if (maps)

@@ -49,6 +49,11 @@ struct urd_map_line {
 };
 FILE *urd_tracee_open_maps(pid_t pid);
 bool urd_tracee_next_map(FILE *maps, struct urd_map_line *ret);
+/**
+ * The first mapping at the address or behind it of a file that the process shares and may write to there. False: there is none, or the
+ * kernel cannot be asked for such, *ret_asked.
+ */
+bool urd_tracee_find_shared(pid_t pid, uint64_t from, struct urd_map_line *ret, bool *ret_asked);
 /** The mapping that holds the address. False: there is none. */
 bool urd_tracee_find_map(pid_t pid, uint64_t address, struct urd_map_line *ret);
 #endif

@@ -1,6 +1,6 @@
 /* What is at a moment: place, stack, values, memory, registers; and moving from it. */
 #include "query/engine.h"
-#include <capstone/capstone.h>
+#include "replay/disassemble.h"
 #include <stdio.h>
 
 static urd_err *at_moment(struct answer *a, struct urd_moment *m, struct urd_session **s,
@@ -488,29 +488,27 @@ urd_err *q_disassemble(struct answer *a)
                 place.bias; /* instructions before pc can only be told from a known start */
     uint8_t code[8192];
     size_t n = urd_tracee_read(f.task->process->mem, start, code, sizeof code);
-    csh handle;
-    urd_err *err = NULL;
-    if (n && cs_open(CS_ARCH_X86, CS_MODE_64, &handle) == CS_ERR_OK) {
-        cs_option(handle, CS_OPT_SYNTAX, CS_OPT_SYNTAX_ATT);
-        cs_insn *insns;
-        size_t count = cs_disasm(handle, code, n, start, 0, &insns), at = 0;
-        while (at < count && insns[at].address < pc)
-            at++;
-        for (size_t i = at > 30 ? at - 30 : 0; i < count && i < at + 60 && !err; i++) {
-            struct place_name name;
-            engine_name(a->engine, f.task->space, m.event, insns[i].address, false, &name);
-            char text[256];
-            snprintf(text, sizeof text, "%s %s", insns[i].mnemonic, insns[i].op_str);
-            json_t *row = json_pack("{s:o, s:o, s:s, s:b}", "pc", json_hex(insns[i].address),
-                                    "bytes", json_bytes(insns[i].bytes, insns[i].size), "text",
-                                    text, "current", insns[i].address == pc);
-            json_set_place(row, &name);
-            err = answer_row(a, row, NULL);
-        }
-        if (count)
-            cs_free(insns, count);
-        cs_close(&handle);
+    cs_insn *insns;
+    size_t count, at = 0;
+    urd_err *err = urd_disassemble(code, n, start, 0, &insns, &count);
+    if (err) {
+        frame_close(&f);
+        return urd_err_hop(err, __func__, __FILE__, __LINE__);
     }
+    while (at < count && insns[at].address < pc)
+        at++;
+    for (size_t i = at > 30 ? at - 30 : 0; i < count && i < at + 60 && !err; i++) {
+        struct place_name name;
+        engine_name(a->engine, f.task->space, m.event, insns[i].address, false, &name);
+        char text[256];
+        snprintf(text, sizeof text, "%s %s", insns[i].mnemonic, insns[i].op_str);
+        json_t *row = json_pack("{s:o, s:o, s:s, s:b}", "pc", json_hex(insns[i].address), "bytes",
+                                json_bytes(insns[i].bytes, insns[i].size), "text", text, "current",
+                                insns[i].address == pc);
+        json_set_place(row, &name);
+        err = answer_row(a, row, NULL);
+    }
+    urd_disassembly_free(insns, count);
     json_object_set_new(a->summary, "at", json_moment(m));
     frame_close(&f);
     return err;

@@ -1,6 +1,7 @@
 #include "record/calls.h"
 #include "base/log.h"
 #include "base/tracee.h"
+#include "record/cloned.h"
 #include "record/fast.h"
 #include "record/futexes.h"
 #include "record/others.h"
@@ -177,7 +178,8 @@ static urd_err *emit_exit(struct recorder *r, struct task *t, const struct user_
         event_add_memory(&r->builder, t->mem, t->answers[i].address, t->answers[i].size);
     t->n_answers = 0;
     if (!t->cancelled) {
-        urd_record_outputs(t->call, &r->builder, t->mem, &t->entry, result, t->lengths);
+        if (!cloned_read(r, t, result))
+            urd_record_outputs(t->call, &r->builder, t->mem, &t->entry, result, t->lengths);
         if (urd_syscall_has_flag(t->call, '@'))
             URD_TRY(special_exit(r, t, now, result));
     }

@@ -39,6 +39,12 @@ void event_add_bytes(struct event_builder *b, uint64_t address, const void *data
     add_write(b, address, size);
 }
 
+void event_add_clone(struct event_builder *b, uint64_t address, uint64_t size, uint64_t at)
+{
+    URD_PUSH(b->writes, b->n_writes, b->cap_writes) =
+        (struct urd_mem_write){.address = address, .size = size, .clone = at + 1};
+}
+
 void event_add_op(struct event_builder *b, struct urd_map_op op)
 {
     if (op.name && *op.name && b->n_names < 64)

@@ -27,6 +27,8 @@ void event_begin(struct event_builder *b, enum urd_event_kind kind, pid_t pid, p
 void event_add_memory(struct event_builder *b, int mem, uint64_t address, uint64_t size);
 /** Add bytes that the task's memory is going to have. */
 void event_add_bytes(struct event_builder *b, uint64_t address, const void *data, uint64_t size);
+/** Add bytes that the trace has in its clones, at this place. No more than one for an event. */
+void event_add_clone(struct event_builder *b, uint64_t address, uint64_t size, uint64_t at);
 void event_add_op(struct event_builder *b, struct urd_map_op op);
 /** Add memory that the task wrote to stdout (1) or stderr (2). */
 void event_add_output(struct event_builder *b, int which, int mem, uint64_t address, uint64_t size);

@@ -41,6 +41,8 @@ urd_err *fast_after_exec(struct recorder *r, struct task *t,
 /** A traced call has returned and its event is written; *now are t's registers. */
 urd_err *fast_after_call(struct recorder *r, struct task *t,
                          const struct user_regs_struct *now) URD_MUST_USE;
+/** What CPUID answers is known: the region's code answers it, too. */
+void fast_know_cpuid(struct recorder *r, const struct urd_trace_info *info);
 /** A traced call is about to be made. */
 void fast_before_call(struct recorder *r, struct task *t);
 /** For good: all calls of t's process are traced from now on. */

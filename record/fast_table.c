@@ -176,3 +176,8 @@ void fast_init(struct recorder *r)
     d->fsgsbase = urd_runtime_has_fsgsbase();
     r->fast_data = d;
 }
+
+void fast_know_cpuid(struct recorder *r, const struct urd_trace_info *info)
+{
+    r->fast_data->n_cpuid = urd_trace_info_table(info, r->fast_data->cpuid);
+}

@@ -22,12 +22,14 @@ const long launch_ptrace_options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK |
                                    PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC |
                                    PTRACE_O_TRACEEXIT | PTRACE_O_TRACESECCOMP | PTRACE_O_EXITKILL;
 
-static void add_cpuid(struct urd_trace_info *info, uint32_t leaf, uint32_t subleaf, bool keyed)
+/** False: the answer is all zeros. */
+static bool add_cpuid(struct urd_trace_info *info, uint32_t leaf, uint32_t subleaf, bool keyed)
 {
     struct urd_cpuid c = {.leaf = leaf, .subleaf = keyed ? subleaf : ~0u};
     __cpuid_count(leaf, subleaf, c.eax, c.ebx, c.ecx, c.edx);
     info->cpuid = urd_xrealloc(info->cpuid, (info->n_cpuid + 1) * sizeof c);
     info->cpuid[info->n_cpuid++] = c;
+    return c.eax || c.ebx || c.ecx || c.edx;
 }
 
 /** Leaves whose answer depends on ECX (SDM vol. 2, CPUID; AMD APM vol. 3, appendix E). */
@@ -38,11 +40,19 @@ static unsigned subleaves(uint32_t leaf)
     case 0xb:
     case 0xf:
     case 0x10:
+    case 0x12:
     case 0x14:
     case 0x17:
     case 0x18:
+    case 0x1b:
+    case 0x1d:
+    case 0x1e:
     case 0x1f:
+    case 0x20:
+    case 0x23:
+    case 0x24:
     case 0x8000001d:
+    case 0x80000020:
     case 0x80000026:
         return 8;
     case 7:
@@ -56,6 +66,13 @@ static unsigned subleaves(uint32_t leaf)
     }
 }
 
+/** Subleaves up to the first one of type 0 (SDM vol. 2, CPUID 4; AMD's likewise). */
+static bool lists_caches(uint32_t leaf)
+{
+    return leaf == 4 || leaf == 0x8000001d;
+}
+
+/** In a virtual machine each question costs an exit to the host. */
 static void describe_cpuid(struct urd_trace_info *info)
 {
     for (unsigned base = 0; base < 3; base++) {
@@ -66,7 +83,8 @@ static void describe_cpuid(struct urd_trace_info *info)
         for (uint32_t leaf = bases[base]; leaf <= max; leaf++) {
             unsigned n = subleaves(leaf);
             for (unsigned i = 0; i < (n ? n : 1); i++)
-                add_cpuid(info, leaf, i, n > 0);
+                if (!add_cpuid(info, leaf, i, n > 0) && (i == 0 || lists_caches(leaf)))
+                    break; /* zeros follow, which whoever does not find a subleaf answers, too */
         }
     }
 }

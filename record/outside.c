@@ -112,21 +112,27 @@ static uint64_t mapped_bytes(const struct recorder *r, unsigned object)
     return end;
 }
 
+static void look_at_map(struct recorder *r, pid_t pid, const struct urd_map_line *m)
+{
+    for (unsigned i = 0; i < r->n_shared; i++) {
+        uint64_t bytes = 0;
+        if (shared_is_of(&r->shared[i], m) && !is_watched(r->outside, i))
+            bytes = mapped_bytes(r, i);
+        if (bytes)
+            watch(r, i, pid, bytes);
+    }
+}
+
 static void look_at_process(struct recorder *r, pid_t pid)
 {
-    struct urd_map_line m;
-    FILE *maps = urd_tracee_open_maps(pid);
-    while (maps && urd_tracee_next_map(maps, &m)) {
-        if (!m.shared || !(m.prot & PROT_WRITE) || !m.inode)
-            continue;
-        for (unsigned i = 0; i < r->n_shared; i++) {
-            uint64_t bytes = 0;
-            if (shared_is_of(&r->shared[i], &m) && !is_watched(r->outside, i))
-                bytes = mapped_bytes(r, i);
-            if (bytes)
-                watch(r, i, pid, bytes);
-        }
-    }
+    struct urd_map_line m = {.end = 0};
+    bool asked;
+    while (urd_tracee_find_shared(pid, m.end, &m, &asked))
+        look_at_map(r, pid, &m);
+    FILE *maps = asked ? NULL : urd_tracee_open_maps(pid);
+    while (maps && urd_tracee_next_map(maps, &m))
+        if (m.shared && m.prot & PROT_WRITE && m.inode)
+            look_at_map(r, pid, &m);
     if (maps)
         fclose(maps);
 }

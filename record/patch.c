@@ -26,7 +26,9 @@
  * the jump to the trampoline is put there: what follows a function's last jump or return up to the next function's start, and is nothing
  * but nops and int3. Nobody has a reason to be there; a task that stands there has just jumped from S.
  *
- * RDTSC and RDTSCP are sites, too: what is said here of `syscall` holds for them, but that rcx is theirs.
+ * RDTSC and RDTSCP are sites, too: what is said here of `syscall` holds for them, but that rcx is theirs. So is CPUID, which nothing traps: its
+ * sites are looked for in the bytes of a file's code. In a virtual machine each one is an exit to the host, of some 25 us, and the dynamic
+ * linker makes thirty in every process: half of the time that /bin/true takes. The region answers from the table that the trace's header has.
  *
  * That S begins an instruction is known from decoding: from the start of the function, which .eh_frame_hdr or Go's table tells, the
  * instructions must arrive at T. From S to T there may be conditional jumps out (they are relocated), but nothing that
@@ -55,14 +57,12 @@ enum {
     BELOW_FILE = 0x10000,   /* distance of trampolines from the file's first mapping */
     MOST_DECODED = 1 << 16, /* bytes of a function, in search of the padding behind it */
     SHORT_REACH = 128,      /* of a jump of two bytes */
+    NEAR_BYTES = 4096,      /* of code that are written at one go */
+    GUARD_BYTES = 4096,     /* below pages of trampolines, zeros ... */
+    GUARD_ABOVE = 128,      /* ... and at their end: see find_pages */
     MAX_TRAMPOLINE = PATCH_INSNS * (PATCH_MAX_INSN + 4) + 32,
 };
 #define REACH 0x7ff00000ll /* of a jump, with room for the pages */
-
-struct insn {
-    ZydisDecodedInstruction in;
-    uint64_t offset;
-};
 
 static bool decode(const uint8_t *code, size_t size, ZydisDecodedInstruction *ret)
 {
@@ -94,8 +94,8 @@ static bool can_move(const ZydisDecodedInstruction *in)
     case ZYDIS_CATEGORY_COND_BR:
         return is_condition(in);
     default:
-        return in->mnemonic != ZYDIS_MNEMONIC_HLT && in->mnemonic != ZYDIS_MNEMONIC_UD2 &&
-               in->mnemonic != ZYDIS_MNEMONIC_XBEGIN;
+        return in->mnemonic != ZYDIS_MNEMONIC_CPUID && in->mnemonic != ZYDIS_MNEMONIC_HLT &&
+               in->mnemonic != ZYDIS_MNEMONIC_UD2 && in->mnemonic != ZYDIS_MNEMONIC_XBEGIN;
     }
 }
 
@@ -152,55 +152,90 @@ static uint64_t find_hop(const struct image *f, const struct patch_file *file, u
     return 0;
 }
 
+/** The function that starts there, decoded up to offset unless that fails before: a large one has many sites. */
+static const struct patch_decoded *decode_to(const struct image *f, struct patch_file *file,
+                                             uint64_t start, uint64_t offset)
+{
+    unsigned i = 0;
+    while (i < file->n_decoded && file->decoded[i].start != start)
+        i++;
+    if (i == file->n_decoded)
+        URD_PUSH(file->decoded, file->n_decoded, file->cap_decoded) =
+            (struct patch_decoded){.start = start, .end = start};
+    struct patch_decoded *d = &file->decoded[i];
+    ZydisDecoder decoder;
+    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_MINIMAL, ZYAN_TRUE); /* lengths */
+    while (d->end < offset) {
+        ZydisDecodedInstruction in;
+        if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, NULL, f->data + d->end,
+                                                        f->size - d->end, &in)))
+            break;
+        URD_PUSH(d->lengths, d->n, d->cap) = in.length;
+        d->end += in.length;
+    }
+    return d;
+}
+
 /**
  * The instruction to replace, for plan->site, into plan->start and plan->hop: the first before it with room for a jump, or the first that
  * has room for a short one.
  */
-static void find_start(const struct image *f, const struct patch_file *file,
-                       struct patch_plan *plan)
+static void find_start(const struct image *f, struct patch_file *file, struct patch_plan *plan)
 {
     uint64_t at, offset = plan->site, nearest = 0;
-    struct insn last[PATCH_INSNS];
+    uint64_t last[PATCH_INSNS];
     unsigned n = 0;
     if (offset + 3 > f->size || !image_function(f, offset, &at))
         return;
-    while (at < offset) {
-        struct insn *i = &last[n++ % PATCH_INSNS];
-        i->offset = at;
-        if (!decode(f->data + at, f->size - at, &i->in))
-            return;
-        at += i->in.length;
-    }
+    const struct patch_decoded *d = decode_to(f, file, at, offset);
+    for (; n < d->n && at < offset; at += d->lengths[n++])
+        last[n % PATCH_INSNS] = at;
     enum urd_site kind = urd_site_kind(f->data + offset);
     if (at != offset || kind == URD_SITE_OTHER)
         return;
     plan->site_bytes = (uint8_t)urd_site_bytes(kind);
     for (unsigned back = 1; back <= n && back <= PATCH_INSNS; back++) {
-        const struct insn *i = &last[(n - back) % PATCH_INSNS];
-        if (!can_move(&i->in))
+        uint64_t start = last[(n - back) % PATCH_INSNS];
+        ZydisDecodedInstruction in;
+        if (!decode(f->data + start, f->size - start, &in) || !can_move(&in))
             break;
-        if (i->in.length >= URD_PATCH_BYTES) {
-            plan->start = i->offset;
+        if (in.length >= URD_PATCH_BYTES) {
+            plan->start = start;
             return;
         }
-        if (!nearest && i->in.length >= URD_PATCH_SHORT_BYTES)
-            nearest = i->offset;
+        if (!nearest && in.length >= URD_PATCH_SHORT_BYTES)
+            nearest = start;
     }
     plan->hop = nearest ? find_hop(f, file, nearest) : 0;
     plan->start = plan->hop ? nearest : 0;
 }
 
-/** What is known of the site at this offset, an entry that is new otherwise. */
-static struct patch_plan *find_plan(struct recorder *r, uint32_t file, uint64_t site)
+static struct patch_file *plans_of(struct recorder *r, uint32_t file)
 {
     while (r->n_patch_files < file)
         URD_PUSH(r->patch_files, r->n_patch_files, r->cap_patch_files) = (struct patch_file){0};
-    struct patch_file *f = &r->patch_files[file - 1];
+    return &r->patch_files[file - 1];
+}
+
+/** What is known of the site at this offset, an entry that is new otherwise. */
+static struct patch_plan *find_plan(struct recorder *r, uint32_t file, uint64_t site)
+{
+    struct patch_file *f = plans_of(r, file);
     for (unsigned i = 0; i < f->n; i++)
         if (f->plans[i].site == site)
             return &f->plans[i];
     URD_PUSH(f->plans, f->n, f->cap) = (struct patch_plan){.site = site};
     return &f->plans[f->n - 1];
+}
+
+static void plan_site(const struct image *image, struct patch_file *f, struct patch_plan *plan)
+{
+    find_start(image, f, plan);
+    if (plan->start)
+        memcpy(plan->code, image->data + plan->start, plan->site + plan->site_bytes - plan->start);
+    if (plan->hop)
+        memcpy(plan->hop_code, image->data + plan->hop, URD_PATCH_BYTES);
 }
 
 static void make_plan(struct recorder *r, uint32_t file, struct patch_plan *plan, int fd)
@@ -210,12 +245,41 @@ static void make_plan(struct recorder *r, uint32_t file, struct patch_plan *plan
     r->n_plans++;
     if (!image_open(fd, &image))
         return;
-    find_start(&image, &r->patch_files[file - 1], plan);
-    if (plan->start)
-        memcpy(plan->code, image.data + plan->start, plan->site + plan->site_bytes - plan->start);
-    if (plan->hop)
-        memcpy(plan->hop_code, image.data + plan->hop, URD_PATCH_BYTES);
+    plan_site(&image, &r->patch_files[file - 1], plan);
     image_close(&image);
+}
+
+static void find_cpuids_between(const struct image *image, struct patch_file *f, const uint8_t *at,
+                                const uint8_t *end)
+{
+    while (at < end && (at = memchr(at, 0xa2, (size_t)(end - at)))) {
+        bool looks = at > image->data && at[-1] == 0x0f;
+        struct patch_plan plan = {.site = (uint64_t)(at++ - image->data) - 1, .known = true};
+        if (looks)
+            plan_site(image, f, &plan);
+        if (plan.start)
+            URD_PUSH(f->plans, f->n, f->cap) = plan;
+    }
+}
+
+/** Make plans for the CPUIDs of a file. */
+static void find_cpuids(struct recorder *r, uint32_t file, int fd)
+{
+    struct patch_file *f = plans_of(r, file);
+    struct image image;
+    unsigned before = f->n;
+    f->searched = true;
+    if (!image_open(fd, &image))
+        return;
+    for (unsigned i = 0; i < image.n_headers; i++) {
+        const Elf64_Phdr *p = &image.headers[i];
+        if (p->p_type != PT_LOAD || !(p->p_flags & PF_X) || p->p_offset > image.size)
+            continue;
+        uint64_t left = image.size - p->p_offset, n = p->p_filesz < left ? p->p_filesz : left;
+        find_cpuids_between(&image, f, image.data + p->p_offset, image.data + p->p_offset + n);
+    }
+    image_close(&image);
+    r->n_plans += f->n - before;
 }
 
 static bool in_reach(uint64_t a, uint64_t b)
@@ -239,7 +303,7 @@ static uint64_t find_gap(struct task *t, uint64_t address)
         if (address < m.start || address >= m.end)
             continue;
         uint64_t at = run - BELOW_FILE;
-        if (run > 2 * BELOW_FILE && at >= below)
+        if (run > 2 * BELOW_FILE && at >= below + GUARD_BYTES)
             ret = at;
         break;
     }
@@ -248,7 +312,10 @@ static uint64_t find_gap(struct task *t, uint64_t address)
     return ret;
 }
 
-/** Pages with room that the site reaches, new ones if need be; NULL in *ret: that was not possible. */
+/**
+ * Pages with room that the site reaches, new ones if need be; NULL in *ret: that was not possible. A pointer to the end of the program's
+ * memory may point to them, and what is near pointers is evidence of cuts: there are zeros at both ends, as a replay without the pages has.
+ */
 static urd_err *find_pages(struct task *t, const struct user_regs_struct *now, uint64_t site,
                            struct patch_pages **ret)
 {
@@ -256,18 +323,19 @@ static urd_err *find_pages(struct task *t, const struct user_regs_struct *now, u
     *ret = NULL;
     for (unsigned i = 0; i < f->n_pages && !*ret; i++)
         if (in_reach(site, f->pages[i].start) &&
-            f->pages[i].used + MAX_TRAMPOLINE <= URD_PATCH_PAGES_BYTES)
+            f->pages[i].used + MAX_TRAMPOLINE + GUARD_ABOVE <= URD_PATCH_PAGES_BYTES)
             *ret = &f->pages[i];
     uint64_t at = *ret ? 0 : find_gap(t, site), entry = RUNTIME_CODE;
     int64_t result;
     if (!at || !in_reach(site, at))
         return NULL;
     URD_TRY(inject_call(t, now, runtime_address(runtime_syscall), SYS_mmap,
-                        (const uint64_t[]){at, URD_PATCH_PAGES_BYTES, PROT_READ | PROT_EXEC,
+                        (const uint64_t[]){at - GUARD_BYTES, GUARD_BYTES + URD_PATCH_PAGES_BYTES,
+                                           PROT_READ | PROT_EXEC,
                                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
                                            (uint64_t)-1, 0},
                         &result));
-    if ((uint64_t)result != at)
+    if ((uint64_t)result != at - GUARD_BYTES)
         return NULL;
     if (urd_tracee_write(t->mem, at, &entry, sizeof entry) != sizeof entry)
         return NULL;
@@ -357,14 +425,11 @@ static bool is_patched(const struct fast *f, uint64_t start)
     return false;
 }
 
-static bool put_jump(struct task *t, const struct patch *p)
+static void put_jump(struct task *t, const struct patch *p)
 {
     struct urd_patch_piece pieces[2];
-    bool done = true;
     for (unsigned i = urd_patch_pieces(p->start, p->hop, p->trampoline, pieces); i-- > 0;)
-        done &= urd_tracee_write(t->mem, pieces[i].at, pieces[i].bytes, pieces[i].size) ==
-                pieces[i].size;
-    return done;
+        urd_tracee_write(t->mem, pieces[i].at, pieces[i].bytes, pieces[i].size);
 }
 
 static void put_original(struct task *t, const struct patch *p)
@@ -389,7 +454,41 @@ struct batch {
     uint64_t at;
     uint32_t size;
     uint8_t code[URD_PATCH_PAGES_BYTES];
+    struct urd_patch_piece *pieces; /* the jumps to them */
+    unsigned n, cap;
 };
+
+static int compare_pieces(const void *a, const void *b)
+{
+    uint64_t x = ((const struct urd_patch_piece *)a)->at;
+    uint64_t y = ((const struct urd_patch_piece *)b)->at;
+    return x < y ? -1 : x > y;
+}
+
+/** Pieces that lie near each other, with the code between them, are written at one go: the dynamic linker has sixty. */
+static void put_pieces(struct task *t, struct batch *b)
+{
+    uint8_t code[NEAR_BYTES];
+    if (b->n)
+        qsort(b->pieces, b->n, sizeof *b->pieces, compare_pieces);
+    for (unsigned i = 0, end; i < b->n; i = end) {
+        uint64_t start = b->pieces[i].at, size = b->pieces[i].size;
+        for (end = i + 1; end < b->n; end++) {
+            const struct urd_patch_piece *p = &b->pieces[end];
+            if (p->at + p->size - start > sizeof code || p->at - (start + size) > NEAR_BYTES / 8)
+                break;
+            size = p->at + p->size - start;
+        }
+        if (urd_tracee_read(t->mem, start, code, size) != size)
+            continue; /* it is dead */
+        for (unsigned k = i; k < end; k++)
+            memcpy(code + (b->pieces[k].at - start), b->pieces[k].bytes, b->pieces[k].size);
+        urd_tracee_write(t->mem, start, code, size);
+    }
+    free(b->pieces);
+    b->pieces = NULL;
+    b->n = b->cap = 0;
+}
 
 static urd_err *write_batch(struct task *t, struct batch *b)
 {
@@ -470,7 +569,7 @@ void patch_news_deinit(struct patch_news *n)
 
 /* ---- patching ---- */
 
-/** Make the plan's site at `site` jump. The trampoline is in the batch and must be written before the task runs. */
+/** Make the plan's site at `site` jump. The jump is in the batch with its trampoline, and must be written before the task runs. */
 static urd_err *apply(struct task *t, const struct user_regs_struct *now,
                       const struct patch_plan *plan, uint64_t site, struct batch *b,
                       const char **ret_why)
@@ -489,8 +588,11 @@ static urd_err *apply(struct task *t, const struct user_regs_struct *now,
         return NULL;
     p.trampoline = pages->start + pages->used;
     *ret_why = "its instructions cannot be moved";
-    if (!make_trampoline(&p, plan->code, pages->start, code) || !put_jump(t, &p))
+    if (!make_trampoline(&p, plan->code, pages->start, code))
         return NULL;
+    struct urd_patch_piece pieces[2];
+    for (unsigned i = urd_patch_pieces(p.start, p.hop, p.trampoline, pieces); i-- > 0;)
+        URD_PUSH(b->pieces, b->n, b->cap) = pieces[i];
     memcpy(p.original[0], plan->code, URD_PATCH_BYTES);
     memcpy(p.original[1], plan->hop_code, URD_PATCH_BYTES);
     pages->used += (p.size + 15) & ~15u;
@@ -533,6 +635,7 @@ static urd_err *end_batch(struct task *t, struct batch *b)
     find_ranges(t->mm->fast, ranges);
     urd_tracee_write(t->mem, RUNTIME_DATA + offsetof(struct runtime_data, patched), ranges,
                      sizeof ranges);
+    put_pieces(t, b);
     return write_batch(t, b);
 }
 
@@ -555,6 +658,13 @@ static bool is_within(const struct patch_plan *plan, uint64_t offset, uint64_t s
            (!plan->hop || (plan->hop >= offset && plan->hop + URD_PATCH_BYTES <= offset + size));
 }
 
+static int open_mapped(const struct task *t, const struct urd_map_line *m)
+{
+    char link[128];
+    snprintf(link, sizeof link, "/proc/%d/map_files/%lx-%lx", t->tid, m->start, m->end);
+    return open(access(link, R_OK) == 0 ? link : m->name, O_RDONLY | O_CLOEXEC);
+}
+
 /** The site is used often enough: look whether it can be patched, and do it. */
 static urd_err *patch_site(struct recorder *r, struct task *t, const struct user_regs_struct *now,
                            uint64_t site, uint32_t file, struct patch_plan *plan, struct batch *b,
@@ -565,9 +675,7 @@ static urd_err *patch_site(struct recorder *r, struct task *t, const struct user
     if (!urd_tracee_find_map(t->tid, site, &m) || m.shared || m.prot != (PROT_READ | PROT_EXEC) ||
         site - m.start + m.offset != plan->site)
         return NULL;
-    char link[128];
-    snprintf(link, sizeof link, "/proc/%d/map_files/%lx-%lx", t->tid, m.start, m.end);
-    URD_AUTO_CLOSE int fd = open(access(link, R_OK) == 0 ? link : m.name, O_RDONLY | O_CLOEXEC);
+    URD_AUTO_CLOSE int fd = open_mapped(t, &m);
     if (fd < 0)
         return NULL;
     if (!plan->known)
@@ -622,6 +730,11 @@ static urd_err *patch_code(struct recorder *r, struct task *t, const struct user
 {
     const char *why;
     struct batch b = {.size = 0};
+    struct urd_map_line m;
+    if (!plans_of(r, code->file)->searched && urd_tracee_find_map(t->tid, code->start, &m)) {
+        URD_AUTO_CLOSE int fd = open_mapped(t, &m);
+        find_cpuids(r, code->file, fd);
+    }
     for (unsigned i = 0; code->file <= r->n_patch_files && i < r->patch_files[code->file - 1].n;
          i++) {
         struct patch_plan *p = &r->patch_files[code->file - 1].plans[i];
@@ -712,4 +825,7 @@ struct patch *patch_at(const struct fast *f, uint64_t address)
 void patch_file_deinit(struct patch_file *f)
 {
     free(f->plans);
+    for (unsigned i = 0; i < f->n_decoded; i++)
+        free(f->decoded[i].lengths);
+    free(f->decoded);
 }

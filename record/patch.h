@@ -27,10 +27,20 @@ struct patch_plan {
     uint8_t code[PATCH_INSNS * PATCH_MAX_INSN + 3]; /* from start to the end of the call */
 };
 
+/** A function's instructions from its start on, as far as a site was looked for. Offsets in the file. */
+struct patch_decoded {
+    uint64_t start, end;
+    uint8_t *lengths;
+    unsigned n, cap;
+};
+
 /** What is known of a stored file. */
 struct patch_file {
+    struct patch_decoded *decoded;
+    unsigned n_decoded, cap_decoded;
     struct patch_plan *plans;
     unsigned n, cap;
+    bool searched; /* for CPUID: plans has those that can be patched */
 };
 
 /** A patched site. */

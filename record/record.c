@@ -645,6 +645,7 @@ urd_err *urd_record_run(const char *directory, char **argv, const struct urd_rec
     r->random = o->seed;
     struct urd_trace_info info;
     URD_TRY(launch_describe(argv, core, &info));
+    fast_know_cpuid(r, &info);
     info.counted = clock == &clock_pmu;
     info.former_stacks = info.handlers_stacks = true;
     urd_err *err = urd_trace_create(directory, &info, &r->writer);

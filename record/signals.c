@@ -45,8 +45,10 @@ static enum disposition disposition_of(struct task *t, int signal)
     FILE *f = fopen(path, "re");
     unsigned long long ignored = 0, caught = 0;
     while (f && fgets(line, sizeof line, f)) {
-        sscanf(line, "SigIgn: %llx", &ignored);
-        sscanf(line, "SigCgt: %llx", &caught);
+        if (strncmp(line, "SigIgn:", 7) == 0)
+            ignored = strtoull(line + 7, NULL, 16);
+        else if (strncmp(line, "SigCgt:", 7) == 0)
+            caught = strtoull(line + 7, NULL, 16);
     }
     if (f)
         fclose(f);

@@ -78,9 +78,10 @@ static bool prctl_refused(const struct user_regs_struct *e, int64_t *ret)
 static bool arch_prctl_refused(const struct user_regs_struct *e, int64_t *ret)
 {
     unsigned code = (unsigned)e->rdi;
-    *ret = -EINVAL;
+    *ret = code == ARCH_SET_CPUID ? -ENODEV : -EINVAL;
     return (code >= ARCH_MAP_VDSO_X32 &&
             code <= ARCH_MAP_VDSO_64) || /* time without system calls */
+           code == ARCH_SET_CPUID || /* no event has its faults; some processors cannot do it */
            code == ARCH_ENABLE_TAGGED_ADDR ||
            (code >= ARCH_SHSTK_ENABLE && code < ARCH_SHSTK_STATUS); /* a stack in no event */
 }

@@ -60,6 +60,8 @@ void urd_fast_before(struct urd_process *p, const struct urd_event *e)
 
 void urd_fast_note(struct urd_process *p, const struct urd_event *e)
 {
+    if (p->fast && p->fast->noted == e->number)
+        return;
     for (uint32_t i = 0; i < e->n_patches; i++) {
         const struct urd_patch *n = &e->patches[i];
         if (!n->code_size)
@@ -121,7 +123,7 @@ void urd_fast_init_playback(struct playback *p, uint64_t at)
     playback_init(p, at, URD_FLAGS_CHECKED, urd_runtime_has_fsgsbase());
 }
 
-static urd_err *map_region(struct urd_process *p)
+static urd_err *map_region(struct urd_process *p, const struct urd_trace_info *info)
 {
     struct urd_fast *f = p->fast;
     size_t code = (size_t)(playback_native_end - playback_native_begin);
@@ -129,6 +131,7 @@ static urd_err *map_region(struct urd_process *p)
     size_t size = offsetof(struct playback, log_at);
     memset(&begin, 0, size);
     urd_fast_init_playback(&begin, URD_RUNTIME_DATA);
+    begin.n_cpuid = urd_trace_info_table(info, begin.cpuid);
     urd_check(code <= URD_RUNTIME_CODE_BYTES, "the region's code has room");
     URD_TRY(map_at(p, URD_RUNTIME_CODE, PLAYBACK_NATIVE_BYTES, PROT_READ | PROT_WRITE | PROT_EXEC,
                    &f->mapped));
@@ -173,11 +176,11 @@ static void show_patch(struct urd_process *p, struct fast_patch *patch)
 }
 
 /** All patches are in the code, unless something is in the way. */
-static urd_err *show(struct urd_process *p)
+static urd_err *show(struct urd_process *p, const struct urd_trace_info *info)
 {
     struct urd_fast *f = p->fast;
     if (!f->mapped)
-        URD_TRY(map_region(p));
+        URD_TRY(map_region(p, info));
     for (unsigned i = 0; i < f->n_patches && !f->off; i++) {
         if (f->patches[i].shown)
             continue;
@@ -412,16 +415,45 @@ urd_err *urd_fast_read_ahead(struct urd_session *s, const struct urd_task *t, ui
     return NULL;
 }
 
+static bool has_cpuid(const struct urd_process *p, const struct urd_event *e)
+{
+    uint8_t code[3] = {0};
+    bool has = false;
+    for (uint32_t i = 0; i < e->n_patches && !has; i++)
+        has = urd_tracee_read(p->mem, urd_patch_site(&e->patches[i]), code, 2) == 2 &&
+              urd_site_kind(code) == URD_SITE_CPUID;
+    return has;
+}
+
+/**
+ * What was patched right after exec is told by the first event behind it, but CPUIDs, which may cost more than all that a process stops for, come
+ * before: they are patched at once.
+ */
+static urd_err *show_cpuids(struct urd_session *s, struct urd_task *t)
+{
+    struct urd_process *p = t->process;
+    const struct urd_event *e = s->next;
+    if (p->fast || s->no_fast || e->tid != t->tid || !has_cpuid(p, e))
+        return NULL;
+    urd_fast_note(p, e);
+    p->fast->noted = e->number;
+    URD_TRY(show(p, urd_trace_get_info(s->trace)));
+    if (p->fast->off)
+        urd_fast_hide(p);
+    return NULL;
+}
+
 urd_err *urd_fast_fill(struct urd_session *s, struct urd_task *t, uint64_t limit)
 {
-    struct urd_fast *f = t->process->fast;
     s->ahead.n = 0;
+    URD_TRY(show_cpuids(s, t));
+    struct urd_fast *f = t->process->fast;
     if (!f || f->off || !can_play(s->next, t, true) || ++f->stopped < WORTH)
         return NULL;
     URD_TRY(urd_fast_read_ahead(s, t, limit, true));
     if (!s->ahead.n)
         return NULL;
-    URD_TRY(show(t->process));
+    URD_TRY(show(t->process, urd_trace_get_info(s->trace)));
     if (!f->off)
         return set_ring(t->process, &s->ahead.ring);
     s->ahead.n = 0;

@@ -23,6 +23,7 @@ struct urd_fast {
     uint64_t *pages; /* trampolines that are mapped */
     unsigned n_pages, cap_pages;
     unsigned stopped; /* calls that could have been played back */
+    uint64_t noted;   /* the event whose patches are known before it is applied; 0: none */
     bool mapped;      /* the region is there */
     bool off;         /* something was in its place */
     bool shown;       /* some patch is in the code */

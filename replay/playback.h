@@ -37,6 +37,8 @@ struct playback {
     struct urd_runtime_state state;
     uint64_t flags_checked; /* which flags must be equal */
     uint64_t fsgsbase;      /* the processor's RDFSBASE may be used */
+    uint64_t n_cpuid;       /* natively: CPUID is no event */
+    struct urd_runtime_cpuid cpuid[URD_RUNTIME_CPUIDS];
     uint64_t log_at[PLAYBACK_CALLS_MAX]; /* under translation: ctx->log_pos when each was played back */
     struct playback_head {
         uint64_t done;    /* calls that were played back */

@@ -26,8 +26,11 @@ INSIDE uint64_t playback_native(struct urd_runtime_frame *f)
 {
     struct playback *p = (struct playback *)URD_RUNTIME_DATA;
     uint64_t site = f->rcx;
-    if (playback_take(p, site, f))
-        return site + urd_site_bytes(urd_site_kind((const uint8_t *)site));
+    enum urd_site kind = urd_site_kind((const uint8_t *)site);
+    if (kind == URD_SITE_CPUID
+            ? urd_runtime_answer_cpuid(p->cpuid, p->n_cpuid, p->state.rcx, f)
+            : playback_take(p, site, f))
+        return site + urd_site_bytes(kind);
     f->rcx = p->state.rcx;
     return site;
 }

@@ -1,6 +1,6 @@
 #include "base/buf.h"
+#include "replay/disassemble.h"
 #include "replay/session.h"
-#include <capstone/capstone.h>
 #include <Zydis/Zydis.h>
 #include <signal.h>
 #include <sys/ptrace.h>
@@ -30,18 +30,19 @@ static void put_code(struct urd_buf *b, struct urd_task *t, uint64_t pc)
 {
     uint8_t code[32];
     size_t n = urd_tracee_read(t->process->mem, pc, code, sizeof code);
-    csh handle;
-    if (!n || cs_open(CS_ARCH_X86, CS_MODE_64, &handle) != CS_ERR_OK)
-        return;
-    cs_option(handle, CS_OPT_SYNTAX, CS_OPT_SYNTAX_ATT);
     cs_insn *insns;
-    size_t count = cs_disasm(handle, code, n, pc, 4, &insns);
+    size_t count;
+    urd_err *err = urd_disassemble(code, n, pc, 4, &insns, &count);
+    if (err) {
+        urd_err_free(err); /* the bytes have to do */
+        for (size_t i = 0; i < n; i++)
+            urd_buf_printf(b, "%s%02x", i ? " " : "\n  ", code[i]);
+        return;
+    }
     for (size_t i = 0; i < count; i++)
         urd_buf_printf(b, "\n  %#llx: %s %s", (unsigned long long)insns[i].address,
                        insns[i].mnemonic, insns[i].op_str);
-    if (count)
-        cs_free(insns, count);
-    cs_close(&handle);
+    urd_disassembly_free(insns, count);
 }
 
 /** It stands where an instruction was illegal that was not when it was recorded: this processor does not have it. */
@@ -60,8 +61,7 @@ static bool put_missing(struct urd_buf *b, struct urd_session *s, struct urd_tas
     urd_buf_printf(b, "\n  this processor does not have the instruction %s (%s), at %#llx",
                    ZydisMnemonicGetString(in.mnemonic), ZydisISASetGetString(in.meta.isa_set),
                    t->regs.rip);
-    urd_buf_printf(b, ", which that of the recording, %s, has",
-                   urd_trace_get_info(s->trace)->cpu);
+    urd_buf_printf(b, ", which that of the recording, %s, has", urd_trace_get_info(s->trace)->cpu);
     return true;
 }
 

@@ -47,7 +47,7 @@ static time_t now_s(void)
 static int fd_of(struct MHD_Connection *c)
 {
     const union MHD_ConnectionInfo *i =
-        MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
+        mhd.get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
     return i ? i->connect_fd : -1;
 }
 
@@ -109,17 +109,17 @@ void urd_http_completed(void *cls, struct MHD_Connection *c, void **state,
 static enum MHD_Result reply(struct MHD_Connection *c, unsigned status, struct MHD_Response *r,
                              const char *type, bool keep)
 {
-    MHD_add_response_header(r, "Content-Type", type);
-    MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
-    MHD_add_response_header(r, "Referrer-Policy", "no-referrer");
-    MHD_add_response_header(r, "Cross-Origin-Resource-Policy", "same-origin");
-    MHD_add_response_header(r, "Cross-Origin-Opener-Policy", "same-origin");
-    MHD_add_response_header(r, "Content-Security-Policy", content_policy);
-    MHD_add_response_header(r, "Cache-Control", keep ? "no-cache" : "no-store");
+    mhd.add_response_header(r, "Content-Type", type);
+    mhd.add_response_header(r, "X-Content-Type-Options", "nosniff");
+    mhd.add_response_header(r, "Referrer-Policy", "no-referrer");
+    mhd.add_response_header(r, "Cross-Origin-Resource-Policy", "same-origin");
+    mhd.add_response_header(r, "Cross-Origin-Opener-Policy", "same-origin");
+    mhd.add_response_header(r, "Content-Security-Policy", content_policy);
+    mhd.add_response_header(r, "Cache-Control", keep ? "no-cache" : "no-store");
     if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
-        MHD_add_response_header(r, "Allow", "GET, POST");
-    enum MHD_Result ok = MHD_queue_response(c, status, r);
-    MHD_destroy_response(r);
+        mhd.add_response_header(r, "Allow", "GET, POST");
+    enum MHD_Result ok = mhd.queue_response(c, status, r);
+    mhd.destroy_response(r);
     return ok;
 }
 
@@ -131,7 +131,7 @@ static enum MHD_Result reply_json(struct MHD_Connection *c, unsigned status, jso
     if (!text)
         return MHD_NO;
     return reply(c, status,
-                 MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE),
+                 mhd.create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE),
                  "application/json", false);
 }
 
@@ -181,7 +181,7 @@ static enum MHD_Result reply_answer(struct urd_http *h, struct MHD_Connection *c
     }
     return reply(
         c, MHD_HTTP_OK,
-        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16384, read_answer, r, reader_done),
+        mhd.create_response_from_callback(MHD_SIZE_UNKNOWN, 16384, read_answer, r, reader_done),
         "application/x-ndjson", false);
 }
 
@@ -190,11 +190,11 @@ static enum MHD_Result reply_file(struct urd_http *h, struct MHD_Connection *c, 
     const struct urd_file *f = urd_guard_path(url) ? urd_files_find(&h->files, url) : NULL;
     if (!f)
         return refuse(c, MHD_HTTP_NOT_FOUND, URD_ERROR(URD_ERR_QUESTION, "there is no such page"));
-    const char *seen = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "If-None-Match");
+    const char *seen = mhd.lookup_connection_value(c, MHD_HEADER_KIND, "If-None-Match");
     bool same = seen && strcmp(seen, f->etag) == 0;
     struct MHD_Response *r =
-        MHD_create_response_from_buffer(same ? 0 : f->size, f->bytes, MHD_RESPMEM_PERSISTENT);
-    MHD_add_response_header(r, "ETag", f->etag);
+        mhd.create_response_from_buffer(same ? 0 : f->size, f->bytes, MHD_RESPMEM_PERSISTENT);
+    mhd.add_response_header(r, "ETag", f->etag);
     return reply(c, same ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK, r, f->type, true);
 }
 
@@ -215,7 +215,7 @@ static enum MHD_Result count_header(void *cls, enum MHD_ValueKind kind, const ch
 
 static const char *header(struct MHD_Connection *c, const char *name)
 {
-    return MHD_lookup_connection_value(c, MHD_HEADER_KIND, name);
+    return mhd.lookup_connection_value(c, MHD_HEADER_KIND, name);
 }
 
 /** NULL when the request may go on, otherwise why not and *ret_status. */
@@ -224,7 +224,7 @@ static urd_err *check(struct urd_http *h, struct MHD_Connection *c, const struct
 {
     bool post = strcmp(method, "POST") == 0, api = strncmp(url, API, strlen(API)) == 0;
     struct count hosts = {"Host", 0};
-    MHD_get_connection_values(c, MHD_HEADER_KIND, count_header, &hosts);
+    mhd.get_connection_values(c, MHD_HEADER_KIND, count_header, &hosts);
     *ret_status = MHD_HTTP_FORBIDDEN;
     if (hosts.n != 1 || !urd_guard_host(header(c, "Host"), h->port))
         return urd_err_hint(URD_ERROR(URD_ERR_QUESTION, "this Host is not served here"),
@@ -282,7 +282,7 @@ static enum MHD_Result route_api(struct urd_http *h, struct MHD_Connection *c, c
     struct parameters p = {.question = json_object()};
     if (!ask)
         json_object_set_new(p.question, "q", json_string(name));
-    MHD_get_connection_values_n(c, MHD_GET_ARGUMENT_KIND, take_parameter, &p);
+    mhd.get_connection_values_n(c, MHD_GET_ARGUMENT_KIND, take_parameter, &p);
     if (!p.err && !json_is_string(json_object_get(p.question, "q")))
         p.err = urd_err_hint(URD_ERROR(URD_ERR_QUESTION, "the parameter q is missing"),
                              "for example " API "ask?q=info");

@@ -9,7 +9,7 @@
 #define URD_SERVER_HTTP_H
 #include "server/desk.h"
 #include "server/files.h"
-#include <microhttpd.h>
+#include "server/mhd.h"
 #include <pthread.h>
 #include <time.h>
 

@@ -68,7 +68,7 @@ static void wait_for_signal(struct urd_http *h)
 
 static struct MHD_Daemon *start(struct urd_http *h, int fd)
 {
-    return MHD_start_daemon(
+    return mhd.start_daemon(
         MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL, 0, NULL,
         NULL, urd_http_handle, h, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)URD_HTTP_MAX_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
@@ -80,6 +80,7 @@ static struct MHD_Daemon *start(struct urd_http *h, int fd)
 
 static urd_err *serve(const struct urd_server_options *o, struct urd_http *h, int fd)
 {
+    URD_TRY(mhd_load());
     URD_TRY(urd_files_read(o->ui_directory, &h->files));
     URD_TRY(urd_desk_open(o->trace_directory, o->engines, &h->desk));
     struct MHD_Daemon *daemon = start(h, fd);
@@ -91,7 +92,7 @@ static urd_err *serve(const struct urd_server_options *o, struct urd_http *h, in
         o->listening(o->data, url);
     wait_for_signal(h);
     urd_stream_stop_all();
-    MHD_stop_daemon(daemon);
+    mhd.stop_daemon(daemon);
     return NULL;
 }
 

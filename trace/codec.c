@@ -29,6 +29,8 @@ enum {
     PART_BRANCHES = 4096, /* varint branches: the cut is counted */
     PART_SHARED = 8192,   /* nothing follows: the cut is of shared memory, too */
     PART_STACK = 16384,   /* u64 stack, of the cut */
+    PART_CLONE =
+        32768, /* varint which write, where its bytes are in the trace's clones; they are not in its own place */
 };
 
 #define N_REGS (sizeof(struct user_regs_struct) / 8)
@@ -156,13 +158,23 @@ static void put_patches(struct urd_buf *out, const struct urd_event *e)
     }
 }
 
+/** The write whose bytes are in the trace's clones, at most one. */
+static const struct urd_mem_write *write_of_clone(const struct urd_event *e)
+{
+    uint32_t i = 0;
+    while (i < e->n_writes && !e->writes[i].clone)
+        i++;
+    return i < e->n_writes ? &e->writes[i] : NULL;
+}
+
 static void put_writes(struct urd_buf *out, const struct urd_mem_write *writes, uint32_t n)
 {
     urd_buf_varint(out, n);
     for (uint32_t i = 0; i < n; i++) {
         urd_buf_varint(out, writes[i].address);
         urd_buf_varint(out, writes[i].size);
-        urd_buf_put(out, writes[i].data, writes[i].size);
+        if (!writes[i].clone)
+            urd_buf_put(out, writes[i].data, writes[i].size);
     }
 }
 
@@ -176,6 +188,7 @@ static void put_output(struct urd_buf *out, uint8_t which, const uint8_t *data, 
 void urd_codec_encode(struct urd_codec *c, const struct urd_event *e, struct urd_buf *out)
 {
     const struct urd_mem_write *shared = e->output ? write_of_output(e) : NULL;
+    const struct urd_mem_write *clone = write_of_clone(e);
     unsigned parts = (e->syscall >= 0 ? PART_SYSCALL : 0) |
                      (e->signal || e->status ? PART_SIGNAL : 0) |
                      (e->n_map_ops ? PART_MAP_OPS : 0) | (e->n_writes ? PART_WRITES : 0) |
@@ -185,7 +198,7 @@ void urd_codec_encode(struct urd_codec *c, const struct urd_event *e, struct urd
                      (e->cut ? PART_CUT : 0) | (e->n_patches ? PART_PATCHES : 0) |
                      (e->cut && e->cut->counted ? PART_BRANCHES : 0) |
                      (e->cut && e->cut->shared ? PART_SHARED : 0) |
-                     (e->cut && e->cut->has_stack ? PART_STACK : 0);
+                     (e->cut && e->cut->has_stack ? PART_STACK : 0) | (clone ? PART_CLONE : 0);
     urd_buf_u8(out, e->kind);
     urd_buf_u8(out, e->flags);
     urd_buf_varint(out, parts);
@@ -219,6 +232,10 @@ void urd_codec_encode(struct urd_codec *c, const struct urd_event *e, struct urd
             urd_buf_varint(out, op->old_size);
             urd_buf_text(out, op->name ? op->name : "");
         }
+    }
+    if (clone) {
+        urd_buf_varint(out, (uint64_t)(clone - e->writes));
+        urd_buf_varint(out, clone->clone - 1);
     }
     if (parts & PART_WRITES)
         put_writes(out, e->writes, e->n_writes);
@@ -392,8 +409,21 @@ static void get_map_ops(struct urd_codec *c, struct urd_cursor *in, struct urd_e
     }
 }
 
-static void get_writes(struct urd_codec *c, struct urd_cursor *in, struct urd_event *e)
+static const uint8_t *get_clone(const struct urd_codec *c, struct urd_cursor *in, uint64_t at,
+                                uint64_t *ret_size)
 {
+    *ret_size = urd_cursor_varint(in);
+    in->ok &= at <= c->clones_bytes && *ret_size <= c->clones_bytes - at;
+    if (!in->ok)
+        *ret_size = 0;
+    return in->ok ? c->clones + at : NULL;
+}
+
+static void get_writes(struct urd_codec *c, struct urd_cursor *in, struct urd_event *e,
+                       bool has_clone)
+{
+    uint64_t clone = has_clone ? urd_cursor_varint(in) : ~0ull;
+    uint64_t clone_at = has_clone ? urd_cursor_varint(in) : 0;
     e->n_writes = sane_count(in, 2);
     if (e->n_writes > c->cap_writes) {
         c->cap_writes = e->n_writes;
@@ -402,7 +432,9 @@ static void get_writes(struct urd_codec *c, struct urd_cursor *in, struct urd_ev
     e->writes = c->writes;
     for (uint32_t i = 0; i < e->n_writes; i++) {
         c->writes[i].address = urd_cursor_varint(in);
-        c->writes[i].data = get_bytes(in, &c->writes[i].size);
+        c->writes[i].clone = 0;
+        c->writes[i].data = i == clone ? get_clone(c, in, clone_at, &c->writes[i].size)
+                                       : get_bytes(in, &c->writes[i].size);
     }
 }
 
@@ -491,7 +523,7 @@ urd_err *urd_codec_decode(struct urd_codec *c, struct urd_cursor *in, struct urd
     if (parts & PART_MAP_OPS)
         get_map_ops(c, in, e);
     if (parts & PART_WRITES)
-        get_writes(c, in, e);
+        get_writes(c, in, e, parts & PART_CLONE);
     if (parts & PART_XSTATE) {
         uint64_t size;
         e->xstate = get_bytes(in, &size);
@@ -531,6 +563,6 @@ urd_err *urd_codec_decode(struct urd_codec *c, struct urd_cursor *in, struct urd
     }
     c->cut.shared = parts & PART_SHARED;
     if (!in->ok)
-        URD_FAIL("an event in the trace is damaged (it is longer than its chunk)");
+        URD_FAIL("an event in the trace is damaged (it is longer than its chunk, or names what the clones do not have)");
     return NULL;
 }

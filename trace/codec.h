@@ -22,6 +22,8 @@ struct urd_codec {
     struct urd_patch *patches;
     size_t cap_map_ops, cap_writes, cap_patches;
     struct urd_cut cut;
+    const uint8_t *clones; /* the reader's: the trace's, which outlives the codec */
+    uint64_t clones_bytes;
     char **texts; /* decoded texts of the current event */
     size_t n_texts, cap_texts;
 };

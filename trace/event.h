@@ -102,6 +102,15 @@ struct urd_patch {
 #define URD_PATCH_SHORT_BYTES 2u
 #define URD_PATCH_PAGES_BYTES 16384u
 
+/** The address of the call, RDTSC or CPUID: the trampoline ends by loading it and a jump of six bytes. 0: it is damaged. */
+static inline uint64_t urd_patch_site(const struct urd_patch *p)
+{
+    uint64_t site = 0;
+    if (p->code_size >= sizeof site + 6)
+        memcpy(&site, p->code + p->code_size - 6 - sizeof site, sizeof site);
+    return site;
+}
+
 /** What a patch puts into code. */
 struct urd_patch_piece {
     uint64_t at;
@@ -134,6 +143,7 @@ static inline unsigned urd_patch_pieces(uint64_t start, uint64_t hop, uint64_t t
 struct urd_mem_write {
     uint64_t address, size;
     const uint8_t *data;
+    uint64_t clone; /* while recording: `data` is not there, but in the trace's clones, at clone - 1; 0: it is there */
 };
 
 struct urd_event {

@@ -5,6 +5,7 @@
  *
  *   trace.urd      chunks, appended
  *   files/HASH     the content of mapped files, once each, named by XXH3-128 of the content
+ *   clones         what large reads of files gave, where the file system could clone it; events have places in it
  *   index.urd      the index, when there is one (SQLite; see indexer/schema.h)
  *
  * A chunk is self-describing, so that a file that was cut off is read up to its last whole chunk:
@@ -26,8 +27,8 @@
 #include <stdint.h>
 
 #define URD_TRACE_MAGIC   0x63445255u /* "URDc" */
-#define URD_TRACE_VERSION 5
-#define URD_TRACE_OLDEST  2 /* that can be read: no event has patches, or URD_EVENT_REGISTERS. 3: no patch has a hop. 4: no cut has PART_STACK */
+#define URD_TRACE_VERSION 6
+#define URD_TRACE_OLDEST  2 /* that can be read: no event has patches, or URD_EVENT_REGISTERS. 3: no patch has a hop. 4: no cut has PART_STACK. 5: there are no clones */
 enum { URD_CHUNK_HEADER = 1, URD_CHUNK_EVENTS = 2, URD_CHUNK_FILES = 3 };
 
 struct urd_chunk_header {

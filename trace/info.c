@@ -35,6 +35,24 @@ bool urd_trace_info_cpuid(const struct urd_trace_info *info, uint32_t leaf, uint
     return false;
 }
 
+_Static_assert(sizeof(struct urd_cpuid) == sizeof(struct urd_runtime_cpuid), "the same fields");
+
+/** For certain (SDM vol. 2, CPUID; AMD APM vol. 3, appendix E): others, and those to come, are the processor's to answer. */
+static bool ignores_subleaf(uint32_t leaf)
+{
+    return leaf <= 3 || leaf == 5 || leaf == 6 || leaf == 9 || leaf == 0xa || leaf == 0x15 ||
+           leaf == 0x16 || leaf == 0x19 || leaf - 0x80000000 <= 8;
+}
+
+uint32_t urd_trace_info_table(const struct urd_trace_info *info, struct urd_runtime_cpuid *ret)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < info->n_cpuid && n < URD_RUNTIME_CPUIDS; i++)
+        if (info->cpuid[i].subleaf != ~0u || ignores_subleaf(info->cpuid[i].leaf))
+            memcpy(&ret[n++], &info->cpuid[i], sizeof *ret);
+    return n;
+}
+
 static const char *text_or_empty(const char *text)
 {
     return text ? text : "";

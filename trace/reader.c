@@ -18,8 +18,8 @@ struct chunk {
 
 struct urd_trace {
     char *directory;
-    const uint8_t *data;
-    size_t size;
+    const uint8_t *data, *clones;
+    size_t size, clones_size;
     struct urd_trace_info info;
     struct chunk *chunks; /* those of events */
     size_t n_chunks, cap_chunks;
@@ -103,8 +103,7 @@ static urd_err *scan_chunk(struct urd_trace *t, uint64_t *offset, struct urd_buf
     if (h.version < URD_TRACE_OLDEST || h.version > URD_TRACE_VERSION)
         return urd_err_hint(URD_ERROR(URD_ERR_FAILED,
                                       "%s was written in format %u; this urd reads %u to %u",
-                                      t->directory, h.version, URD_TRACE_OLDEST,
-                                      URD_TRACE_VERSION),
+                                      t->directory, h.version, URD_TRACE_OLDEST, URD_TRACE_VERSION),
                             "use the urd that recorded it");
     bool first = *offset == 0;
     if (first != (h.kind == URD_CHUNK_HEADER))
@@ -149,6 +148,26 @@ static urd_err *scan(struct urd_trace *t)
     return err;
 }
 
+/** What large reads gave; most traces have none. */
+static urd_err *map_clones(struct urd_trace *t)
+{
+    URD_AUTO_FREE char *path = urd_xprintf("%s/clones", t->directory);
+    URD_AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+    if (fd < 0 && errno == ENOENT)
+        return NULL;
+    if (fd < 0 || fstat(fd, &st) != 0)
+        URD_FAIL_ERRNO("cannot read %s", path);
+    if (!st.st_size)
+        return NULL;
+    void *data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (data == MAP_FAILED)
+        URD_FAIL_ERRNO("cannot map %s", path);
+    t->clones = data;
+    t->clones_size = (size_t)st.st_size;
+    return NULL;
+}
+
 static void trace_cleanup(struct urd_trace **t)
 {
     urd_trace_close(*t);
@@ -174,6 +193,7 @@ urd_err *urd_trace_open(const char *directory, struct urd_trace **ret)
             URD_FAIL_ERRNO("cannot map %s", path);
         t->data = data;
     }
+    URD_TRY(map_clones(t));
     URD_TRY(scan(t));
     if (!t->info.version)
         return urd_err_hint(
@@ -194,6 +214,8 @@ void urd_trace_close(struct urd_trace *t)
         return;
     if (t->data)
         munmap((void *)t->data, t->size);
+    if (t->clones)
+        munmap((void *)t->clones, t->clones_size);
     urd_trace_info_deinit(&t->info);
     for (size_t i = 0; i < t->n_files; i++)
         free(t->files[i].path);
@@ -226,7 +248,7 @@ const char *urd_trace_torn(const struct urd_trace *t)
 
 uint64_t urd_trace_bytes(const struct urd_trace *t)
 {
-    uint64_t bytes = t->size;
+    uint64_t bytes = t->size + t->clones_size;
     for (size_t i = 0; i < t->n_files; i++)
         bytes += t->files[i].size;
     return bytes;
@@ -271,6 +293,8 @@ urd_err *urd_trace_read_from(struct urd_trace *t, uint64_t event, struct urd_tra
                   (unsigned long long)event, (unsigned long long)t->n_events);
     URD_CLEANUP(reader_cleanup) struct urd_trace_reader *r = urd_xcalloc(1, sizeof *r);
     r->trace = t;
+    r->codec.clones = t->clones;
+    r->codec.clones_bytes = t->clones_size;
     size_t low = 0, high = t->n_chunks; /* the first chunk that begins after event */
     while (low < high) {
         size_t middle = (low + high) / 2;

@@ -38,6 +38,9 @@ void urd_trace_info_deinit(struct urd_trace_info *info);
 /** Answer CPUID as the recorded CPU did; false when that leaf was not written down. */
 bool urd_trace_info_cpuid(const struct urd_trace_info *info, uint32_t leaf, uint32_t subleaf,
                           struct urd_cpuid *ret);
+struct urd_runtime_cpuid;
+/** What a runtime region can answer of it: URD_RUNTIME_CPUIDS at most. The number of them. */
+uint32_t urd_trace_info_table(const struct urd_trace_info *info, struct urd_runtime_cpuid *ret);
 
 struct urd_trace_writer;
 /** Make `directory` (it must not hold a trace yet) and write the header chunk. */
@@ -53,6 +56,16 @@ urd_err *urd_trace_store_file(struct urd_trace_writer *w, int fd, const char *pa
                               uint32_t *ret) URD_MUST_USE;
 /** The index + 1 of a file that was kept already and has not changed since; 0: none. */
 uint32_t urd_trace_known_file(const struct urd_trace_writer *w, const struct stat *st);
+/** Did the file change long enough ago for its next change to have other times (mtime, ctime)? */
+bool urd_trace_is_settled(const struct stat *st);
+/** Is it worth trying urd_trace_clone? Not when nothing of the file's device could be cloned to the trace before. */
+bool urd_trace_may_clone(const struct urd_trace_writer *w, const struct stat *st);
+/**
+ * Keep size bytes of fd from offset on without copying them, where the file system can: *ret_at is their place in the trace's clones. False:
+ * it cannot. Nothing is said of a file that changes meanwhile.
+ */
+bool urd_trace_clone(struct urd_trace_writer *w, int fd, uint64_t offset, uint64_t size,
+                     uint64_t *ret_at);
 /** Write out what is buffered as a chunk of its own. A failure may be reported later. */
 urd_err *urd_trace_flush(struct urd_trace_writer *w) URD_MUST_USE;
 /** ... and wait until all is written. */

@@ -24,6 +24,9 @@ struct urd_trace_writer {
     uint64_t first_event, events, file_bytes;
     struct urd_map files; /* hash low 64 -> index + 1 */
     uint32_t n_files;
+    int clones; /* file descriptor; -1: nothing was cloned yet */
+    uint64_t clones_bytes;
+    uint64_t unclonable;  /* device + 1 of which nothing can be cloned to here */
     struct urd_map known; /* (dev, ino, size, mtime) hash -> index + 1: not read twice */
 };
 
@@ -34,6 +37,8 @@ static void writer_free(struct urd_trace_writer *w)
     urd_buf_deinit(&w->raw);
     urd_map_deinit(&w->files);
     urd_map_deinit(&w->known);
+    if (w->clones >= 0)
+        close(w->clones);
     free(w->directory);
     free(w);
 }
@@ -49,6 +54,7 @@ urd_err *urd_trace_create(const char *directory, const struct urd_trace_info *in
 {
     URD_CLEANUP(writer_cleanup) struct urd_trace_writer *w = urd_xcalloc(1, sizeof *w);
     w->directory = strdup(directory);
+    w->clones = -1;
     urd_chunks_init(&w->chunks, -1, w->directory);
     w->first_event = 1;
     if (mkdir(directory, 0777) != 0 && errno != EEXIST)
@@ -163,6 +169,59 @@ static urd_err *copy_content(int fd, uint64_t size, const uint8_t *data, const c
     return NULL;
 }
 
+static bool open_clones(struct urd_trace_writer *w)
+{
+    if (w->clones >= 0)
+        return true;
+    URD_AUTO_FREE char *path = urd_xprintf("%s/clones", w->directory);
+    w->clones = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    return w->clones >= 0;
+}
+
+/** Nothing is in them: a trace without clones has no such file. */
+static void remove_clones(struct urd_trace_writer *w)
+{
+    URD_AUTO_FREE char *path = urd_xprintf("%s/clones", w->directory);
+    unlink(path);
+    close(w->clones);
+    w->clones = -1;
+}
+
+bool urd_trace_may_clone(const struct urd_trace_writer *w, const struct stat *st)
+{
+    return w->unclonable != st->st_dev + 1;
+}
+
+bool urd_trace_clone(struct urd_trace_writer *w, int fd, uint64_t offset, uint64_t size,
+                     uint64_t *ret_at)
+{
+    struct stat st, own;
+    if (fstat(fd, &st) != 0 || !urd_trace_may_clone(w, &st) || !open_clones(w) ||
+        fstat(w->clones, &own) != 0)
+        return false;
+    /* whole blocks, but for the last one of a file (man 2 FICLONERANGE) */
+    uint64_t block = (uint64_t)(st.st_blksize > own.st_blksize ? st.st_blksize : own.st_blksize);
+    uint64_t start = offset / block * block, end = (offset + size + block - 1) / block * block;
+    uint64_t to = (w->clones_bytes + block - 1) / block * block;
+    if (end > (uint64_t)st.st_size)
+        end = (uint64_t)st.st_size;
+    if (end < offset + size)
+        return false;
+    struct file_clone_range range = {
+        .src_fd = fd, .src_offset = start, .src_length = end - start, .dest_offset = to};
+    if (ioctl(w->clones, FICLONERANGE, &range) != 0) {
+        urd_log(1, "cannot clone a part of a file: %s", strerror(errno));
+        if (errno == EXDEV || errno == EOPNOTSUPP || errno == ENOTTY || errno == EINVAL)
+            w->unclonable = st.st_dev + 1;
+        if (!w->clones_bytes)
+            remove_clones(w);
+        return false;
+    }
+    w->clones_bytes = to + (end - start);
+    *ret_at = to + (offset - start);
+    return true;
+}
+
 /** Of the size, and of all that is no hole with where it is. */
 static XXH128_hash_t hash_content(int fd, const uint8_t *data, uint64_t size)
 {
@@ -228,8 +287,8 @@ static uint64_t key_of(const struct stat *st)
     return XXH3_64bits(id, sizeof id);
 }
 
-/** May the next change of the file leave its times as they are? They advance with the kernel's tick, at least 100 times a second. */
-static bool is_settled(const struct stat *st)
+/* They advance with the kernel's tick, at least 100 times a second. */
+bool urd_trace_is_settled(const struct stat *st)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
@@ -250,7 +309,7 @@ urd_err *urd_trace_store_file(struct urd_trace_writer *w, int fd, const char *pa
     if (fstat(fd, &st) != 0)
         URD_FAIL_ERRNO("cannot look at the mapped file %s", path);
     URD_TRY(store_content(w, fd, path, (uint64_t)st.st_size, ret));
-    if (is_settled(&st))
+    if (urd_trace_is_settled(&st))
         *urd_map_put(&w->known, key_of(&st)) = *ret;
     return NULL;
 }
@@ -262,7 +321,7 @@ uint64_t urd_trace_written_events(const struct urd_trace_writer *w)
 
 uint64_t urd_trace_written_bytes(const struct urd_trace_writer *w)
 {
-    return w->chunks.bytes + w->file_bytes;
+    return w->chunks.bytes + w->file_bytes + w->clones_bytes;
 }
 
 urd_err *urd_trace_sync(struct urd_trace_writer *w)

@@ -502,7 +502,10 @@ INSIDE uint64_t runtime_decide(struct urd_runtime_frame *f)
 {
     uint64_t site = f->rcx;
     enum urd_site kind = urd_site_kind((const uint8_t *)site);
-    if (kind != URD_SITE_CALL && try_tsc(f, kind))
+    if (kind == URD_SITE_CPUID &&
+        urd_runtime_answer_cpuid(data()->cpuid, data()->n_cpuid, data()->state.rcx, f))
+        return site + urd_site_bytes(kind);
+    if ((kind == URD_SITE_RDTSC || kind == URD_SITE_RDTSCP) && try_tsc(f, kind))
         return site + urd_site_bytes(kind);
     if (kind != URD_SITE_CALL) {
         f->rcx = data()->state.rcx;

@@ -148,6 +148,8 @@ struct runtime_data {
     } patched
         [RUNTIME_RANGES]; /* no patched site or trampoline is outside; 0, 0: none. The recorder's */
     struct runtime_tsc tsc;
+    uint64_t n_cpuid;
+    struct urd_runtime_cpuid cpuid[URD_RUNTIME_CPUIDS];
     struct runtime_file files[RUNTIME_FILES];
     uint8_t fds[RUNTIME_FDS];       /* enum runtime_fd */
     uint8_t index[RUNTIME_NUMBERS]; /* of a call in `calls`; 0: traced */

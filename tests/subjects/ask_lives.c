@@ -23,7 +23,9 @@ static void *map_at(void *where, int more)
 
 int main(void)
 {
-    p = map_at(NULL, 0);
+    char *room = mmap(NULL, 128 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    munmap(room, 128 * PAGE); /* nothing is 64 pages above p either */
+    p = map_at(room, MAP_FIXED);
     p[1] = 11; //! first_write
     munmap((void *)p, PAGE);
     p = map_at((void *)p, MAP_FIXED);
