@@ -554,8 +554,8 @@ static urd_err *make_timer(timer_t *ret)
 }
 
 /** How long the next segment is to be. Each begins with blocks that it does not know, and names them in a dictionary of its own,
- * so few long ones cost least; but all workers are to be busy up to the end, and a long one takes more memory. So each is a part of
- * what is left of the run, as the recording took it. */
+ * so few long ones cost least; but all workers are to be busy up to the end, and a long one takes more memory. So with several of them
+ * each segment is a part of what is left of the run, as the recording took it. */
 static uint64_t segment_ms(const struct build *b, const struct urd_session *s)
 {
     if (b->options->segment_ms)
@@ -564,7 +564,7 @@ static uint64_t segment_ms(const struct build *b, const struct urd_session *s)
         return 50; /* shorter ones need less */
     uint64_t now = s->next ? s->next->time_ns : b->recorded_ns;
     uint64_t left = b->recorded_ns > now ? (b->recorded_ns - now) / 1000000 : 0;
-    uint64_t ms = left / (2 * b->n_workers);
+    uint64_t ms = b->n_workers == 1 ? SEGMENT_MS_MOST : left / (2 * b->n_workers);
     return ms < SEGMENT_MS_LEAST ? SEGMENT_MS_LEAST : ms > SEGMENT_MS_MOST ? SEGMENT_MS_MOST : ms;
 }
 

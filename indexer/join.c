@@ -202,8 +202,9 @@ static urd_err *join_segments(struct join *j)
 {
     sqlite3_stmt *q, *put;
     if (sqlite3_prepare_v2(j->db,
-                           "SELECT id, steps, event_steps, joins, start_clock, stacks FROM "
-                           "segments WHERE start_clock IS NOT NULL ORDER BY id",
+                           "SELECT id, steps, event_steps, joins, start_clock, stacks, "
+                           "steps = 0 AND start_event = end_event FROM segments WHERE start_clock "
+                           "IS NOT NULL ORDER BY id",
                            -1, &q, NULL) != SQLITE_OK ||
         sqlite3_prepare_v2(j->db, "UPDATE segments SET start_clock = ?, stacks = ? WHERE id = ?",
                            -1, &put, NULL) != SQLITE_OK)
@@ -214,9 +215,9 @@ static urd_err *join_segments(struct join *j)
     while (!err && sqlite3_step(q) == SQLITE_ROW) {
         err = event_clocks(j, sqlite3_column_blob(q, 2), (size_t)sqlite3_column_bytes(q, 2));
         bool counted = sqlite3_column_type(q, 3) == SQLITE_NULL;
-        if (counted)
+        if (counted && !sqlite3_column_int(q, 6)) /* there is something in it */
             forget_stacks(j);
-        else if (!err)
+        else if (!counted && !err)
             err = join_stacks(j, sqlite3_column_blob(q, 3), (size_t)sqlite3_column_bytes(q, 3),
                               &stacks);
         if (!err)

@@ -108,6 +108,8 @@ static urd_err *load_segments(struct urd_index *x)
                                       .start = sqlite3_column_int64(q, 1),
                                       .steps = sqlite3_column_int64(q, 2),
                                       .counted = sqlite3_column_int(q, 3)};
+        if (s.counted && !s.steps && s.start_event == s.end_event)
+            continue; /* nothing is missing of it */
         bool after_gap = x->n_segments && x->segments[x->n_segments - 1].counted;
         URD_PUSH(x->segments, x->n_segments, capacity) = s;
         uint64_t from = (uint64_t)sqlite3_column_int64(q, 4),

@@ -58,8 +58,8 @@ static urd_err *matters(struct urd_index *x, struct urd_index_segment *s,
                         const struct urd_index_need *n, bool *ret)
 {
     *ret = n->kind == URD_NEEDS_ALL;
-    for (uint32_t i = 0; i < n->n_also && !*ret; i++)
-        *ret = s->start < n->also[i].end && s->start + s->steps > n->also[i].first;
+    for (uint32_t i = 0; i < n->n_also && !*ret; i++) /* a segment may have events and no steps */
+        *ret = s->start <= n->also[i].end && s->start + s->steps > n->also[i].first;
     if (*ret)
         return NULL;
     URD_TRY(load_coarse(x, s));
