@@ -1,7 +1,7 @@
 #include "indexer/paths.h"
 
 enum {
-    ENOUGH = 500,
+    ENOUGH = 1500,
     PART = URD_LOG_BYTES, /* of the log, bytes: */
     FIRST_PARTS = 32,     /* the first ones are samples, */
     EVERY = 16,           /* and then one of so many */
