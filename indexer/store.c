@@ -1,4 +1,5 @@
 #include "indexer/store.h"
+#include "base/log.h"
 #include "indexer/schema.h"
 #include "indexer/writes.h"
 #include <errno.h>
@@ -60,7 +61,8 @@ static urd_err *check_version(struct urd_store *s)
         err =
             urd_err_hint(URD_ERROR(URD_ERR_FAILED, "the index is of version %s, this urd makes %s",
                                    sqlite3_column_text(q, 0), URD_INDEX_VERSION),
-                         "remove index.urd from the trace's directory and index again");
+                         "use the newer urd, or remove index.urd from the trace's directory and "
+                         "index again");
     sqlite3_finalize(q);
     return err;
 }
@@ -140,6 +142,31 @@ void urd_store_release(struct urd_store *s)
     pthread_mutex_unlock(&s->lock);
 }
 
+/** An index that an older urd made is made anew: all of it follows from the trace. Who has it open goes on reading what is gone. With the lock. */
+static urd_err *forget_older(const char *path)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *q = NULL;
+    int version = 0;
+    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
+        sqlite3_prepare_v2(db, "SELECT value FROM meta WHERE key = 'version'", -1, &q, NULL) ==
+            SQLITE_OK &&
+        sqlite3_step(q) == SQLITE_ROW)
+        version = sqlite3_column_int(q, 0);
+    sqlite3_finalize(q);
+    sqlite3_close(db);
+    if (!version || version >= atoi(URD_INDEX_VERSION))
+        return NULL;
+    urd_warn("the index was made by an older urd (version %d): it is made anew", version);
+    static const char *const ends[] = {"-wal", "-shm", "-journal", ""}; /* the file itself last */
+    for (unsigned i = 0; i < sizeof ends / sizeof *ends; i++) {
+        URD_AUTO_FREE char *file = urd_xprintf("%s%s", path, ends[i]);
+        if (unlink(file) != 0 && errno != ENOENT)
+            URD_FAIL_ERRNO("cannot remove %s", file);
+    }
+    return NULL;
+}
+
 urd_err *urd_store_open(const char *directory, struct urd_store **ret)
 {
     URD_CLEANUP(store_cleanup) struct urd_store *s = urd_xcalloc(1, sizeof *s);
@@ -148,6 +175,7 @@ urd_err *urd_store_open(const char *directory, struct urd_store **ret)
     s->lock_path = urd_xprintf("%s/index.lock", directory);
     URD_TRY(lock_index(s));
     URD_AUTO_FREE char *path = urd_xprintf("%s/index.urd", directory);
+    URD_TRY(forget_older(path));
     if (sqlite3_open(path, &s->db) != SQLITE_OK)
         return urd_store_failed(s->db, "cannot open the index");
     sqlite3_busy_timeout(s->db, 2000);
