@@ -73,7 +73,8 @@ struct build {
     pthread_cond_t changed;
     struct job *first, *last;
     unsigned n_waiting, n_running, n_workers, n_started;
-    uint64_t recorded_ns; /* how long the recording took */
+    uint64_t recorded_ns;      /* how long the recording took */
+    uint64_t leader_waited_ns; /* for workers */
     struct urd_budget budget;
     bool scarce; /* memory did not allow another segment */
     bool no_more;
@@ -510,8 +511,10 @@ static void *worker(void *data)
 static bool put_job(struct build *b, struct job *j)
 {
     pthread_mutex_lock(&b->lock);
+    uint64_t came = urd_now_ns();
     while (b->n_waiting > (b->scarce ? 0 : b->n_workers) && !b->err)
         pthread_cond_wait(&b->changed, &b->lock);
+    b->leader_waited_ns += urd_now_ns() - came;
     bool ok = !b->err;
     if (ok) {
         if (b->first)
@@ -553,21 +556,6 @@ static urd_err *make_timer(timer_t *ret)
     return NULL;
 }
 
-/** How long the next segment is to be. Each begins with blocks that it does not know, and names them in a dictionary of its own,
- * so few long ones cost least; but all workers are to be busy up to the end, and a long one takes more memory. So with several of them
- * each segment is a part of what is left of the run, as the recording took it. */
-static uint64_t segment_ms(const struct build *b, const struct urd_session *s)
-{
-    if (b->options->segment_ms)
-        return b->options->segment_ms;
-    if (__atomic_load_n(&b->scarce, __ATOMIC_RELAXED))
-        return 50; /* shorter ones need less */
-    uint64_t now = s->next ? s->next->time_ns : b->recorded_ns;
-    uint64_t left = b->recorded_ns > now ? (b->recorded_ns - now) / 1000000 : 0;
-    uint64_t ms = b->n_workers == 1 ? SEGMENT_MS_MOST : left / (2 * b->n_workers);
-    return ms < SEGMENT_MS_LEAST ? SEGMENT_MS_LEAST : ms > SEGMENT_MS_MOST ? SEGMENT_MS_MOST : ms;
-}
-
 struct leader {
     struct build *b;
     struct urd_session *s;
@@ -577,6 +565,30 @@ struct leader {
     struct job *open; /* begun, its end not known yet */
     struct gap *gap;  /* that is being cut into pieces, or NULL */
 };
+
+/** How long the next segment is to be. Each begins with blocks that it does not know, and names them in a dictionary of its own,
+ * so few long ones cost least; but all workers are to be busy up to the end, and a long one takes more memory. So with several of them
+ * each segment is a part of what is left of the run: as long as the recording took for it, and as fast as the leader has been until now. */
+static uint64_t segment_ms(const struct leader *l)
+{
+    const struct build *b = l->b;
+    enum { KNOWN_AFTER_NS = 10000000 };
+    if (b->options->segment_ms)
+        return b->options->segment_ms;
+    if (__atomic_load_n(&b->scarce, __ATOMIC_RELAXED))
+        return 50; /* shorter ones need less */
+    if (b->n_workers == 1)
+        return SEGMENT_MS_MOST;
+    uint64_t now = l->s->next ? l->s->next->time_ns : b->recorded_ns;
+    uint64_t took = urd_now_ns() - l->started - b->leader_waited_ns;
+    if (now < KNOWN_AFTER_NS || now >= b->recorded_ns)
+        return SEGMENT_MS_LEAST;
+    double left_ms = (double)(b->recorded_ns - now) / 1e6 * (double)took / (double)now;
+    double ms = left_ms / (2 * b->n_workers);
+    return ms < SEGMENT_MS_LEAST  ? SEGMENT_MS_LEAST
+           : ms > SEGMENT_MS_MOST ? SEGMENT_MS_MOST
+                                  : (uint64_t)ms;
+}
 
 /** Has the segment from `start` to the session's place anything of the scope? in_middle: that place is after its event. */
 static bool is_in_scope(const struct urd_index_options *o, const struct urd_session *s,
@@ -733,7 +745,7 @@ static urd_err *lead_interval(struct leader *l, uint64_t last_event)
         }
         bool done;
         URD_TRY(split_at_cut(l, t, false, &done));
-        arm(l->timer, done ? segment_ms(l->b, s) : 20);
+        arm(l->timer, done ? segment_ms(l) : 20);
         if (l->b->err)
             return NULL;
     }
@@ -744,7 +756,7 @@ static urd_err *lead(struct leader *l, uint64_t last_event)
 {
     struct urd_session *s = l->s;
     bool done;
-    arm(l->timer, segment_ms(l->b, s));
+    arm(l->timer, segment_ms(l));
     URD_TRY(split(l, NULL, false, &done));
     if (!l->open)
         URD_FAIL("no segment can begin at event %llu", (unsigned long long)s->event);
@@ -757,7 +769,7 @@ static urd_err *lead(struct leader *l, uint64_t last_event)
         URD_TRY(urd_session_apply(s));
         if (leader_tick && s->next && s->event < last_event) {
             URD_TRY(split(l, NULL, false, &done));
-            arm(l->timer, done ? segment_ms(l->b, s) : 5);
+            arm(l->timer, done ? segment_ms(l) : 5);
         }
     }
     return NULL;
