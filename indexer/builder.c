@@ -222,10 +222,9 @@ static uint64_t padded(uint64_t size)
 
 static enum urd_flow_slot_how how_of(const struct urd_slot *slot)
 {
-    bool power = slot->size && (slot->size & (slot->size - 1)) == 0;
     switch (slot->kind) {
     case URD_SLOT_WRITE:
-        return power && slot->size <= 64 ? URD_HOW_WORDS : URD_HOW_WRITE;
+        return urd_slot_is_store(slot) ? URD_HOW_WORDS : URD_HOW_WRITE;
     case URD_SLOT_COND:
         return URD_HOW_COND;
     case URD_SLOT_REP:

@@ -33,7 +33,7 @@ struct urd_words_columns {
 
 /** What a group's words are. */
 struct urd_words_group {
-    uint64_t bytes; /* bit 8 i + k: byte k of word i counts; words that there are not, and holes, have none */
+    uint64_t bytes; /* bit 8 i + k: byte k of word i counts; words that there are not have none */
     uint8_t first, rest; /* words to be taken relative to one number, and to another */
     uint8_t addresses;   /* stores.h: which words are addresses, */
     uint8_t n_marks;     /* and where the stores are that these tell of: so many urd_stores_marks from this one on */

@@ -158,31 +158,29 @@ static bool follow_sum(struct places *p, const struct insn *in)
     }
 }
 
-static void follow_stack(struct places *p, const struct insn *in)
+/* Those that move the stack pointer, and change nothing else. False: it is none of them. */
+static bool follow_stack(struct places *p, const struct insn *in)
 {
-    struct value *sp = &p->regs[RSP];
+    uint64_t *sp = &p->regs[RSP].offset;
     const ZydisDecodedOperand *op = &in->ops[0];
     if (in->kind == INSN_CALL || in->kind == INSN_CALL_INDIRECT)
-        sp->offset -= 8;
+        *sp -= 8;
     else if (in->write == WRITE_PUSH)
-        sp->offset -= in->write_bytes;
+        *sp -= in->write_bytes;
     else if (in->kind == INSN_RET)
-        sp->offset += 8 + (op->type == ZYDIS_OPERAND_TYPE_IMMEDIATE ? op->imm.value.u : 0);
+        *sp += 8 + (op->type == ZYDIS_OPERAND_TYPE_IMMEDIATE ? op->imm.value.u : 0);
     else
-        forget(p, RSP);
+        return false;
+    return true;
 }
 
 static void follow(struct places *p, const struct insn *in)
 {
     const ZydisDecodedOperand *op = &in->ops[0];
-    if (in->kind == INSN_CALL || in->kind == INSN_CALL_INDIRECT || in->kind == INSN_RET ||
-        in->write == WRITE_PUSH) {
-        follow_stack(p, in);
+    if (follow_stack(p, in))
         return;
-    }
     if (in->z.mnemonic == ZYDIS_MNEMONIC_POP && is_gpr64(op)) {
-        struct value sp = {p->regs[RSP].symbol, p->regs[RSP].offset + 8};
-        p->regs[RSP] = sp;
+        p->regs[RSP].offset += 8;
         forget(p, urd_insn_register(op->reg.value));
         return;
     }
@@ -217,18 +215,11 @@ static void follow(struct places *p, const struct insn *in)
 
 /* ---- slots ---- */
 
-/* Of what can be left out, or be what others are derived from. */
-static bool is_simple(const struct urd_slot *slot)
-{
-    return slot->kind == URD_SLOT_SP || (slot->kind == URD_SLOT_WRITE && slot->size &&
-                                         slot->size <= 64 && !(slot->size & (slot->size - 1)));
-}
-
 static void place_slot(struct places *p, const struct insn *in, struct urd_slot *slots, unsigned n)
 {
     struct urd_slot *slot = &slots[n];
     struct place place;
-    if (!is_simple(slot))
+    if (slot->kind != URD_SLOT_SP && !urd_slot_is_store(slot))
         return;
     slot->known = slot->kind == URD_SLOT_WRITE && value_of(in, &slot->value);
     if (!place_of(p, in, &place))

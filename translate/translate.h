@@ -71,6 +71,13 @@ struct urd_slot {
     uint64_t value;
 };
 
+/** A store of 1 to 64 bytes, a power of 2: only such, and stack pointers, are derived, known, or what others are derived from. */
+static inline bool urd_slot_is_store(const struct urd_slot *slot)
+{
+    return slot->kind == URD_SLOT_WRITE && slot->size && slot->size <= 64 &&
+           !(slot->size & (slot->size - 1));
+}
+
 enum urd_block_end {
     URD_END_FALL,   /* runs into the next block: size limit, stop address, REP, STEP next */
     URD_END_JUMP,   /* direct jump */
